@@ -100,7 +100,7 @@ class BatchReader {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The window that is likely to follow that of the item is read ahead.
   void ExpectWindow(ItemId item, std::span<const client::ExampleRun> next);
-  // What follows a batch that ends there in the item's grid.
+  // The batches that follow one that ends there in the item's grid.
   std::vector<client::ExampleRun> NextOfItem(ItemId item, int64_t end) const;
   // Wishes for the first of these batches; drops the rest.
   void PlanAheadLocked(std::span<const client::ExampleRun> next)

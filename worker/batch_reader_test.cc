@@ -156,7 +156,7 @@ TEST_F(BatchReaderTest, ASkipFindsItsBatchAndDropsTheOthers) {
   }
 }
 
-// What is pinned, as a device would have it: no memory twice.
+// The memory that is pinned, as on a device: none of it twice.
 class Pins {
  public:
   std::shared_ptr<void> Pin(void* memory, int64_t bytes) {

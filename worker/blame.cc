@@ -10,8 +10,8 @@ namespace ebb::worker {
 
 namespace {
 
-// What ails a batch whose first and last example alone have no finite gradient,
-// while the parameters are not to blame.
+// Returns what is wrong with a batch whose first and last example alone have no
+// finite gradient, while the parameters are not to blame.
 std::string DataOrLoss(const models::BatchView& batch) {
   if (!batch.numbers.empty()) {
     return "look at these examples, and at the model's own loss, which may "

@@ -13,7 +13,7 @@
 
 namespace ebb::worker {
 
-// Where the training example with a number stands, as errors tell it.
+// Returns where the training example with a number stands, for errors.
 using PlaceOfExample = absl::FunctionRef<std::string(int64_t number)>;
 
 // Text to follow an error of model->Gradient(params, batch, grad). It names the

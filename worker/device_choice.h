@@ -17,11 +17,11 @@ namespace ebb::worker {
 struct DeviceOptions {
   // The back end for the processor.
   models::BackendOptions cpu;
-  // Whether jobs that ask for a GPU get it. Default: yes.
+  // Gives a GPU to jobs that ask for one. Default: yes.
   bool use_gpu = true;
   // Which one. Default: the first.
   int gpu = 0;
-  // Whether it is given steps that come again as graphs. Default: yes.
+  // Gives it steps that come again as graphs. Default: yes.
   bool gpu_graphs = true;
   // Makes its back end. Default: models::gpu::MakeGpuBackend; tests have
   // devices of their own.
@@ -34,8 +34,9 @@ struct DeviceOptions {
   std::function<void(const absl::Status&)> on_device_lost;
 };
 
-// As `device` of the job asks. kFailedPrecondition: it must be a GPU, and there
-// is none for it here; otherwise the errors of making the back end.
+// Makes the back end that `device` of the job asks for. kFailedPrecondition: it
+// must be a GPU, and there is none for it here; otherwise the errors of making
+// the back end.
 absl::StatusOr<std::unique_ptr<models::ComputeBackend>> BackendOf(
     const v1::Job& job, const DeviceOptions& options);
 

@@ -20,7 +20,7 @@ struct FetchedDataOptions {
   // The scheduler that keeps the data.
   std::string address;
   rpc::SecurityPtr security;
-  // As of datasets::CacheOptions. Without a folder there is no cache.
+  // See datasets::CacheOptions. Without a folder there is no cache.
   std::string folder;
   int64_t max_bytes = int64_t{10} << 30;
   KillPoints kill_points;

@@ -20,7 +20,7 @@ namespace ebb::worker {
 absl::StatusOr<int64_t> CentroidSample(int64_t examples, int64_t features,
                                        int64_t clusters);
 
-// Whether ChooseCentroids can choose. InvalidArgument: the data has fewer
+// Checks that ChooseCentroids can choose. InvalidArgument: the data has fewer
 // examples than there are clusters, or names its features by keys, or choosing
 // would take too long.
 absl::Status CheckSeeding(const data::Dataset& train, const v1::Model& model);

@@ -189,7 +189,7 @@ void SetText(const v1::Text& text, const v1::Model& model,
   documents.longest = job::TraitsOf(model).words() ? kLongestOfWordVectors : 0;
 }
 
-// What becomes of a table's text.
+// Chooses the columns of a table whose text is categories.
 void SetCategories(const v1::Csv& csv, data::CsvOptions* options) {
   if (csv.categorical_size() > 0) options->categories_by_text = false;
   for (const std::string& column : csv.categorical()) {
@@ -322,7 +322,7 @@ std::string HashOf(absl::string_view text) {
   return absl::BytesToHexString(Sha256(text));
 }
 
-// Whether a file is the one that was submitted: its hash, if the job has one.
+// Checks that a file is the one that was submitted: its hash, if there is one.
 absl::Status CheckHash(const std::string& path, const std::string& hash,
                        const std::string& submitted) {
   if (submitted.empty() || submitted == hash) return absl::OkStatus();

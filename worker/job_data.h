@@ -71,7 +71,7 @@ LabelScale LabelScaleOf(const v1::Job& job, const data::Index& train);
 absl::StatusOr<data::Dataset> LoadTrainingData(
     const v1::Job& job, const data::OpenBytes& open = data::OpenFile);
 
-// What code of users a process may run: from which folders, and by which
+// The code of users that a process may run: from which folders, and by which
 // Python (none, if it is empty).
 struct UserCode {
   std::vector<std::string> plugin_folders;

@@ -337,7 +337,7 @@ TEST_F(JobDataTest, AFoldWithoutAClassIsSaidOfOneOutput) {
 
   EXPECT_THAT(data.status().message(),
               HasSubstr("has no example of the class 1, which has 2"));
-  // As numbers they have no classes.
+  // Labels that are numbers have no classes.
   EXPECT_TRUE(LoadTrainingData(ParseJob("model: linear\n" + rest)).ok());
 }
 

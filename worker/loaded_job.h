@@ -55,17 +55,17 @@ struct LoadedJob {
   int64_t positive = 1;
   // Partitions whose values are the same in every pull; empty: none.
   std::vector<bool> frozen;
-  // What its data, and what the model keeps of it, may take so that its values
-  // have room; 0: there is no bound.
+  // The most that its data, and what the model keeps of it, may take so that
+  // its values have room; 0: there is no bound.
   int64_t room_bytes = 0;
-  // Whether the model may keep anything: values are the same in every pull.
+  // True if the model may keep anything: values are the same in every pull.
   bool keeps = true;
   // Batches without a finite gradient, so far.
   int blames = 0;
 
   // Data and batches, and what the model keeps of them.
   int64_t Bytes(const TrainingComputerOptions& options) const;
-  // Whether the bound of what the model keeps may change while it trains. Then
+  // True if the bound of what the model keeps may change while it trains. Then
   // SpareBytes() are the part of Bytes() that it gives up if it must.
   bool MayKeepLess() const;
   int64_t SpareBytes() const;

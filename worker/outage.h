@@ -8,7 +8,7 @@
 
 namespace ebb::worker {
 
-// What came of a try. Thread-compatible.
+// Judges a series of failed tries. Thread-compatible.
 class Outage {
  public:
   enum class Next { kBegins, kGoesOn, kGivenUp };

@@ -45,9 +45,9 @@ std::string Told(const std::string& where, absl::string_view body) {
       "\"");
 }
 
-// Whether one of Azure's scheduled events is of one of the types and names this
-// machine; an event that names none is for all. InvalidArgument: it is not a
-// list of events.
+// Returns whether one of Azure's scheduled events is of one of the types and
+// names this machine; an event that names none is for all. InvalidArgument: it
+// is not a list of events.
 absl::StatusOr<bool> HasEvent(const std::string& body,
                               const std::vector<std::string>& types,
                               const std::string& name) {
@@ -122,7 +122,7 @@ class UrlSource final : public PreemptionSource {
   }
 
  private:
-  // What went wrong, or nothing.
+  // Returns what went wrong, or nothing.
   std::string Ask(std::optional<std::string>* notice) {
     httplib::Client client(question_.host, question_.port);
     client.set_connection_timeout(kConnectFor);

@@ -242,7 +242,7 @@ TEST_F(NoticeUrlTest, AnyOther) {
                                     {.status = 403, .body = "soon"},
                                     {.status = 500, .body = "soon"},
                                     {.body = " "},
-                                    // As long as no notice is.
+                                    // No notice is as long as this.
                                     {.body = std::string(1 << 20, 'x')}};
   Serve("/notice", [&](const httplib::Request&) {
     const size_t i = asked++;

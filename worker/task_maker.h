@@ -35,7 +35,7 @@ class TaskMaker {
   virtual absl::StatusOr<TaskResult> Make(int64_t task,
                                           absl::FunctionRef<void()> step) = 0;
 
-  // What it keeps beside the data.
+  // Bytes that it keeps beside the data.
   virtual int64_t memory_bytes() const = 0;
 };
 

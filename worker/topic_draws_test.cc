@@ -103,7 +103,7 @@ TEST_F(TopicDrawsTest, RowsHaveEachWordWithATopic) {
     EXPECT_EQ(stats.examples, 2);
     EXPECT_EQ(stats.words, 25);
     EXPECT_GT(stats.loss_sum, 0);
-    // As many words as before, under the same keys.
+    // There are as many words as before, under the same keys.
     std::map<int64_t, int> words;
     for (const auto& [key, row] : rows) {
       const int64_t first =

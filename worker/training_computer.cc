@@ -47,7 +47,7 @@ absl::Status NoTestData(const JobRecord& record) {
       absl::StrCat("job ", record.name, " has no test data"));
 }
 
-// What the batch writes into tables that are not trained, behind its gradients.
+// Records what the batch writes into untrained tables, behind its gradients.
 absl::Status RecordRows(const JobPlan& plan, const models::BatchView& batch,
                         models::Model* model, client::ComputeResult* result) {
   if (plan.sparse_tables.empty() || plan.sparse_tables.back().trained()) {
@@ -171,7 +171,7 @@ void TrainingComputer::ShareRoomLocked() {
     if (job->room_bytes > 0) room = std::min(room, job->room_bytes);
     if (job->MayKeepLess()) keeping.push_back(job.get());
   }
-  // Those that need less than their share leave the rest to the others.
+  // Jobs that need less than their share leave the rest to the others.
   int64_t left = std::max<int64_t>(0, room - data);
   for (LoadedJob* job : keeping) job->model->KeepAtMost(left);
   std::ranges::sort(keeping, {}, &LoadedJob::SpareBytes);
@@ -237,7 +237,7 @@ void TrainingComputer::MaybeMisbehave(const TrainingBatch& batch) const {
       numbers.end()) {
     LOG(ERROR) << "example=" << options_.crash_at_example
                << " crashes this worker (--crash-at-example)";
-    std::_Exit(134);  // As after SIGABRT, without a core file.
+    std::_Exit(134);  // Exits as after SIGABRT, without a core file.
   }
 }
 
@@ -282,7 +282,7 @@ absl::Status TrainingComputer::Gradient(
                                          .next = next,
                                          .names_params = names_params}),
            job);
-  // What models answer to values that are not finite.
+  // Models answer OutOfRange to values that are not finite.
   if (!absl::IsOutOfRange(status) || ++job->blames > kMostBlames) return status;
   const auto stop = [this, until = SteadyNow() + kBlameTime] {
     MutexLock lock(&mu_);

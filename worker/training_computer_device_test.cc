@@ -127,18 +127,18 @@ TEST_F(DeviceComputerTest, OtherValuesThanWereExpectedAreComputedFrom) {
   computer_->Expect(foreign);
   EXPECT_EQ(Compute(8, others, expected_last), 2 + 1)
       << "two layers, and the examples anew";
-  // Those of the batch itself, told too late; and what is no model.
+  // The batch's own values are told too late; then, values of no model.
   computer_->Expect(others);
   Compute(4, others, expected_others);
   auto broken = std::make_shared<client::PulledValues>();
   broken->job = job;
   computer_->Expect(broken);
   Compute(4, others, expected_others);
-  // What was brought for a batch that came to nothing, and is wanted now.
+  // These were brought for a batch that came to nothing, and are wanted now.
   Compute(4, dropped, Gradient(4, 1));
 }
 
-// As a round's are.
+// The values of a round stay.
 TEST_F(DeviceComputerTest, ValuesThatStayAreCopiedOnce) {
   const auto values = PulledFor(record_->id, 0);
   const int64_t first = Compute(0, values, Gradient(0, 0));

@@ -44,7 +44,7 @@ class KeyedComputerTest : public testing::TrainingComputerFixture {
     EXPECT_TRUE(prepared.ok()) << prepared;
   }
 
-  // What servers answer to whoever asks for these rows.
+  // Returns what servers answer to a pull of these rows.
   client::PulledValuesPtr Answered(const client::BatchRowsPtr& rows) const {
     const auto pulled = Pulled(record_->plan, {kBias});
     auto values = std::make_shared<client::PulledValues>(*pulled);

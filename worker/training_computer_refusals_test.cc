@@ -1,4 +1,4 @@
-// What is refused, by name.
+// Tests that name what is refused.
 #include <filesystem>
 #include <fstream>
 #include <memory>

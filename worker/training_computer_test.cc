@@ -46,7 +46,7 @@ using ::testing::Pointwise;
 
 class TrainingComputerTest : public testing::TrainingComputerFixture {
  protected:
-  // What comes of a batch of a table of four rows, with all values at `value`.
+  // Computes a batch of a table of four rows, with all values at `value`.
   client::ComputeResult ComputeFour(const std::string& name,
                                     const std::string& rows, float value) {
     std::ofstream(folder_ / name) << rows;

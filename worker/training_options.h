@@ -1,4 +1,4 @@
-// What a worker is told of how it is to compute.
+// The options of how a worker computes.
 #ifndef EBB_WORKER_TRAINING_OPTIONS_H_
 #define EBB_WORKER_TRAINING_OPTIONS_H_
 
@@ -47,7 +47,7 @@ struct TrainingComputerOptions {
   // How what a job names as its data is opened. Default: as files.
   data::OpenBytes open = data::OpenFile;
 
-  // Where gradients lie, as soon as a server reads there. Default: none.
+  // The heap for gradients, as soon as a server reads there. Default: none.
   std::shared_ptr<shm::SharedHeap> heap;
 
   // For tests: a batch with the training example of this number kills the

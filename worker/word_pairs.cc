@@ -47,7 +47,7 @@ WordPairs::WordPairs(const data::Vocabulary& vocabulary, const Options& options)
     const double root = std::sqrt(count);
     sum += static_cast<uint64_t>(kUnit * (root * std::sqrt(root)));
     weight_ends_.push_back(sum);
-    // As word2vec does it: the paper's probability, and a little more.
+    // This is word2vec's rule: the paper's probability, and a little more.
     double keep = 1;
     if (options.subsample > 0) {
       const double excess = count / (options.subsample * total);

@@ -58,7 +58,7 @@ class BatchKeys {
     std::vector<int32_t> places;
     client::KeyOrder order;
     int64_t width = 0;
-    int64_t first = 0;  // Where its matrix begins, in floats.
+    int64_t first = 0;  // Its matrix begins here, in floats.
   };
 
   int32_t partitions_ = 0;

@@ -1,5 +1,5 @@
-// What an engine does with the requests of its program: which batch is out,
-// which answers are stale, and when it is over.
+// Decides what an engine does with the requests of its program: which batch is
+// out, which answers are stale, and when it is over.
 //
 //   offered ──Next──> giving ──Given──> out ──Push──> taken
 //                        └──the values cannot be had──> back, as a failure
@@ -43,7 +43,7 @@
 
 namespace ebb::worker {
 
-// What the engine does first. Then it sends `answer`, unless it is empty.
+// The engine does this first. Then it sends `answer`, unless it is empty.
 struct Decision {
   enum class Act {
     kNothing,
@@ -102,7 +102,7 @@ class Conversation {
   bool is_out() const { return stage_ == Stage::kOut; }
 
   // --- The next batch --------------------------------------------------------
-  // Whether Ready may be called: what is offered is out, and the other half is
+  // True if Ready may be called: what is offered is out, and the other half is
   // not the program's.
   bool takes_ready() const { return is_out() && !early_out(); }
   // The batch that most likely comes next is ready in the half where nothing is
@@ -118,7 +118,7 @@ class Conversation {
   }
   // It does not come next.
   void ForgetEarly() { early_.reset(); }
-  // Where the sums are, after kTakeEarlySums.
+  // The half that has the sums, after kTakeEarlySums.
   int early_half() const { return early_->half; }
   // The sums of this ticket are taken. The result is kept for the offer that
   // comes (kEarly), or is that of what is offered by now (kOffered); or it is
@@ -150,7 +150,7 @@ class Conversation {
 
  private:
   using Offered = std::variant<PlaceBody, EvaluateBody>;
-  // Where it is: with the engine, on its way, or with the program; or it was
+  // The batch is with the engine, on its way, or with the program; or it was
   // handed in early, and its sums are being taken.
   enum class Stage { kOffered, kGiving, kOut, kTaking };
   struct Early {
@@ -200,7 +200,7 @@ class Conversation {
   uint64_t given_to_ = 0;  // The Next that was answered last.
   std::string given_;      // And the answer.
   std::optional<Early> early_;
-  // What was given ahead last, if the program may not have seen it.
+  // The batch that was given ahead last, if the program may not have seen it.
   std::optional<BatchBody> ahead_;
   int ahead_half_ = 0;
   std::optional<EndReason> ended_;

@@ -157,13 +157,13 @@ class Engine : private client::JobComputer {
   using Result = std::variant<ComputeResult, EvaluationResult>;
   bool has_rows() const { return !record_->plan.sparse_tables.empty(); }
 
-  // What is offered; no values: nothing. No place: an evaluation.
+  // The work on offer; no values: nothing. No place: an evaluation.
   struct Work {
     std::optional<PlaceBody> place;
     client::PulledValuesPtr values;
-    std::shared_ptr<const RowMemory> rows = nullptr;  // Where its rows are.
+    std::shared_ptr<const RowMemory> rows = nullptr;  // Has its rows.
   };
-  // What the program handed in.
+  // The result that the program handed in.
   struct HandedIn {
     uint64_t sequence = 0;
     PushBody body;
@@ -241,13 +241,13 @@ class Engine : private client::JobComputer {
   const bool evaluates_;
   // Each half is used by the thread that gives, or takes, what is there.
   ProgramMemory memory_;
-  LookAhead look_ahead_;  // Likewise, by the thread that gives.
+  LookAhead look_ahead_;  // Used by the thread that gives.
   ProgramSocket& socket_;
   const Fd& signals_;
   const std::unique_ptr<rpc::SchedulerAdminClient> admin_;
   client::FloatPool pool_;
   client::ItemOrders orders_;  // Used by the caller of Serve only.
-  Fd received_;                // Likewise: came with the last request.
+  Fd received_;                // Used by it, too; came with the last request.
 
   Mutex mu_;
   CondVar changed_;  // Wakes the computing thread; and Leave.

@@ -32,9 +32,9 @@ struct EngineOptions {
   // How long a batch may take before its worker counts as stuck.
   absl::Duration patience = absl::Minutes(1);
   rpc::SecurityPtr security;
-  // Whether values that lack a batch are moved on (look_ahead.h).
+  // Moves values on that lack a batch (look_ahead.h).
   bool look_ahead = false;
-  // Where the gradients lie; null: anywhere.
+  // The heap that gradients lie in; null: they lie anywhere.
   std::shared_ptr<shm::SharedHeap> heap;
   // Why this machine is about to end, if it is. No program is served then.
   std::function<std::optional<std::string>()> notice;

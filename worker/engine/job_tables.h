@@ -1,4 +1,4 @@
-// What a program hears of a job's tables and data.
+// Tells a program of a job's tables and data.
 #ifndef EBB_WORKER_ENGINE_JOB_TABLES_H_
 #define EBB_WORKER_ENGINE_JOB_TABLES_H_
 

@@ -12,7 +12,7 @@ namespace ebb::worker {
 
 namespace {
 
-// Whether a push is a step of the servers, and its gradient comes late. Rounds
+// True if a push is a step of the servers, and its gradient comes late. Rounds
 // have no late gradients. Where workers step by themselves, the difference of
 // two pulls is not a step.
 bool IsLate(const JobPlan& plan) {

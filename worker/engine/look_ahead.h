@@ -35,18 +35,18 @@ class LookAhead {
   // or come rounded, it leaves values as they are.
   LookAhead(const JobPlan& plan, std::vector<MomentumRun> runs);
 
-  // As client::Assemble, for a batch: `out` has the values that it is to be
-  // computed from. Call it once for each pull, in their order.
+  // Assembles as client::Assemble, for a batch: `out` has the values that it is
+  // to be computed from. Call it once for each pull, in their order.
   absl::Status Assemble(const client::PulledValues& values,
                         std::span<float> out);
 
-  // What it holds.
+  // Bytes of the values that it holds.
   int64_t bytes() const {
     return static_cast<int64_t>(last_.size() * sizeof(float));
   }
 
  private:
-  // What the last pull had of a partition.
+  // The state of a partition as the last pull had it.
   struct Seen {
     Term term;
     int64_t updates = -1;  // -1: there was none.
@@ -61,7 +61,7 @@ class LookAhead {
 
   const JobPlan& plan_;
   std::vector<MomentumRun> runs_;
-  std::vector<float> last_;  // As pulled; only the runs count.
+  std::vector<float> last_;  // The last values pulled; only the runs count.
   std::vector<Seen> seen_;   // By partition.
   Generation generation_;
 };

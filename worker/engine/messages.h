@@ -99,7 +99,7 @@ struct Next {};
 // sequence that follows. It gets that if it is ready, else kDone with
 // kNotReady.
 inline constexpr uint32_t kAsks = 1;
-// Likewise: the program has the next batch, and waits for no answer.
+// Also of kPush: the program has the next batch, and waits for no answer.
 inline constexpr uint32_t kHasNext = 2;
 struct PushBody {
   uint64_t ticket = 0;
@@ -180,7 +180,7 @@ struct RowMemoryBody {
   uint64_t keys = 0;   // Room for so many keys.
   uint64_t bytes = 0;  // In all.
 };
-// What the class of a module is: the answer to kModule. As many kModelTable
+// Describes the class of a module: the answer to kModule. As many kModelTable
 // follow as it has tables, in the order of the parameters.
 struct Model {
   int64_t tables = 0;
@@ -254,7 +254,7 @@ struct EvaluateBody {
   int64_t snapshot = 0;
   // Examples in the memory; 0: the program has its own.
   int64_t rows = 0;
-  int64_t labelled = 0;  // Whether they have labels.
+  int64_t labelled = 0;  // 1: they have labels.
 };
 // A module of Python, whose text comes as a file. Then its path, the name of
 // the class, and by turns names and values of its options, a 0 behind each.

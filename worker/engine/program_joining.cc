@@ -57,7 +57,7 @@ absl::Status CheckHello(const EngineOptions& options, const Request& request) {
       options.version, ": install the same version of both"));
 }
 
-// Whether a push is a batch, and the servers divide its sums by the examples of
+// True if a push is a batch, and the servers divide its sums by the examples of
 // a whole batch, also if it has fewer. In rounds they divide by those that
 // there are. If batches grow, the program does not know a whole one's size.
 bool DividesByBatch(const JobPlan& plan) {

@@ -44,7 +44,7 @@ class ProgramMemory {
 
   // The sums are the program's from now on, and zeros.
   void GiveSums(int half = 0);
-  // As MoveSums.
+  // Takes them as MoveSums does.
   std::optional<int64_t> TakeSums(std::span<float> out, int half = 0,
                                   float factor = 1);
 

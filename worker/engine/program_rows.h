@@ -33,8 +33,8 @@ const BatchKeys& KeysOf(const client::PulledValues& values);
 absl::Status GiveRows(const client::PulledValues& values,
                       const RowMemory* memory);
 
-// What was told of a batch, as rows to pull. InvalidArgument: it cannot be
-// read.
+// Returns the rows to pull for what was told of a batch. InvalidArgument: it
+// cannot be read.
 absl::StatusOr<client::BatchRowsPtr> RowsOf(const JobPlan& plan,
                                             const client::FindRows& batch,
                                             const ToldRows::Told& told);
@@ -69,7 +69,7 @@ class ProgramRows {
       std::span<const uint64_t> counts) const;
 
   // --- Batches ---------------------------------------------------------------
-  // What the program told of the batch; nothing: it is awaited now.
+  // Returns what the program told of the batch; nothing: it is awaited now.
   std::optional<ToldRows::Told> Find(Awaited awaited);
   // The program tells. Returns the batch if it is awaited; else `told` is kept,
   // and moved away.

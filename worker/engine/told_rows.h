@@ -1,4 +1,4 @@
-// What a program told of the keys of batches to come. Thread-compatible.
+// Keeps what a program told of the keys of batches to come. Thread-compatible.
 #ifndef EBB_WORKER_ENGINE_TOLD_ROWS_H_
 #define EBB_WORKER_ENGINE_TOLD_ROWS_H_
 

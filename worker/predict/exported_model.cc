@@ -21,7 +21,7 @@ namespace ebb::worker {
 
 namespace {
 
-// Whether this tensor of an exported file is made of the others.
+// True if this tensor of an exported file is made of the others.
 bool IsTopicShares(const v1::Job& job, absl::string_view tensor) {
   return tensor == kTopicShares && job::TraitsOf(job.model()).topics();
 }

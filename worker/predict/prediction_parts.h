@@ -1,4 +1,4 @@
-// What a job that predicts computes: a file of predictions for each of its
+// The results of a job that predicts: a file of predictions for each of its
 // items (docs/decisions/0037-batch-prediction.md).
 #ifndef EBB_WORKER_PREDICT_PREDICTION_PARTS_H_
 #define EBB_WORKER_PREDICT_PREDICTION_PARTS_H_
@@ -43,7 +43,7 @@ inline constexpr absl::string_view kUnfinishedPart = ".part-";
 // have another one.
 std::string PredictionIdentity(const v1::Job& job, uint64_t layout_hash);
 
-// What a worker does while it writes a part.
+// The callbacks of a worker that writes a part.
 struct WhileWriting {
   // Called now and then, by any thread: the worker gets on.
   absl::FunctionRef<void()> step;
@@ -87,7 +87,7 @@ class PredictionParts {
   absl::Status Write(const data::Dataset& input, int64_t first, int64_t last,
                      const WhileWriting& meanwhile);
 
-  // What the model keeps beside the input.
+  // Bytes that the model keeps beside the input.
   int64_t memory_bytes() const;
 
  private:

@@ -70,7 +70,7 @@ std::string Row(std::span<const float> outputs,
   return line + "\n";
 }
 
-// What a batch of keys is to a model: places among its distinct keys, and
+// A batch of keys as a model takes it: places among its distinct keys, and
 // their rows behind the dense parameters.
 class KeyedBatch {
  public:
@@ -142,7 +142,7 @@ absl::Status CheckNpyToPredict(const v1::DataSource& train,
       "does not take; leave --score out, and compare the predictions");
 }
 
-// What the first file of `path` looks like. Unclear if it cannot be read.
+// Returns the look of the first file of `path`. Unclear if it cannot be read.
 data::FileLook LookAt(const std::string& path, const data::OpenBytes& open) {
   const auto files = open.FilesOf(path);
   if (!files.ok() || files->empty()) return data::FileLook::kUnclear;

@@ -47,7 +47,7 @@ struct UnknownKeys {
   int64_t all = 0;   // Every key of the example.
 };
 
-// What else becomes of predictions.
+// Further inputs and results of predictions.
 struct PredictionExtras {
   // The first column: its name, and the text of each example. Empty: none.
   std::string id_column;

@@ -26,8 +26,8 @@ constexpr int kChildSocket = 3;
 constexpr absl::Duration kEndsWithin = absl::Milliseconds(300);
 constexpr absl::Duration kLookAgain = absl::Milliseconds(10);
 
-// Whether a child has ended, or is none of this process. It is still to be
-// waited for.
+// Returns whether a child has ended, or is none of this process. It is still to
+// be waited for.
 bool HasEnded(pid_t pid) {
   siginfo_t info = {};
   return waitid(P_PID, static_cast<id_t>(pid), &info,

@@ -51,7 +51,7 @@ class PythonChild {
 
   const pid_t pid_;
   std::unique_ptr<ProgramSocket> socket_;
-  std::optional<int> end_;  // As waitpid() says it, once it is over.
+  std::optional<int> end_;  // From waitpid(), once it is over.
 };
 
 }  // namespace ebb::worker

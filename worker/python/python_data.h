@@ -20,9 +20,9 @@
 
 namespace ebb::worker {
 
-// What a process of Python is told of a data set.
+// Describes a data set to a process of Python.
 struct PythonDataSet {
-  // As the job says it: "my_model.py:train_set".
+  // The name in the job: "my_model.py:train_set".
   std::string name;
   // The file; empty: it is the model's module.
   std::string path;
@@ -33,7 +33,7 @@ struct PythonDataSet {
   std::string fingerprint;
 };
 
-// Whether only a module of Python knows the job's examples.
+// True if only a module of Python knows the job's examples.
 bool HasPythonData(const v1::Job& job);
 
 // The parts of "my_model.py:train_set". Without a file, or with that of the

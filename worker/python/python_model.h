@@ -52,14 +52,14 @@ struct PythonModelOptions {
   // The data sets to train and to test on, if the module reads them: batches
   // have numbers then. Empty: batches have examples.
   std::vector<PythonDataSet> data;
-  // What the data say; 0 classes: labels are values. Both are 0 with data sets
-  // of the module's own.
+  // The sizes that the data say; 0 classes: labels are values. Both are 0 with
+  // data sets of the module's own.
   int64_t features = 0;
   int64_t classes = 0;
   uint64_t seed = 0;
   // Shortens the gradient of a batch; 0: never.
   double clip_norm = 0;
-  // What the module must have; empty: any tables.
+  // The tables that the module must have; empty: any tables.
   std::vector<models::TableShape> tables;
   // A batch that takes longer fails, and Python is started anew.
   absl::Duration patience = absl::Minutes(10);
@@ -77,7 +77,7 @@ class PythonModel : public models::Model {
 
   // The tables that servers average, with a batch's share in the average.
   const std::map<std::string, double>& averages() const { return averages_; }
-  // What was found of each of the options' data sets.
+  // The fingerprint of each of the options' data sets.
   const std::vector<data::FileFingerprint>& data_sets() const {
     return data_sets_;
   }
@@ -105,7 +105,7 @@ class PythonModel : public models::Model {
                        std::vector<float>* outputs) override;
 
  private:
-  // What becomes of what was offered.
+  // The outcome of what was offered.
   struct Outcome {
     std::optional<absl::Status> status;  // Absent: it is still computed.
     models::BatchStats stats;
@@ -152,7 +152,7 @@ class PythonModel : public models::Model {
   absl::Status TakeSums(const models::BatchView& batch, const PushBody& push,
                         std::span<float> grad);
   void TakeOutputs(int64_t rows, std::vector<float>* outputs) const;
-  // What the program failed, for `why`.
+  // Returns the error of a program that failed, for `why`.
   absl::Status Failed(const std::string& why, uint32_t code) const;
 
   const PythonModelOptions options_;
