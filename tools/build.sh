@@ -37,7 +37,7 @@ NINJA_STATUS='@%f@%t@%e@' ninja -C "$folder" "$@" | {
       tell "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[3]}"
     elif [[ ! $line =~ ^ninja:\ (Entering|no\ work) ]]; then
       clear_line
-      printf '%s\n' "$line" >&2  # What the compiler says.
+      printf '%s\n' "$line" >&2  # Prints what the compiler says.
     fi
   done
   clear_line

@@ -67,7 +67,7 @@ absl::StatusOr<std::string> DamageAFile(const std::string& folder,
                                         FileChoice choice, uint64_t draw) {
   std::vector<StoredFile> files;
   std::error_code error;
-  // What a running daemon removes meanwhile is passed over.
+  // Passes over what a running daemon removes meanwhile.
   for (auto it = fs::recursive_directory_iterator(folder, error);
        !error && it != fs::recursive_directory_iterator();
        it.increment(error)) {

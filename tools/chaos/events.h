@@ -1,5 +1,5 @@
-// What is done to a cluster, and when: the common language of scenarios, traces
-// and the code that carries them out.
+// Names what is done to a cluster, and when. It is the common language of
+// scenarios, traces and the code that carries them out.
 #ifndef EBB_TOOLS_CHAOS_EVENTS_H_
 #define EBB_TOOLS_CHAOS_EVENTS_H_
 

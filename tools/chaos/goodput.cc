@@ -7,7 +7,7 @@
 namespace ebb::chaos {
 
 std::string Goodput::Doubt() const {
-  constexpr double kMost = 1.1;  // What measuring a rate may err.
+  constexpr double kMost = 1.1;  // The measured rate may err so much.
   if (value() <= kMost) return "";
   return absl::StrFormat(
       "goodput is above 1, so its base is wrong: the machine was busy while "

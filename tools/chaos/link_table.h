@@ -13,7 +13,7 @@
 
 namespace ebb::chaos {
 
-// Whether the link, whose ends may be "all", is one between the two daemons.
+// True if the link, whose ends may be "all", is one between the two daemons.
 bool IsBetween(const Link& link, absl::string_view a, absl::string_view b);
 
 // Thread-compatible.

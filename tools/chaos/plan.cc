@@ -26,12 +26,12 @@ bool IsOfNetwork(Op op) {
   }
 }
 
-// Whether a pattern stands for one of several.
+// True if a pattern stands for one of several.
 bool IsRole(const DaemonPattern& pattern) {
   return pattern == "ps" || pattern == "worker";
 }
 
-// What ends it.
+// Returns the operation that ends it.
 Op UndoOf(Op op) {
   switch (op) {
     case Op::kStop:
@@ -45,7 +45,7 @@ Op UndoOf(Op op) {
   }
 }
 
-// Whether `op` takes the place of whatever is to be undone by `undo`, of the
+// True if `op` takes the place of whatever is to be undone by `undo`, of the
 // same daemon.
 bool TakesPlace(Op op, Op undo) {
   switch (undo) {

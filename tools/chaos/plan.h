@@ -75,7 +75,7 @@ class ChaosPlan {
   // but some may be due by progress or wait for a daemon.
   absl::Duration NextDue() const;
 
-  // Whether any event, past or to come, is one of the network's.
+  // True if any event, past or to come, is one of the network's.
   bool TouchesNetwork() const { return touches_network_; }
 
   // Every event was due; only undoing some remains.

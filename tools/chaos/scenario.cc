@@ -59,7 +59,7 @@ constexpr std::array kVerbs = {
     Verb{"heal", Op::kHeal, true},
 };
 
-// What hints show for a key.
+// Returns the value that hints show for a key.
 std::string ExampleOf(absl::string_view key) {
   static constexpr std::pair<absl::string_view, absl::string_view> kValues[] = {
       {"name", "worker killed"},
@@ -126,7 +126,7 @@ class ScenarioReader {
   std::vector<job::Mistake> mistakes;
 
  private:
-  // Where an event names a daemon by its number.
+  // An event names a daemon by its number here.
   struct Named {
     int line;
     std::string path;

@@ -18,7 +18,7 @@ std::optional<double> ParseDecimal(absl::string_view text) {
   return value;
 }
 
-// As names have it: no sign, no zeros before it.
+// Reads a number as names have it: no sign, no zeros before it.
 std::optional<int> ParseIndex(absl::string_view text) {
   int index = 0;
   if (text.find_first_not_of("0123456789") != text.npos ||

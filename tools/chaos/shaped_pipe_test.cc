@@ -19,7 +19,7 @@ const absl::Time kStart = absl::FromUnixSeconds(1000);
 
 absl::Time At(int64_t ms) { return kStart + absl::Milliseconds(ms); }
 
-// What may leave at `now`, which then leaves.
+// Takes all that may leave at `now`.
 std::string TakeAll(ShapedPipe* pipe, absl::Time now) {
   std::string all;
   while (true) {

@@ -1,4 +1,4 @@
-// What every command of `ebb` is written with.
+// The parts of which every command of `ebb` is made.
 //
 // A command is one file, NAME_command.cc, with one function
 // `void AddNameCommand(CLI::App* parent, int* exit_code)` in namespace
@@ -19,7 +19,7 @@
 
 namespace ebb::tools {
 
-// What every `ebb` exits with.
+// The exit codes of every `ebb`.
 enum ExitCode {
   kExitGood = 0,
   kExitFailed = 1,  // It ran, and something is wrong.

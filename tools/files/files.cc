@@ -17,7 +17,7 @@ namespace ebb::tools {
 
 namespace {
 
-// Whether a new file may take its place: a device, a pipe, or what a link leads
+// True if a new file may take its place: a device, a pipe, or what a link leads
 // to is written as it stands, and /dev/null stays what it is.
 bool MayBeReplaced(const std::string& path) {
   std::error_code error;

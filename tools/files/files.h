@@ -24,7 +24,7 @@ absl::Status WriteFile(
     const std::string& path,
     absl::FunctionRef<absl::Status(std::ostream& out)> write);
 
-// Whether WriteFile could write there now: for what takes long to compute.
+// Checks that WriteFile could write there now: for what takes long to compute.
 absl::Status CheckWritable(const std::string& path);
 
 // The folder in which the running program lies.

@@ -28,7 +28,7 @@ CPP = re.compile(
 PYTHON = re.compile(r"\btime\.time(?:_ns)?\(|\bdatetime\.now\(|\butcnow\("
                     r"|from time import .*\btime\b")
 
-# Where the wall clock belongs: how many uses there are, and why.
+# The wall clock belongs here: how many uses there are, and why.
 WALL = {
     "bench/bench_machine.cc": (1, "pages say when they were measured"),
     "common/metrics/process_metrics.cc":
@@ -104,7 +104,7 @@ def self_test():
             "a/x.cc": "f(SteadyNow());  // Not absl::Now().\nx.time(0);",
             "a/x.py": "time.monotonic()  # not time.time()",
             "a/x_test.cc": "absl::Now()", "tests/a.py": "time.time()"}
-    # What differs from `good`, and what a complaint must say (None: clean).
+    # Each has what differs from `good`, and its complaint (None: clean).
     cases = [({}, None),
              ({"a/wall.cc": "f(absl::Now(),\n  absl::Now());"}, "2 uses"),
              ({"a/wall.cc": ""}, "0 uses"),

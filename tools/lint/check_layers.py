@@ -22,13 +22,13 @@ from project_files import ROOT, project_files, read_lines
 # that is a prefix of its path.
 LAYERS = {
     "proto": [],
-    "include/ebb": [],  # What users include.
+    "include/ebb": [],  # Users include these.
     "common": [],
     "protocol": ["common"],  # Plain structs of the protocol.
     "algorithms": ["common", "include/ebb", "protocol"],
     # The job file, its message, and the plan made of it.
     "job": ["algorithms", "common", "protocol", "proto"],
-    # What hyperparameter sweeps try.
+    # Hyperparameter sweeps.
     "sweep": ["common", "job", "proto"],
     "datasets": ["common"],
     "rpc": ["common", "datasets", "protocol", "proto"],
@@ -81,7 +81,7 @@ TOOLS = {
 for tool, others in TOOLS.items():
     LAYERS[tool] = [*SYSTEM, *[f"tools/{other}" for other in others]]
 LAYERS["bench"] = [*SYSTEM, *TOOLS]
-# Those that may include everything.
+# These may include everything.
 TOP = ["tests", "python", "examples"]
 for top in TOP:
     LAYERS[top] = [layer for layer in [*LAYERS, *TOP] if layer != top]

@@ -95,7 +95,7 @@ def self_test():
             "a/x.cc": "if (EBB_PLANTED(a)) f(EBB_PLANTED(b));",
             "a/CMakeLists.txt": "ebb_library(core\n SRCS x.cc HDRS x.h)",
             BUILD: "ebb_planted(p CORES core\n SRCS common/plant.cc)"}
-    # What differs from `good`, and what a complaint must say (None: clean).
+    # Each has what differs from `good`, and its complaint (None: clean).
     cases = [({}, None),
              ({"a/x.cc": "if (EBB_PLANTED(a))"}, "no source has a hook"),
              ({"y.h": "EBB_PLANTED(\n    c)"}, "describe it"),

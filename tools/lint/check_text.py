@@ -40,7 +40,7 @@ RULES = [
 ]
 # The rules stand in this file and would find themselves.
 EXEMPT = ["tools/lint/check_text.py"]
-# What may include the packaged Abseil's mutex: it configures that of gRPC.
+# These may include the packaged Abseil's mutex: it configures that of gRPC.
 PACKAGED_MUTEX = ["common/program/daemon.cc", "common/program/daemon_test.cc",
                   "rpc/internal/grpc_time.cc"]
 

@@ -16,7 +16,7 @@ MOST_WORDS = 40  # In a sentence. Aim at 30.
 STRICT = ["CHANGELOG.md", "README.md", "SECURITY.md", "docs/*.md",
           "docs/decisions/*.md", "docs/formats/*.md",
           "include/ebb/*.h", "proto/ebb/v1/*.proto"]
-# Whether help texts may hold no mistake, wherever they stand.
+# True: help texts may hold no mistake, wherever they stand.
 HELP_IS_STRICT = True
 
 LANGUAGES = [  # File names, and how their comments begin.
@@ -374,5 +374,5 @@ def mistakes(path, text):
 
 
 def is_excused(path, is_help):
-    """Whether a mistake counts against the allowance of its file."""
+    """Returns whether a mistake counts against the allowance of its file."""
     return not (is_strict(path) or (is_help and HELP_IS_STRICT))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Finds the files that belong to the project: what git tracks.
 
-As a command it prints those with the given endings, NUL-separated.
+Called as a command, it prints those with the given endings, NUL-separated.
 """
 
 import os

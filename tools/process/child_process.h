@@ -35,7 +35,7 @@ struct ProcessEnd {
   int signal = 0;  // 0: it exited.
 
   bool clean() const { return exit_code == 0 && signal == 0; }
-  // Whether a person or the machine (out of memory) ended it, or asked it to:
+  // True if a person or the machine (out of memory) ended it, or asked it to:
   // nothing is wrong with a program that ends so.
   bool by_others() const;
   // "exited with 3", "was killed by signal 9 (Killed)".

@@ -11,7 +11,7 @@ namespace ebb::tools {
 
 namespace {
 
-// As glog begins its lines: "I20261121 ", a letter for the severity.
+// Finds the begin of glog's lines: "I20261121 ", a letter for the severity.
 bool IsInfo(absl::string_view line) {
   constexpr size_t kDate = 8;
   const absl::string_view date = line.substr(0, kDate + 1);
@@ -19,13 +19,13 @@ bool IsInfo(absl::string_view line) {
          std::all_of(date.begin() + 1, date.end(), absl::ascii_isdigit);
 }
 
-// Whether glog prints the line upon a crash.
+// True if glog prints the line upon a crash.
 bool IsStack(absl::string_view line) {
   return absl::ascii_isspace(line.front()) || absl::StartsWith(line, "***") ||
          absl::StartsWith(line, "PC: @") || absl::StartsWith(line, "@");
 }
 
-// Whether a program prints the line below a refused flag (FlagMistake).
+// True if a program prints the line below a refused flag (FlagMistake).
 bool IsHint(absl::string_view line) {
   return absl::EndsWith(line, " --help has all flags");
 }

@@ -1,4 +1,4 @@
-// What the log of a daemon says of its end and its failures.
+// Finds what the log of a daemon says of its end and its failures.
 #ifndef EBB_TOOLS_PROCESS_LAST_WORDS_H_
 #define EBB_TOOLS_PROCESS_LAST_WORDS_H_
 

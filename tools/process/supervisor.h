@@ -56,7 +56,7 @@ struct Orders {
   bool at_place = false;  // To kill itself at a place.
 
   bool any() const { return asked || killed || at_place; }
-  // Whether a daemon ends this way after such an order. One that was asked ends
+  // True if a daemon ends this way after such an order. One that was asked ends
   // with code 0, or by the SIGTERM itself if it was just starting. One that was
   // killed, by us or itself, ends by SIGKILL. Any other end is as bad as a
   // death without an order.

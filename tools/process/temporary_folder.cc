@@ -132,7 +132,7 @@ class InterruptedFolders {
     MutexLock lock(&mu_);
     paths_.erase(path);
   }
-  // What a signal prints.
+  // Chooses the words that a signal prints.
   void SetWords(std::string words) {
     MutexLock lock(&mu_);
     words_ = std::move(words);

@@ -56,9 +56,9 @@ class TemporaryFolder {
   std::shared_ptr<InterruptedFolders> interrupted_;
 };
 
-// What such a signal prints on the standard error before it ends the process,
-// and after the folders are removed, as long as this object exists. It does so
-// also if there is no folder. One at a time.
+// The words that such a signal prints on the standard error before it ends the
+// process, and after the folders are removed, while this object exists. It does
+// so also if there is no folder. One at a time.
 //
 //   const InterruptWords words("interrupted: nothing was written\n");
 class InterruptWords {

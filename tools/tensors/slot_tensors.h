@@ -1,5 +1,5 @@
-// What tensors with the state of an optimizer are called in a file: those of a
-// slot "slots/adam/first_moment/TABLE", and the steps that made it
+// Names the tensors with the state of an optimizer in a file: those of a slot
+// "slots/adam/first_moment/TABLE", and the steps that made it
 // "slots/adam/step/TABLE", one number. Averages of the weights mean the same
 // under every optimizer: "averages/TABLE".
 #ifndef EBB_TOOLS_TENSORS_SLOT_TENSORS_H_

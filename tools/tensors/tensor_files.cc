@@ -85,8 +85,8 @@ absl::Status NotNpy(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("it is not an .npy file: ", what));
 }
 
-// What stands behind `'key': ` in the header, which is a Python dictionary;
-// empty: the key is missing.
+// Returns what stands behind `'key': ` in the header, which is a Python
+// dictionary; empty: the key is missing.
 absl::string_view NpyField(absl::string_view header, absl::string_view key) {
   const std::string before = absl::StrCat("'", key, "':");
   const size_t at = header.find(before);

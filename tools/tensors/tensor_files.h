@@ -49,9 +49,9 @@ absl::Status WriteSafetensors(
 // Format version 1.0, C order. Replaces the file at `path` at once.
 absl::Status WriteNpy(const std::string& path, const TensorStream& tensor);
 
-// What numpy.save() writes, of the name that is given; a view of the bytes.
-// DataLoss: it is not such a file, or damaged; InvalidArgument: its elements
-// are of another type than these, or in the order of Fortran.
+// Reads what numpy.save() writes; a view of the bytes, called `name`. DataLoss:
+// it is not such a file, or damaged; InvalidArgument: its elements are of
+// another type than these, or in the order of Fortran.
 absl::StatusOr<TensorView> ViewNpy(const std::string& name,
                                    absl::string_view bytes);
 

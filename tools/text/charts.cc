@@ -99,7 +99,7 @@ std::string BarText(double value) {
   return absl::StrFormat("%.3g", value);
 }
 
-// What a chart shows of the plane.
+// The part of the plane that a chart shows.
 struct Frame {
   double x0 = 0, x1 = 1, y0 = 0, y1 = 1;
   double width = kChartWidth;
@@ -173,7 +173,7 @@ void AppendAxis(const Frame& frame, const std::vector<std::string>& names,
   }
 }
 
-// Where the next name may begin.
+// Returns where the next name may begin.
 double AppendLegend(double at, size_t color, absl::string_view name,
                     std::string* svg) {
   absl::StrAppend(

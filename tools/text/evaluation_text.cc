@@ -27,7 +27,7 @@ std::optional<double> NamedFigure(const v1::JobStatus::Evaluation& evaluation,
   return std::nullopt;
 }
 
-// As people read it.
+// Returns the title by which people read it.
 absl::string_view FigureTitle(absl::string_view name) {
   const FigureKind* kind = FindFigureKind(name);
   return kind == nullptr ? name : kind->title;

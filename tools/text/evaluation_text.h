@@ -38,7 +38,7 @@ std::vector<ShownFigure> ShownFigures(
 // and its figures are those of a later one.
 double EpochsFurther(const v1::JobStatus& job,
                      const v1::JobStatus::Evaluation& evaluation);
-// Whether the figures are of values in which the next epoch that is evaluated
+// True if the figures are of values in which the next epoch that is evaluated
 // is not whole.
 bool HasOwnSnapshot(const v1::JobStatus& job,
                     const v1::JobStatus::Evaluation& evaluation);
@@ -82,7 +82,7 @@ std::vector<std::string> ConfusionRows(
 // 0.0312, observed 0.0283  (812 examples)". Empty: there are none.
 std::vector<std::string> CalibrationRows(
     const std::vector<CalibrationBin>& bins);
-// Those of an evaluation, without the empty ones.
+// Returns the bins of an evaluation, without the empty ones.
 std::vector<CalibrationBin> CalibrationOf(
     const v1::JobStatus::Evaluation& evaluation);
 

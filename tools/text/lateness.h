@@ -12,10 +12,9 @@
 
 namespace ebb::tools {
 
-// What the rate of an update was multiplied by on average; nothing: no server
-// said.
+// Returns the mean factor of the rate of an update; nothing: no server said.
 std::optional<double> MeanFactor(const v1::ScaledUpdates& scaled);
-// As protocol/effective_staleness.h says. Nothing: also if no server said.
+// See protocol/effective_staleness.h. Nothing: also if no server said.
 std::optional<double> EffectiveStaleness(const v1::ScaledUpdates& scaled);
 
 // How long workers waited for a clock bound, all together, in seconds, and the

@@ -146,7 +146,7 @@ std::string Bar(double fraction, int width, const Console& console) {
                       Paint(console, Ink::kDim, repeat(empty, rest)));
 }
 
-// As much of `text` as so many columns have room for.
+// Returns as much of `text` as so many columns have room for.
 std::string Cut(const std::string& text, int columns, const Console& console) {
   if (DisplayWidth(text) <= columns) return text;
   const absl::string_view mark = console.unicode ? "…" : "...";
@@ -279,7 +279,7 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
   }
   // While the job advances, waiting is not news.
   if (!job.waiting().empty() && job.examples_per_second() <= 0) {
-    // What to do about it `ebb explain` says: a line has no room.
+    // `ebb explain` says what to do about it: a line has no room.
     const std::string& text = job.waiting(0).text();
     progress.waiting = text.substr(0, text.find(". What to do: "));
   }

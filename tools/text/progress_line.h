@@ -21,19 +21,19 @@ struct Progress {
   bool predicts = false;
   int64_t applied = 0;   // To the partition that has the least.
   int64_t examples = 0;  // To apply.
-  // What was applied already and is computed again, as a server lost it or the
-  // job went back to older versions.
+  // The examples that were applied and are computed again, as a server lost it
+  // or the job went back to older versions.
   int64_t taken_back = 0;
   double examples_per_second = 0;
-  // What the examples are, in a rate: "trees", if each is one.
+  // The unit of a rate: "trees", if each example is one.
   std::string rate_unit = "ex";
   std::optional<double> loss;  // Training loss of the latest updates.
   // The same as an RMSE; absent if the loss is not a squared error.
   std::optional<double> rmse;
   // The last round's, of a job that finds clusters, or that of its best run.
   std::optional<double> inertia;
-  // What examples say that the job keeps back (validation.h); empty: there are
-  // none.
+  // The figures of examples that the job keeps back (validation.h); empty:
+  // there are none.
   std::string validation;
   // The runs that are done, of a job that has several.
   std::optional<int64_t> runs;
@@ -49,8 +49,8 @@ struct Progress {
   // evaluation if training had gone on.
   std::optional<double> test_epochs;
   std::optional<double> staleness;  // Mean, in updates.
-  // What the rate of updates was multiplied by on average, as they were late;
-  // and the mean staleness where each counts by that. Absent: no server said.
+  // The mean factor of the rate of updates, as they were late; and the mean
+  // staleness where each counts by that. Absent: no server said.
   std::optional<double> scale;
   std::optional<double> effective_staleness;
   // How long workers waited for a clock bound, in seconds; absent: unknown.

@@ -12,7 +12,7 @@ namespace ebb::tools {
 // "pushed 23.9 MB, 3.94 times less than as float32; pulled ...". Empty: nothing
 // travelled.
 std::string TrafficText(const v1::Traffic& traffic);
-// Whether anything went in fewer bytes than as float32.
+// True if anything went in fewer bytes than as float32.
 bool Filtered(const v1::Traffic& traffic);
 Json TrafficJson(const v1::Traffic& traffic);
 

@@ -1,5 +1,5 @@
-// What examples that a job keeps back say of its trees (`model.patience`), for
-// people and in JSON.
+// Tells what examples that a job keeps back say of its trees
+// (`model.patience`), for people and in JSON.
 #ifndef EBB_TOOLS_TEXT_VALIDATION_H_
 #define EBB_TOOLS_TEXT_VALIDATION_H_
 

@@ -78,7 +78,7 @@ class Relay {
   void AcceptAll(Id front_id);
   void Admit(Id front_id, Accepted accepted, const std::string& owner);
   void Advance(Id id);
-  // Those of the link, by the names as they are now.
+  // Returns the connections of the link, by the present names.
   std::vector<Id> ConnectionsOf(const std::string& a,
                                 const std::string& b) const;
   void SetTimer(Id id, absl::Time* timer, absl::Time at);
@@ -86,7 +86,7 @@ class Relay {
   const Fd epoll_;
   const Fd wake_;
   std::vector<char> scratch_;
-  absl::Time now_;  // As of this turn.
+  absl::Time now_;  // The time of this turn.
   Id next_id_ = 1;  // 0 is wake_.
   std::vector<DaemonProcess> daemons_;
   std::map<Id, FrontDoor> fronts_;

@@ -65,7 +65,7 @@ absl::StatusOr<Fd> ListenOnLoopback() {
   if (listening.get() < 0) {
     return absl::ErrnoToStatus(errno, "cannot open a socket");
   }
-  // Those that are accepted inherit it; afterwards it would come too late for
+  // Accepted sockets inherit it; afterwards it would come too late for
   // the window they offer.
   SetOption(listening.get(), SOL_SOCKET, SO_RCVBUF, kReceiveBuffer);
   const sockaddr_in address = ToSockaddr({htonl(INADDR_LOOPBACK), 0});

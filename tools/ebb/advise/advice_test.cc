@@ -55,8 +55,8 @@ TEST(AdviceTest, MachinesThatAreLostMakeItLongerAndLessSure) {
   options.market = {.bulk = 1, .away = absl::Hours(1)};
   const Offer calm = WithWorkers(Offers(Kinds(0), Work(), options), 4);
   const Offer rough = WithWorkers(Offers(Kinds(2), Work(), options), 4);
-  // As many are on their way back as such a market has away, so there are as
-  // many on average.
+  // The number on their way back is that which such a market has away, so
+  // there are as many on average.
   EXPECT_NEAR(rough.hours.middle, calm.hours.middle, 0.6);
   EXPECT_LT(rough.hours.low, rough.hours.middle);
   EXPECT_LT(rough.hours.middle, rough.hours.high);

@@ -52,7 +52,7 @@ struct AdviseFlags {
   bool json = false;
 };
 
-// What advice rests on.
+// The facts on which advice rests.
 struct Basis {
   PreparedJob job;
   MachineKinds kinds;
@@ -229,7 +229,7 @@ std::string Table(const Basis& basis, const std::vector<Offer>& offers,
   std::vector<const Offer*> shown;
   for (const Offer& offer : offers) shown.push_back(&offer);
   const auto rank = [](const Offer* offer) { return offer->price.middle; };
-  // Those that are in time most often come first.
+  // Offers that are in time most often come first.
   std::ranges::stable_sort(shown, [&](const Offer* a, const Offer* b) {
     if (deadline && a->in_time != b->in_time) return a->in_time > b->in_time;
     return rank(a) < rank(b);

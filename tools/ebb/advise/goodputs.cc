@@ -18,7 +18,7 @@
 namespace ebb::tools {
 namespace {
 
-// What is simulated: losses and batches at most.
+// The most that is simulated: losses and batches.
 constexpr char kLosses[] = "20";
 constexpr char kBatches[] = "20000";
 constexpr absl::Duration kLookAtSimulators = absl::Milliseconds(20);

@@ -19,7 +19,7 @@ struct SimulatedCluster {
   std::string name;  // For messages.
   int64_t workers = 1;
   sim::ChurnRates rates;
-  absl::Duration batch;  // What a batch, an item and loading take a worker.
+  absl::Duration batch;  // The time of a batch, an item, and loading.
   absl::Duration item;
   absl::Duration load;
 };

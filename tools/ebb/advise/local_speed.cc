@@ -102,7 +102,7 @@ double ServerSeconds(pid_t parent) {
   return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-// What the run says in the end, for a message.
+// Returns the last words of the run, for a message.
 std::string LastWords(const std::string& log) {
   constexpr size_t kMost = 2000;
   const std::string text = ReadFile(log).value_or("");
@@ -193,7 +193,7 @@ absl::StatusOr<LocalSpeed> MeasureLocalSpeed(const LocalSpeedOptions& options,
       options.progress(std::min(SteadyNow() - begun, options.length));
     }
   }
-  // What comes after that is its end, and not its speed.
+  // Later samples show its end, and not its speed.
   const absl::StatusOr<std::string> csv = ReadFile(metrics);
   child.Signal(SIGINT);
   const absl::Time end = SteadyNow() + kEndLimit;

@@ -103,7 +103,7 @@ std::vector<uint64_t> ExpectedOracle(const JobPlan& plan, int32_t partition,
   for (const SkippedRange& range : skipped) {
     holes[range.item].push_back(range);
   }
-  // As OracleValue (ledger.h) defines it, the example hashed once.
+  // Adds OracleValue (ledger.h) of each example, and hashes the example once.
   const auto add = [&](ItemId item, int64_t begin, int64_t end) {
     for (int64_t position = begin; position < end; ++position) {
       const uint64_t example = ExampleHash(item, position);

@@ -61,8 +61,8 @@ struct AuditReport {
   bool exact() const;
   // The partitions that answered have applied all examples.
   bool all_applied() const { return sum.missing == 0; }
-  // What is wrong, a line each. In a job that is not complete, missing examples
-  // are not wrong.
+  // Returns what is wrong, a line each. In a job that is not complete, missing
+  // examples are not wrong.
   std::vector<std::string> Problems(bool complete = true) const;
 };
 

@@ -14,7 +14,7 @@ namespace ebb::tools {
 
 namespace {
 
-// What became of the work of a cancelled job, and how it goes on.
+// Says what became of a cancelled job's work, and how the job goes on.
 std::string WhatStays(const v1::JobRecord& record) {
   v1::Specification specification;
   if (specification.ParseFromString(record.specification()) &&

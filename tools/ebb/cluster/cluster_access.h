@@ -14,7 +14,7 @@ namespace ebb::tools {
 
 struct ClusterAccess {
   std::string scheduler;
-  // Whether the user named it, by flag or environment.
+  // True if the user named it, by flag or environment.
   bool named = false;
   TlsSettings tls;
   // File with the token of a job; empty: looks for tokens where `ebb submit`

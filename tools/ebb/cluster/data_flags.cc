@@ -18,7 +18,7 @@ namespace ebb::tools {
 
 namespace {
 
-// What opens data sets, once one is named.
+// Opens data sets, once one is named.
 struct ClusterData {
   ClusterAccess access;
   DataFlags flags;

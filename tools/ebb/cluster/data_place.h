@@ -1,5 +1,5 @@
-// Where data sets are kept, as a command line says it: a folder, or a scheduler
-// that has one.
+// The place where data sets are kept, as a command line says it: a folder, or a
+// scheduler that has one.
 #ifndef EBB_TOOLS_EBB_CLUSTER_DATA_PLACE_H_
 #define EBB_TOOLS_EBB_CLUSTER_DATA_PLACE_H_
 
@@ -17,15 +17,15 @@
 
 namespace ebb::tools {
 
-// Whether `place` is HOST:PORT or unix:PATH. A place with a slash, or without a
+// True if `place` is HOST:PORT or unix:PATH. A place with a slash, or without a
 // port, is a folder.
 bool IsDaemonAddress(absl::string_view place);
 
 // Default name of a data set: that of its folder.
 std::string SetNameOf(const std::string& folder);
 
-// Where `ebb submit` fetches data sets to: ebb/data in $XDG_CACHE_HOME, or in
-// .cache of $HOME; empty: there is neither.
+// Returns the folder to which `ebb submit` fetches data sets: ebb/data in
+// $XDG_CACHE_HOME, or in .cache of $HOME; empty: there is neither.
 std::string DataCacheFolder();
 
 class DataPlace {
@@ -37,7 +37,7 @@ class DataPlace {
   static absl::StatusOr<DataPlace> Open(const std::string& place, bool to_push,
                                         ClusterAccess* access);
 
-  // As long as this lives.
+  // Valid as long as this lives.
   datasets::Target* target() const;
   absl::StatusOr<std::vector<datasets::SetSummary>> List() const;
   absl::Status Remove(absl::string_view name) const;

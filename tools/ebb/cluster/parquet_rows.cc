@@ -248,7 +248,7 @@ class ParquetRows : public data::ByteSource {
     }
   }
 
-  // What it said on standard error without the notes.
+  // Returns what it said on standard error without the notes.
   std::string Error() const {
     const std::string words = Words();
     std::vector<absl::string_view> lines = absl::StrSplit(words, '\n');

@@ -13,10 +13,10 @@
 
 namespace ebb::tools {
 
-// Whether the path, or the pattern, ends with .parquet.
+// True if the path, or the pattern, ends with .parquet.
 bool IsParquet(absl::string_view path);
 
-// What is to be said of the files, such as which columns were left out.
+// Remarks about the files, such as which columns were left out.
 using ParquetNotes = std::set<std::string>;
 
 // Opens such files as CSV with a header, and all others by `open`. The process

@@ -39,7 +39,7 @@ std::string LocalLimit(int32_t wished, int most, absl::string_view more) {
                             most, " of them at most", more);
 }
 
-// What is connected of the workers that a job may take from now on.
+// Says how many of the workers are connected that a job may take from now on.
 std::string MissingText(int32_t wished, const v1::GetStatusResponse& status) {
   const int missing = wished - status.workers_size();
   if (missing <= 0) return "";

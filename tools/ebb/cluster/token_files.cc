@@ -21,7 +21,7 @@ std::string FileOf(const std::string& folder, JobId job) {
   return absl::StrCat(folder, "/", job.value(), ".token");
 }
 
-// Where the token of a job is that has no number yet.
+// Returns the file for the token of a job that has no number yet.
 std::string FileOfRequest(const std::string& folder,
                           absl::string_view request_id) {
   constexpr size_t kCharacters = 32;

@@ -48,7 +48,7 @@ class TokenToSubmit {
   // The job was refused: removes what was written for it. A token of an earlier
   // try stays, as the job may exist since.
   void Drop() const;
-  // Where it is until Keep.
+  // The token's file until Keep.
   const std::string& file() const { return file_; }
 
  private:

@@ -139,7 +139,7 @@ class Writer {
     return paths;
   }
 
-  // What the data set that is replaced has, as its truth says.
+  // Returns the files of the data set that is replaced, as its truth says.
   std::vector<std::string> FilesBefore() const {
     const std::string path = Path(".truth.json");
     const auto text = ReadFile(path);

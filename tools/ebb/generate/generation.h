@@ -18,8 +18,8 @@ struct GenerationTarget {
   int64_t rows = 0;
   int64_t test_rows = 0;  // 0: no such part.
   bool gzip = false;
-  bool force = false;  // Whether files that are there are replaced.
-  bool json = false;   // Whether the truth is printed instead of a summary.
+  bool force = false;  // Replaces files that are there.
+  bool json = false;   // Prints the truth instead of a summary.
 };
 
 // Prints the progress on the standard error. All files appear when all are

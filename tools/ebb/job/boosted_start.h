@@ -1,5 +1,5 @@
-// What boosted trees begin with: the intervals of each feature, and the margins
-// before the first tree.
+// Finds what boosted trees begin with: the intervals of each feature, and the
+// margins before the first tree.
 #ifndef EBB_TOOLS_EBB_JOB_BOOSTED_START_H_
 #define EBB_TOOLS_EBB_JOB_BOOSTED_START_H_
 

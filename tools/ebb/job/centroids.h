@@ -1,4 +1,4 @@
-// What a job that finds clusters begins with.
+// Finds what a job of clusters begins with.
 #ifndef EBB_TOOLS_EBB_JOB_CENTROIDS_H_
 #define EBB_TOOLS_EBB_JOB_CENTROIDS_H_
 

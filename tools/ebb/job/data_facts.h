@@ -1,4 +1,4 @@
-// What is counted in a data set: what defaults and checks of a job follow from.
+// Counts in a data set what defaults and checks of a job follow from.
 #ifndef EBB_TOOLS_EBB_JOB_DATA_FACTS_H_
 #define EBB_TOOLS_EBB_JOB_DATA_FACTS_H_
 
@@ -22,7 +22,7 @@ struct DataExtent {
   int64_t rows = 0;
 };
 
-// What ebb job check says of a batch's size.
+// Returns the extent by which `ebb job check` judges a batch's size.
 DataExtent ExtentOf(const v1::Model& model, const data::Dataset& train);
 
 // Reads the whole data set if the model counts words.

@@ -11,7 +11,7 @@ namespace ebb::tools {
 
 namespace {
 
-// What follows "# NAME:", on one line.
+// Returns what follows "# NAME:", on one line.
 std::string CommentOf(const std::vector<absl::string_view>& lines,
                       absl::string_view name) {
   const std::string start = absl::StrCat("# ", name, ":");

@@ -43,12 +43,12 @@ namespace fs = std::filesystem;
 constexpr double kTestShare = 0.2;
 constexpr double kByteScale = 1.0 / 255;
 
-// What can be said of some data.
+// Describes some data, and offers a job for it.
 struct Offer {
   std::string is;                    // "a table of columns (csv)".
   std::string first;                 // A command to give before; mostly empty.
   v1::Job job;                       // The keys `model` and `data`.
-  std::vector<std::string> remarks;  // What else would do.
+  std::vector<std::string> remarks;  // Remarks on what else would do.
 
   v1::DataSource* train() { return job.mutable_data()->mutable_train(); }
   void Model(absl::string_view kind) {
@@ -77,7 +77,7 @@ absl::StatusOr<std::string> FrontOf(const std::string& path,
   return front;
 }
 
-// What labels like these are to a model, and the model for them.
+// The meaning of such labels to a model, and the model for them.
 struct LabelLook {
   std::string model;
   std::string are;
@@ -315,7 +315,7 @@ absl::Status OfferPacked(const std::string& path, Offer* offer) {
   return absl::OkStatus();
 }
 
-// Whether text begins with a key of YAML, or is JSON, which is YAML, too: it
+// True if text begins with a key of YAML, or is JSON, which is YAML, too: it
 // may be a job file with a mistake.
 bool MayBeYaml(absl::string_view path, absl::string_view front,
                data::FileLook look) {
@@ -326,7 +326,7 @@ bool MayBeYaml(absl::string_view path, absl::string_view front,
   return absl::EndsWith(front.substr(0, front.find_first_of(" \n")), ":");
 }
 
-// What is in the file `path`, or in the first of the files that it stands for.
+// Offers by what is in `path`, or in the first of the files that it stands for.
 absl::Status OfferByLook(const std::string& path, const std::string& file,
                          Offer* offer) {
   EBB_ASSIGN_OR_RETURN(const std::string front, FrontOf(file, data::OpenFile));

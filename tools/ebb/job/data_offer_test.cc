@@ -30,7 +30,7 @@ class DataOfferTest : public ::testing::Test {
   }
   void TearDown() override { std::filesystem::current_path(before_); }
 
-  // What is said of the data if it is given as a job file.
+  // Returns what is said of the data if it is given as a job file.
   static std::string Said(const std::string& path) {
     const auto prepared = PrepareJob({.file = path});
     EXPECT_EQ(prepared.status().code(), absl::StatusCode::kInvalidArgument);

@@ -1,4 +1,4 @@
-// What is known of a job while it is prepared. submission.h says how.
+// Holds what is known of a job while it is prepared. submission.h says how.
 #ifndef EBB_TOOLS_EBB_JOB_DRAFT_H_
 #define EBB_TOOLS_EBB_JOB_DRAFT_H_
 
@@ -30,7 +30,7 @@ struct Draft {
   data::OpenBytes open = data::OpenFile;
   v1::Job full;  // With all defaults.
   job::JobFile file;
-  // What a run that goes on has stored of its job; nothing: it is a new job.
+  // The stored job of a run that goes on; nothing: it is a new job.
   std::optional<v1::Specification> stored;
   job::DataFacts known;
   DataExtent extent;
@@ -39,11 +39,11 @@ struct Draft {
   std::vector<float> centroids;
   // The module, once it was asked.
   std::unique_ptr<worker::PythonModel> module;
-  // What boosted trees begin with; absent: the job has none.
+  // The start of boosted trees; absent: the job has none.
   std::optional<BoostedStart> boosted;
   // StartValues::with_rows of the model with which the job starts.
   decltype(StartValues::with_rows) with_rows;
-  // Where the data comes from, for errors that say that it is not there.
+  // The source of the data, for errors that say that it is not there.
   std::string data_hint;
 
   // Notes the bad examples that are left out of the data at `key`, beyond those
@@ -61,7 +61,7 @@ struct Draft {
   // Applies the rules of the job file to what is known by now.
   void Validate();
 
-  // Whether there is a mistake of `key`, or of a key in it.
+  // True if there is a mistake of `key`, or of a key in it.
   bool WrongIn(absl::string_view key) const;
 };
 

@@ -21,8 +21,8 @@ namespace ebb::tools {
 
 namespace {
 
-// Whether the source can be read at all, whatever its labels are and whatever
-// becomes of its features.
+// Checks that the source can be read at all, whatever its labels are and
+// whatever becomes of its features.
 void Open(data::SourceSpec spec, absl::string_view path, Draft* draft) {
   if (draft->WrongIn(path)) return;
   spec.standardise = false;

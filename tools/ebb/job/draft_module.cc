@@ -34,7 +34,7 @@ bool SameDataSet(const v1::DataSource& before, const v1::DataSource& now) {
          SameOptions(was.options(), is.options());
 }
 
-// Whether the module would make the same model, and the same data sets, as it
+// True if the module would make the same model, and the same data sets, as it
 // did for the run.
 bool SameModule(const v1::Job& before, const v1::Job& now) {
   const v1::Model &was = before.model(), &is = now.model();
@@ -46,7 +46,7 @@ bool SameModule(const v1::Job& before, const v1::Job& now) {
          before.data().split() == now.data().split();
 }
 
-// What the module has is the job's from now on.
+// Gives the job what the module has.
 void TakeModel(const worker::PythonModel& module, v1::Job* job,
                job::JobFacts* facts) {
   for (const auto& [name, share] : module.averages()) {

@@ -29,8 +29,8 @@ absl::Status AskModule(const std::vector<std::string>& folders,
 absl::StatusOr<job::JobFacts> AskData(const std::vector<std::string>& folders,
                                       Draft* draft);
 
-// Where an error of a module is to be told: at the data set that is at fault,
-// if one is.
+// Returns the key at which an error of a module is told: that of the data set
+// that is at fault, if one is.
 std::string KeyAtFault(const absl::Status& status);
 
 }  // namespace ebb::tools

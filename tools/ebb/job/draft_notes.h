@@ -1,4 +1,4 @@
-// What the owner of a job should know before it is trained.
+// Tells the owner of a job what to know before it is trained.
 #ifndef EBB_TOOLS_EBB_JOB_DRAFT_NOTES_H_
 #define EBB_TOOLS_EBB_JOB_DRAFT_NOTES_H_
 

@@ -159,7 +159,7 @@ absl::Status ReadInitial(const std::optional<v1::Specification>& stored,
   return absl::OkStatus();
 }
 
-// Whether the run that goes on began with the same `start`.
+// True if the run that goes on began with the same `start`.
 bool SameStart(const v1::Start& was, v1::Start is) {
   if (!StartJobOf(is.from())) {
     is.set_from(PathFrom(std::filesystem::current_path().string(), is.from()));

@@ -1,4 +1,4 @@
-// What the tables of a draft begin with.
+// Finds what the tables of a draft begin with.
 #ifndef EBB_TOOLS_EBB_JOB_DRAFT_START_H_
 #define EBB_TOOLS_EBB_JOB_DRAFT_START_H_
 
@@ -39,7 +39,7 @@ absl::Status AddStartRows(const Draft& draft, job::JobFacts* facts,
                           std::shared_ptr<const InitialValues>* initial,
                           JobRecord* record);
 
-// Whether `start` says what the table begins with.
+// True if `start` says what the table begins with.
 bool Starts(const v1::Job& job, const std::string& table);
 
 }  // namespace ebb::tools

@@ -40,7 +40,7 @@ class InitialRows::Reader {
         tensors_(*tensors),
         mistakes_(*mistakes) {}
 
-  // Whether the table has rows.
+  // Returns whether the table has rows.
   bool Read(const job::SparseTable& table,
             const server::JobRule::TableState& state, Table* out,
             int64_t* steps) {

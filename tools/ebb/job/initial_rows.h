@@ -25,7 +25,7 @@ namespace ebb::tools {
 // keeps some 8 bytes for each row. Immutable, thread-safe.
 class InitialRows {
  public:
-  // What servers have, in the order of the plan.
+  // The tables as servers have them, in the order of the plan.
   struct Tables {
     JobPlan plan;
     std::vector<job::SparseTable> tables;
@@ -39,9 +39,9 @@ class InitialRows {
       const std::string& path, const Tables& tables, InitialTensors* tensors,
       std::vector<std::string>* mistakes);
 
-  // Whether the table with this number begins with a row.
+  // True if the table with this number begins with a row.
   bool HasRows(size_t table) const { return !tables_[table].keys.empty(); }
-  // Whether some table has slots; and then, by table, the steps that made them.
+  // True if some table has slots; and then, by table, the steps that made them.
   bool has_state() const { return has_state_; }
   const std::vector<int64_t>& steps() const { return steps_; }
 
@@ -71,7 +71,7 @@ class InitialRows {
   std::vector<int64_t> steps_;
   bool has_state_ = false;
   std::optional<InitialRowsDirectory> directory_;
-  std::vector<int64_t> partitions_;  // Where each begins, and the end.
+  std::vector<int64_t> partitions_;  // The begin of each, and the end.
 };
 
 }  // namespace ebb::tools

@@ -73,7 +73,7 @@ class InitialRowsTest : public ::testing::Test {
     EXPECT_TRUE(absl::IsInvalidArgument(read.status())) << read.status();
     return std::string(read.status().message());
   }
-  // What a server reads.
+  // Returns what a server reads.
   std::string Content(const InitialValues& values) {
     const auto store = *datasets::SetStore::Open({.folder = folder_ / "sets"});
     EXPECT_TRUE(values.Push(store.get()).ok());

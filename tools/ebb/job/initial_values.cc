@@ -114,7 +114,7 @@ class StateReader {
     return steps.value_or(0);
   }
 
-  // What the job lacks, and what it has beside.
+  // Names the tensors that the job lacks, and those that it has beside.
   void NameTheRest() {
     if (!missing_.empty()) {
       mistakes_.push_back(

@@ -30,7 +30,7 @@ namespace ebb::tools {
 // thread-safe.
 class InitialValues {
  public:
-  // What a file may have, or lack, beside what tables say.
+  // The differences that a file may have from what tables say.
   struct Differences {
     // Tensors that are made of others.
     std::vector<std::string> passed_over;
@@ -65,7 +65,7 @@ class InitialValues {
   // Rows that lie elsewhere in memory.
   struct RowsElsewhere {
     InitialRows::Tables tables;
-    InitialTensors tensors;             // As an export calls them.
+    InitialTensors tensors;             // By the names of an export.
     std::shared_ptr<const void> owner;  // It has their memory.
   };
 
@@ -79,7 +79,7 @@ class InitialValues {
 
   bool has_state() const { return has_state_; }
   bool has_rows() const { return has_rows_; }
-  // Whether the sparse table with this number begins with a row that was taken.
+  // True if the sparse table with this number begins with a row that was taken.
   bool HasRowsOf(size_t table) const {
     return rows_ != nullptr && rows_->HasRows(table);
   }
@@ -109,8 +109,8 @@ class InitialValues {
 
   std::string path_;
   MappedFile file_;
-  std::vector<float> own_;  // What the file lacks: mostly all or nothing.
-  // As long as the largest table that has fewer slots than another.
+  std::vector<float> own_;  // The file lacks these: mostly all or nothing.
+  // It is as long as the largest table that has fewer slots than another.
   std::vector<float> zeros_;
   // The bytes of the tables, in one of the two, and where each begins in the
   // vector; those without bytes are left out.
@@ -119,7 +119,7 @@ class InitialValues {
   int64_t bytes_ = 0;
   bool has_state_ = false;
   int32_t slots_ = 0;
-  // As in the specification.
+  // The steps as in the specification.
   std::vector<int64_t> steps_;
   size_t dense_tables_ = 0;
   bool has_rows_ = false;

@@ -34,7 +34,7 @@ constexpr int64_t kTreeOfAnExample = 32;
 // and its place in the index. A version is at most half as large again.
 constexpr int64_t kRowOverhead = 12;
 constexpr int64_t kIndexOfARow = 16;
-// Where steps go by how late a gradient is for the row.
+// A row also has this if steps go by how late its gradient is.
 constexpr int64_t kFrequencyOfARow = sizeof(server::RowFrequency);
 
 int64_t Encoded(const Filter& filter, int64_t floats) {

@@ -1,4 +1,4 @@
-// What people are told of a job that is about to be trained.
+// Tells people about a job that is about to be trained.
 #ifndef EBB_TOOLS_EBB_JOB_JOB_TEXT_H_
 #define EBB_TOOLS_EBB_JOB_JOB_TEXT_H_
 

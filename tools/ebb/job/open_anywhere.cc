@@ -13,7 +13,7 @@ data::OpenBytes OpenAnywhere(data::OpenBytes files,
                              data::RemoteFilesOptions options) {
   options.retries.tell =
       [patience = options.retries.patience](const std::string& why) {
-        // As one piece: other threads may write, too.
+        // Writes one piece: other threads may write, too.
         std::cerr << absl::StrCat("waiting up to ", DurationText(patience),
                                   " for an answer: ", why, "\n");
       };

@@ -11,8 +11,8 @@
 
 namespace ebb::tools {
 
-// What is subtracted from each feature before it is learned. Empty: nothing, or
-// standardising takes it away again.
+// Returns what is subtracted from each feature before it is learned. Empty:
+// nothing, or standardising takes it away again.
 std::vector<double> OriginsOf(const v1::Job& job, const job::JobFacts& facts);
 
 // InvalidArgument: a feature has an origin, so values that were learned from

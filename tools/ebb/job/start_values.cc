@@ -181,7 +181,7 @@ class Source {
   }
 
   std::string from_;
-  // What the tensors are views of.
+  // The tensors are views of these.
   std::vector<MappedFile> mapped_;
   std::vector<Tensor> own_;
   bool files_by_stem_ = false;  // Tensors are called as their files.
@@ -192,7 +192,7 @@ class Source {
 
 // The rows of a sparse table in another model.
 struct TakenRows {
-  std::string table;  // What the job calls it.
+  std::string table;  // Its name in the job.
   const TensorView* keys = nullptr;
   const TensorView* rows = nullptr;
 };
@@ -208,7 +208,7 @@ bool TakesTable(const v1::Start& start, const std::string& table) {
          std::ranges::count(start.tables(), table) > 0;
 }
 
-// What examples write is never taken.
+// Rows that examples write are never taken.
 bool TakesRows(const v1::Start& start, const job::SparseTable& table) {
   return table.kind == RowKind::kTrained && TakesTable(start, table.name);
 }
@@ -257,7 +257,7 @@ class Comparison {
     mistakes_.push_back(absl::StrCat(what...));
   }
 
-  // What can be written where tables have no tensor, or another shape.
+  // Says what can be written where tables have no tensor, or another shape.
   std::string Hint(const std::vector<std::string>& fitting) const {
     std::vector<std::string> hints;
     const std::vector<std::string> others = Others();
@@ -319,7 +319,7 @@ class Comparison {
     }
   }
 
-  // What the table is called in the other model.
+  // Returns the name of the table in the other model.
   const std::string& NameThere(const std::string& table) const {
     const auto renamed = start_.rename().find(table);
     return renamed == start_.rename().end() ? table : renamed->second;
@@ -420,7 +420,7 @@ class Comparison {
   std::set<const TensorView*> found_;
   // The shapes of the dense tables without a tensor.
   std::vector<std::vector<int64_t>> missing_;
-  // What to write for each table without one.
+  // The lines to write for the tables without one.
   std::vector<std::string> renames_;
 };
 
@@ -466,7 +466,7 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> WithRows(
                                    std::move(owner)});
 }
 
-// What people should know of what is taken, and of what is not.
+// Returns what people should know of what is taken, and of what is not.
 std::vector<std::string> NotesOf(const v1::Start& start,
                                  const StartTables& tables, const Taken& taken,
                                  const Source& source) {

@@ -41,7 +41,7 @@ struct OtherModel {
   // A safetensors file with the rows of the sparse ones, as an export has them.
   // Empty: there are none, or they were not asked for.
   MappedFile rows;
-  // What its user should know of it, for example that the job goes on.
+  // Doubts that its user should know, for example that the job goes on.
   std::vector<std::string> doubts;
 };
 
@@ -50,7 +50,7 @@ using ModelOpener =
     std::function<absl::StatusOr<OtherModel>(const StartJob& job, bool rows)>;
 
 struct StartValues {
-  // What the dense tables begin with.
+  // The first values of the dense tables.
   std::shared_ptr<const InitialValues> values;
   // Makes the values anew with the rows that are taken behind them: only the
   // plan of the job says where each of them lies. Empty: none are taken.

@@ -51,7 +51,7 @@ class StartValuesTest : public ::testing::Test {
     return ReadStart(start_, {tables_, sparse_}, {kSeed, std::move(otherwise)},
                      open);
   }
-  // What the scheduler would keep.
+  // Returns what the scheduler would keep.
   std::string Bytes(const InitialValues& values) {
     const auto store = *datasets::SetStore::Open({.folder = folder_ / "sets"});
     EXPECT_TRUE(values.Push(store.get()).ok());

@@ -104,8 +104,8 @@ std::string LeaveOutExpectations(const JobChoice& choice,
                       " it is not looked at");
 }
 
-// Where the labels of the training data are; empty: it has no columns, or the
-// model does not look at them.
+// Returns the column with the labels of the training data; empty: it has no
+// columns, or the model does not look at them.
 std::string LabelColumn(const v1::Job& job,
                         const std::optional<v1::Columns>& columns) {
   const v1::DataSource& train = job.data().train();
@@ -149,7 +149,7 @@ absl::Status RefuseAllFolds(Draft* draft) {
   return job::ToStatus(file.mistakes);
 }
 
-// Whether the name says that it is a job file, with mistakes or without.
+// True if the name says that it is a job file, with mistakes or without.
 bool IsYaml(absl::string_view path) {
   return absl::EndsWith(path, ".yaml") || absl::EndsWith(path, ".yml");
 }

@@ -25,7 +25,7 @@ namespace ebb::tools {
 // Which job, as a command line says it.
 struct JobChoice {
   std::string file;
-  // What is in the file, if not all of it is the job; absent: the file is read.
+  // The job's text, if it is not all of the file; absent: the file is read.
   std::optional<std::string> text;
   // Kept with the job as its source; absent: the text of the file.
   std::optional<std::string> source;
@@ -50,7 +50,7 @@ struct PreparedJob {
   v1::Job job;       // All defaults filled in, all paths from the root.
   JobRecord record;  // Without an id.
   std::string source;
-  // What its tables begin with; null: the job does not say it, or goes on.
+  // The first values of its tables; null: the job does not say it, or goes on.
   // It is to be pushed before the job is submitted.
   std::shared_ptr<const InitialValues> initial;
   DataExtent data;

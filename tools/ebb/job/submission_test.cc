@@ -126,7 +126,7 @@ TEST_F(SubmissionTest, ARunThatGoesOnReadsItsColumnsAsItBegan) {
   v1::Specification stored = *job::ReadSpecification(first->record);
   data::Index index = *data::Index::Decode(stored.train_index());
   ASSERT_EQ(index.encoding.origins.size(), 1);
-  // As the release before had it.
+  // The release before stored it like this.
   index.encoding.origins.clear();
   stored.set_train_index(index.Encode());
   JobChoice choice = {.file = Path("job.yaml")};

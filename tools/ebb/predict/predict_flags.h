@@ -1,4 +1,4 @@
-// What `ebb predict` is asked for.
+// The request of an `ebb predict`.
 #ifndef EBB_TOOLS_EBB_PREDICT_PREDICT_FLAGS_H_
 #define EBB_TOOLS_EBB_PREDICT_PREDICT_FLAGS_H_
 

@@ -31,10 +31,10 @@ namespace ebb::tools {
 
 namespace {
 
-// What errors call the standard input.
+// Errors call the standard input so.
 constexpr char kInput[] = "the standard input";
 
-// Where the examples are on this machine.
+// The file with the examples on this machine.
 struct InputFile {
   std::string path;
   std::string called;
@@ -56,7 +56,7 @@ data::OpenBytes Anywhere(const InputFile& input) {
   });
 }
 
-// What word vectors answer to questions.
+// Prints what word vectors answer to questions.
 absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
   if (!flags.id.empty() || flags.labelled) {
     return absl::InvalidArgumentError(

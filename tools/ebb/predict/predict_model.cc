@@ -51,7 +51,7 @@ absl::StatusOr<StoredModel> LoadModel(const PredictFlags& flags,
     return absl::InvalidArgumentError(
         absl::StrCat(name, " is not a model that ebb reads: ", kNoModel));
   }
-  // What `ebb checkpoint export` writes where the output is a folder.
+  // `ebb checkpoint export` writes this file if the output is a folder.
   if (std::filesystem::exists(std::filesystem::path(name) / "model.json",
                               error)) {
     return absl::InvalidArgumentError(absl::StrCat(

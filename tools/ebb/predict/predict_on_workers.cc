@@ -45,7 +45,7 @@ namespace {
 // How many workers a cluster is taken to have for the size of the parts.
 constexpr int kUnknownWorkers = 8;
 
-// What came of the job.
+// The result of the job.
 struct WorkersResult {
   v1::JobStatus status;
   std::optional<AuditReport> audit;
@@ -121,7 +121,7 @@ absl::StatusOr<WorkersResult> PredictThere(const PredictFlags& flags,
       /*failure=*/""};
 }
 
-// What _SUCCESS says.
+// Returns what _SUCCESS says.
 Json AboutPredictions(const PredictFlags& flags, const JobPlan& plan,
                       const v1::Job& job, int64_t left_out,
                       const WorkersResult& result) {
@@ -182,7 +182,7 @@ PredictionWish WishOf(const PredictFlags& flags, const ModelFile& model,
   return wish;
 }
 
-// What the predictions of `job` follow from.
+// Returns what the predictions of `job` follow from.
 PredictionTerms TermsOf(const v1::Job& job, const std::string& identity) {
   constexpr size_t kDigits = 16;  // Enough to tell two models apart.
   const job::PredictionInput input = job::PredictionInputOf(job);
@@ -274,7 +274,7 @@ int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
   return kExitGood;
 }
 
-// Where the parts go, as every worker finds it.
+// Returns the folder of the parts, as every worker finds it.
 std::string FolderOf(const PredictFlags& flags) {
   if (PredictionFolder::IsBucket(flags.to)) {
     return std::string(absl::StripSuffix(flags.to, "/"));
@@ -292,7 +292,7 @@ std::string FolderOf(const PredictFlags& flags) {
   return path;
 }
 
-// Whether no worker will ask for an item of the job any more.
+// True if no worker will ask for an item of the job any more.
 bool HasEnded(const v1::JobStatus& job) {
   const v1::JobState state = job.summary().state();
   return state == v1::JOB_STATE_COMPLETE || state == v1::JOB_STATE_CANCELLED;
@@ -332,7 +332,7 @@ int PredictOnWorkers(PredictFlags& flags) {
     const absl::Status there = file.Publish(job.predict().model());
     if (!there.ok()) return Report(there);
   }
-  words.reset();  // What predicts takes signals itself.
+  words.reset();  // The prediction takes signals itself.
   const auto result = flags.cluster
                           ? PredictThere(flags, *prepared, &*folder)
                           : PredictLocally(flags, *std::move(prepared));

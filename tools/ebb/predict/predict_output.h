@@ -10,7 +10,7 @@
 
 namespace ebb::tools {
 
-// Whether WriteOutput could write there now: what cannot be written is not
+// Checks that WriteOutput could write there now: what cannot be written is not
 // computed first. An empty `output` is none.
 absl::Status CheckOutput(const std::string& output);
 

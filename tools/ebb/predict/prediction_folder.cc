@@ -130,7 +130,7 @@ absl::Status RefuseTaken(const std::string& folder) {
       "Remove them, and predict anew to an empty place"));
 }
 
-// Whether the folder is empty, apart from the file of the claim.
+// True if the folder is empty, apart from the file of the claim.
 bool HasNothingElse(const std::string& folder, std::error_code& error) {
   auto entry = fs::directory_iterator(folder, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {

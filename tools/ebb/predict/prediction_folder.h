@@ -24,7 +24,7 @@
 
 namespace ebb::tools {
 
-// What predictions follow from: other terms give other predictions.
+// Predictions follow from these terms: other terms give other predictions.
 struct PredictionTerms {
   std::string identity;  // worker::PredictionIdentity().
   int64_t part_examples = 0;
@@ -39,7 +39,7 @@ struct PredictionTerms {
 // and no command deletes anything there. Not thread-safe.
 class PredictionFolder {
  public:
-  // Whether `path` is s3://BUCKET/PREFIX.
+  // True if `path` is s3://BUCKET/PREFIX.
   static bool IsBucket(absl::string_view path);
   // Examples of the parts of predictions that were begun in the folder; 0:
   // there are none.
@@ -55,7 +55,7 @@ class PredictionFolder {
   const std::string& path() const { return path_; }
   // The name under which its job is submitted, also after a crash.
   const std::string& request_id() const { return claim_.request_id; }
-  // Whether a command had begun these predictions before this one.
+  // True if a command had begun these predictions before this one.
   bool goes_on() const { return goes_on_; }
 
   // Gives the predictions another name, for the job of the old one has ended
@@ -86,8 +86,8 @@ class PredictionFolder {
   absl::Status Remove() const;
 
  private:
-  // What the claim says: "identity HEX request ID part N", and a line for each
-  // flag of the terms, "FLAG<tab>VALUE". Older releases wrote no flags.
+  // The text of the claim: "identity HEX request ID part N", and a line for
+  // each flag of the terms, "FLAG<tab>VALUE". Older releases wrote no flags.
   struct ClaimText {
     PredictionTerms terms;
     std::string request_id;

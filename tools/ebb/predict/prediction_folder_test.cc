@@ -366,7 +366,7 @@ TEST_F(PredictionBucketTest, AServerThatIgnoresConditionsIsFoundOut) {
 }
 
 TEST_F(PredictionBucketTest, TheMarkerOfAFolderIsNothing) {
-  // As the console of S3 makes a "folder".
+  // The console of S3 makes a "folder" like this.
   server_.PutMarker("to/");
   const auto folder = Claim("a");
   ASSERT_TRUE(folder.ok()) << folder.status();

@@ -44,7 +44,7 @@ int64_t PartExamples(const PredictionWish& wish, int64_t examples) {
   return std::clamp(share / kBatch * kBatch, kBatch, kMostPartExamples);
 }
 
-// What can be found out before there are workers. Returns what the model
+// Checks what can be found out before there are workers. Returns what the model
 // computes.
 absl::StatusOr<models::ModelDescription> CheckModel(
     const PredictionWish& wish, const worker::ExportedModel& model) {

@@ -15,7 +15,7 @@
 
 namespace ebb::tools {
 
-// What is to be predicted.
+// The predictions that are wished for.
 struct PredictionWish {
   std::string model;  // A file of `ebb checkpoint export`.
   // Workers read a copy of it, whose name begins with this path and has the

@@ -37,7 +37,7 @@ namespace {
 using ::testing::HasSubstr;
 using worker::PredictionParts;
 
-// What the model 2 x + 3 y + 1 predicts.
+// The predictions of the model 2 x + 3 y + 1.
 constexpr char kPart[] = "part-000000-000001.csv";
 constexpr char kText[] = "prediction\n9\n19\n";
 
@@ -82,7 +82,7 @@ class PredictionPartsTest : public ::testing::Test {
         PredictionFolder::Claim(to, {prepared_->identity, kPartExamples, {}});
     ASSERT_TRUE(folder.ok()) << folder.status();
   }
-  // As a worker with these --sources.
+  // Loads as a worker with these --sources.
   absl::StatusOr<std::unique_ptr<PredictionParts>> Load(
       const std::string& sources) {
     return PredictionParts::Load(
@@ -90,7 +90,7 @@ class PredictionPartsTest : public ::testing::Test {
         data::WithRemoteFiles(data::OpenFile, {.sources = {{sources}}}),
         patience_);
   }
-  // As a worker whose `wait` answers `stays`.
+  // Writes as a worker whose `wait` answers `stays`.
   absl::Status Write(bool stays = true) {
     EBB_ASSIGN_OR_RETURN(const auto parts, Load("s3://bucket/to/"));
     auto input = data::Dataset::LoadLike(

@@ -53,7 +53,7 @@ class PartScores {
 
   // DataLoss: some examples have no predictions yet.
   absl::StatusOr<Figures> Get() const;
-  // As of ScoresText.
+  // The `positive` of ScoresText.
   const std::string& positive_class() const { return positive_class_; }
 
  private:

@@ -1,4 +1,4 @@
-// What a run finds out about the boosted trees that it grew.
+// Finds figures of the boosted trees that a run grew.
 #ifndef EBB_TOOLS_EBB_REPORT_BOOSTED_FIGURES_H_
 #define EBB_TOOLS_EBB_REPORT_BOOSTED_FIGURES_H_
 

@@ -19,7 +19,7 @@ class BoostedGainsTest : public ::testing::Test {
     shape_.bins = 4;
     parameters_.assign(shape_.Parameters(), 0);
     for (int64_t at = shape_.NodesAt(); at < shape_.OpenAt(); ++at) {
-      parameters_[at] = -1;  // As they begin.
+      parameters_[at] = -1;  // They begin so.
     }
     parameters_[shape_.OpenAt()] = 2;  // Complete trees.
   }

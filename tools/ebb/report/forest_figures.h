@@ -1,5 +1,5 @@
-// What a run finds out about the forest that it grew: figures of the test data,
-// of the examples out of bag, and which features matter.
+// Finds figures of the forest that a run grew: those of the test data, of the
+// examples out of bag, and which features matter.
 #ifndef EBB_TOOLS_EBB_REPORT_FOREST_FIGURES_H_
 #define EBB_TOOLS_EBB_REPORT_FOREST_FIGURES_H_
 

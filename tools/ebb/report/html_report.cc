@@ -143,7 +143,7 @@ std::string ConfusionCard(const RunReport& report) {
               rows.size() > kFewClasses ? " wide" : "");
 }
 
-// What the features say, by the gains of the splits.
+// Returns how much the features say, by the gains of the splits.
 std::string ImportancesCard(const RunReport& report) {
   constexpr size_t kMost = 20;
   const std::vector<Importance>* all =

@@ -14,7 +14,7 @@ namespace ebb::tools {
 struct Importance {
   std::string feature;
   double share = 0;  // Its part of what all splits gain.
-  // What shuffling its values costs, where that was measured.
+  // The cost of shuffling its values, where that was measured.
   std::optional<double> permutation;
 };
 

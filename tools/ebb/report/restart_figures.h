@@ -1,4 +1,4 @@
-// What a run finds out about the restarts of K-Means: which one is the model.
+// Finds which of the restarts of K-Means is the model of a run.
 #ifndef EBB_TOOLS_EBB_REPORT_RESTART_FIGURES_H_
 #define EBB_TOOLS_EBB_REPORT_RESTART_FIGURES_H_
 

@@ -19,7 +19,7 @@ struct RunFacts {
   // All is applied and audited, and the report is written: there is nothing to
   // go on with.
   bool complete = false;
-  // Where servers share copies of their checkpoints: a folder from the root, or
+  // Servers share copies of their checkpoints here: a folder from the root, or
   // s3://BUCKET/PREFIX. Empty: in the folder of the run.
   std::string shared_checkpoints;
 };

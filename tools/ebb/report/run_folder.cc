@@ -60,7 +60,7 @@ int HighestNumber(absl::string_view name) {
   return highest;
 }
 
-// Where the folder of all runs is; empty: it is not known.
+// Returns the folder of all runs; empty: it is not known.
 std::string InWorkingFolder() {
   std::error_code error;
   const std::string here = fs::current_path(error).string();
@@ -162,7 +162,7 @@ absl::StatusOr<RunFolder> RunFolder::Make(absl::string_view name,
   std::error_code error;
   std::string chosen = folder;
   if (chosen.empty()) {
-    chosen = kRuns;  // What is told of an error.
+    chosen = kRuns;  // Errors name this.
     fs::create_directories(kRuns, error);
     // Making it is what takes the number: two runs may start at once.
     for (int n = HighestNumber(name) + 1; !error; ++n) {

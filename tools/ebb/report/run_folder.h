@@ -46,7 +46,7 @@ class RunFolder {
 
   // From the root.
   const std::string& path() const { return path_; }
-  // As a person would write it.
+  // The path as a person would write it.
   const std::string& shown() const { return shown_; }
   std::string File(absl::string_view name) const;
   std::string Log(absl::string_view daemon) const;
@@ -58,9 +58,9 @@ class RunFolder {
   // Adds lines to metrics.csv: all of them or, on an error, none.
   // ResourceExhausted: the disk is full.
   absl::Status AppendSamples(std::span<const RunSample> samples) const;
-  // Those of earlier parts of the run.
+  // Reads the samples of earlier parts of the run.
   std::vector<RunSample> ReadSamples() const;
-  // Those of the text of a metrics.csv. Lines that cannot be read are left out.
+  // Reads those in the text of a metrics.csv. Leaves out lines without sense.
   static std::vector<RunSample> SamplesOf(absl::string_view text);
 
  private:

@@ -198,7 +198,7 @@ Json EvaluationsJson(const v1::JobStatus& status) {
 
 using Lines = std::vector<std::pair<std::string, std::string>>;
 
-// What a model without features would reach; empty: it is not known.
+// Says what a model without features would reach; empty: it is not known.
 std::string BaselineText(const v1::JobStatus::Evaluation& evaluation) {
   if (const auto rmse = FigureOf(evaluation, kBaselineRmse)) {
     return absl::StrCat("RMSE ", FigureText(*rmse), ": always the mean");
@@ -255,7 +255,7 @@ Lines TableLines(const RunReport& report) {
   return lines;
 }
 
-// What the servers and workers did.
+// Adds what the servers and workers did.
 void AddShares(const RunReport& report, Json* json) {
   const v1::JobStatus& status = report.status;
   (*json)["training_loss"] = Json::List();
@@ -467,7 +467,7 @@ std::string PartsText(const RunReport& report) {
                       " each");
 }
 
-// Where the model is, which no server has in its memory any more.
+// Says where the model is, which no server has in its memory any more.
 std::string ModelText(const RunReport& report) {
   if (!report.complete()) return "";
   return absl::StrCat(

@@ -48,9 +48,9 @@ struct RunReport {
   v1::JobStatus status;  // The last one.
   // The text of each class, as the data has it; empty: it is not known.
   std::vector<std::string> classes;
-  std::string folder;              // As a person would write it.
+  std::string folder;              // A path as a person would write it.
   std::vector<std::string> files;  // In it, for people.
-  // Where the servers of the run copied their checkpoints to; empty: into the
+  // The servers of the run copied their checkpoints here; empty: into the
   // folder of the run.
   std::string copies;
   bool interrupted = false;
@@ -83,7 +83,7 @@ struct RunReport {
   bool complete() const {
     return status.summary().state() == v1::JOB_STATE_COMPLETE;
   }
-  // What the job's items consist of (job/traits.h).
+  // The kind of which the job has items (job/traits.h).
   absl::string_view unit() const;
   double examples_per_second() const {
     const int64_t applied = status.applied_min() - applied_before;
@@ -93,7 +93,7 @@ struct RunReport {
   // Examples that workers computed more often than necessary, as their pushes
   // were lost or undone. It counts those that workers reported.
   int64_t recomputed() const;
-  // Whether its model is made of trees.
+  // True if its model is made of trees.
   bool has_trees() const;
   // How people call a class: by its text, or else by its number.
   std::string ClassText(size_t label) const;
@@ -107,7 +107,7 @@ struct RunReport {
 void Judge(RunReport* report);
 
 enum class ReportDetail {
-  kResult,  // What came of the run.
+  kResult,  // The result of the run.
   kAll,  // Also how late updates were, what each worker computed, and the like.
 };
 std::string ReportText(const RunReport& report, const Console& console,

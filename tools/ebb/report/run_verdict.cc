@@ -1,4 +1,4 @@
-// Whether a run was good; declared in run_report.h.
+// Judges whether a run was good; declared in run_report.h.
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
@@ -53,7 +53,7 @@ void JudgeWords(RunReport* report) {
       "none");
 }
 
-// What helps a model that learns its training data by heart.
+// Says what helps a model that learns its training data by heart.
 std::string AgainstLearningByHeart(const v1::Job& job) {
   const v1::ModelTraits& traits = job::TraitsOf(job.model());
   if (traits.forest()) return "a larger model.leaf_examples may help";

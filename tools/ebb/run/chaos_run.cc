@@ -41,7 +41,7 @@ std::string Describe(const chaos::Disturb& disturb) {
                       ": ", what);
 }
 
-// What happened to a daemon.
+// Says what happened to a daemon.
 std::string Participle(const chaos::Disturb& disturb) {
   switch (disturb.op) {
     case chaos::Op::kAdd:

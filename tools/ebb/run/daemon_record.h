@@ -1,5 +1,5 @@
-// What becomes of the daemons of a run: their ends, restarts, and files in the
-// wrong place.
+// Records what becomes of the daemons of a run: their ends, restarts, and files
+// in the wrong place.
 #ifndef EBB_TOOLS_EBB_RUN_DAEMON_RECORD_H_
 #define EBB_TOOLS_EBB_RUN_DAEMON_RECORD_H_
 

@@ -38,14 +38,14 @@ constexpr absl::Duration kWorkerGrace = absl::Seconds(22);
 constexpr absl::Duration kServerGrace = absl::Seconds(25);
 constexpr absl::Duration kSchedulerGrace = absl::Seconds(10);
 constexpr absl::Duration kStartLimit = absl::Seconds(20);
-// What stands for the volume that servers share: any of them may go on with
-// what another had.
+// This folder stands for the volume that servers share: any of them may go on
+// with what another had.
 constexpr absl::string_view kSharedCheckpoints = "shared";
 constexpr absl::string_view kAddressFile = "scheduler.address";
 constexpr absl::string_view kCertificates = "tls";
 constexpr absl::Duration kLook = absl::Milliseconds(2);
 
-// Whether the file descriptor `info` (of /proc) is open to write.
+// True if the file descriptor `info` (of /proc) is open to write.
 bool OpenToWrite(const fs::path& info) {
   const auto text = ReadFile(info.string());
   if (!text.ok()) return false;

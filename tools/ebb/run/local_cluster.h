@@ -108,13 +108,13 @@ class LocalCluster {
   absl::Status AddWorker(const std::string& name);
   // It leaves within `grace` (zero: it is killed) and does not come back.
   void RemoveWorker(const std::string& name, absl::Duration grace);
-  // Likewise for a server; a scheduler that starts again waits for the present
-  // number of servers.
+  // Does the same for a server; a scheduler that starts again waits for the
+  // present number of servers.
   absl::Status AddServer(int server);
   // They get the time that they take to leave in good order.
   void DrainServer(int server);
   void DrainWorker(int worker);
-  // Those that run now, but for those that are leaving.
+  // The daemons that run now, but for those that are leaving.
   std::vector<std::string> Daemons() const { return supervisor_.Names(); }
   // It runs, or is about to be started again.
   bool Keeps(const std::string& daemon) const {
@@ -163,9 +163,9 @@ class LocalCluster {
   rpc::SecurityPtr security_;
   std::map<std::string, ProcessSpec> specs_;  // By daemon.
   std::set<std::string> workers_;             // All that there ever were.
-  std::set<int> servers_;                     // Likewise.
-  std::string scheduler_front_;               // Where daemons reach it.
-  std::vector<ReservedPort> server_ports_;    // Those behind a front.
+  std::set<int> servers_;                     // Also all.
+  std::string scheduler_front_;               // Daemons reach it here.
+  std::vector<ReservedPort> server_ports_;    // The ports behind a front.
 
   struct Machine {
     double share = 1;
@@ -174,7 +174,7 @@ class LocalCluster {
     pid_t slowed = 0;     // The life that is slow.
     bool frozen = false;  // Stands still, so it is not to be continued.
   };
-  std::map<std::string, Machine> machines_;  // Those that something ails.
+  std::map<std::string, Machine> machines_;  // Machines that something ails.
   SlowMotion slow_motion_;
 };
 

@@ -47,7 +47,7 @@ double ChildrenCpuSeconds() {
                                absl::DurationFromTimeval(usage.ru_stime));
 }
 
-// What a run that goes on with this one finds: not complete, and of this job.
+// Writes the job of this run for one that goes on with it: not complete.
 absl::Status WriteJob(const RunFolder& folder, RunFacts facts,
                       const PreparedJob& prepared) {
   facts.complete = false;
@@ -132,7 +132,7 @@ absl::StatusOr<RunReport> LocalRun::Run() {
   if (begun.ok()) watched_.Watch(*job_);
   if (absl::IsAborted(begun)) report_.interrupted = true;
   watched_.EndDaemons();
-  // What an earlier part of the run came to stays as it is.
+  // The result of an earlier part of the run stays as it is.
   const bool nothing_new = options_.resume && !begun.ok();
   if (nothing_new && !report_.interrupted) return begun;
   if (nothing_new) return std::move(report_);

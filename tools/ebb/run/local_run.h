@@ -26,7 +26,7 @@ struct RunOptions {
   std::optional<int> workers;
   // --memory of servers and workers; 0: they have no bound.
   int64_t memory_bytes = 0;
-  // Where servers share copies of their checkpoints: a folder, or
+  // Servers share copies of their checkpoints here: a folder, or
   // s3://BUCKET/PREFIX. Empty: in the folder of the run, or as before.
   std::string shared_checkpoints;
   // Daemons and this process speak by TLS, with certificates of this run only.

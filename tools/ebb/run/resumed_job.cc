@@ -17,7 +17,7 @@ namespace ebb::tools {
 
 namespace {
 
-// What was chosen for the run by the epochs that it had, or by an older ebb, as
+// Returns what was chosen for the run by its epochs, or by an older ebb, as
 // overrides, where neither the file nor a flag names it. Empty if the job has
 // all of it. Otherwise it is all: what is the same now may be another beside
 // those that are kept.

@@ -39,7 +39,7 @@ class RunJob {
                             const RunFolder& folder, bool skip,
                             const std::optional<RollbackWish>& back);
 
-  // As the scheduler calls it. 0: it has not begun.
+  // The scheduler's number for it. 0: it has not begun.
   uint64_t id() const { return id_; }
   // Audits what its servers have applied now.
   absl::StatusOr<AuditReport> Audit() const;
@@ -50,7 +50,7 @@ class RunJob {
   absl::Status Change(const v1::GetJobResponse& stored,
                       const PreparedJob& prepared,
                       const std::vector<std::string>& keys, RollbackWish wish);
-  // Whether its servers serve every partition.
+  // True if its servers serve every partition.
   bool AllServed() const;
   // Whatever is asked from then on shows it.
   absl::StatusOr<std::string> TakeToken(const RunFolder& folder);

@@ -96,7 +96,7 @@ void ScalePlan::ScaleWorkers(const v1::GetStatusResponse& status,
     leaving_.insert(WorkerName(number));
     steps->push_back({Kind::kDrain, false, number, WorkerName(number), ""});
   }
-  // Those that do not work yet load the data, at the cost of those that do.
+  // New workers load the data, at the cost of those that work already.
   int starting = 0;
   for (int i = 0; i < size_.workers; ++i) starting += Knows(status, i) ? 0 : 1;
   // A name that is still leaving is not yet free.

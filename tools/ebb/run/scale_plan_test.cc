@@ -28,7 +28,7 @@ class ScalePlanTest : public ::testing::Test {
   void ScaleServers(int servers) {
     status_.mutable_jobs(0)->set_max_servers(servers);
   }
-  // What the scheduler says of it.
+  // Adds what the scheduler says of it.
   void Serve(int server, bool connected = true) {
     v1::ServerStatus* one = status_.add_servers();
     one->set_server(server);
@@ -59,7 +59,7 @@ class ScalePlanTest : public ::testing::Test {
 };
 
 TEST_F(ScalePlanTest, AJobThatIsNotScaledKeepsWhatItHas) {
-  status_.mutable_jobs(0)->set_max_workers(1);  // As its file says.
+  status_.mutable_jobs(0)->set_max_workers(1);  // Its file says so.
   EXPECT_THAT(Next(), IsEmpty());
   EXPECT_THAT(plan_.Next({}, &Process), IsEmpty());  // No job yet.
 }

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr char kFlag[] = "--shared-checkpoints ";
 
-// As the servers get it.
+// Returns the place as the servers get it.
 absl::StatusOr<std::string> Whole(const std::string& place) {
   // The facts of a run have a line for it.
   if (absl::StrContains(place, '\n')) {

@@ -1,5 +1,5 @@
-// Where the servers of a run share copies of their checkpoints, if not in the
-// folder of the run.
+// Finds where the servers of a run share copies of their checkpoints, if not in
+// the folder of the run.
 #ifndef EBB_TOOLS_EBB_RUN_SHARED_PLACE_H_
 #define EBB_TOOLS_EBB_RUN_SHARED_PLACE_H_
 
@@ -16,8 +16,8 @@ namespace ebb::tools {
 // or the folder. Blocks.
 absl::StatusOr<std::string> TakeSharedPlace(const std::string& place);
 
-// Likewise for a run that goes on with `stored`, its place; empty: the folder
-// of the run. `place` may be empty. InvalidArgument: it is another one.
+// Does the same for a run that goes on with `stored`, its place; empty: the
+// folder of the run. `place` may be empty. InvalidArgument: it is another one.
 absl::StatusOr<std::string> KeepSharedPlace(const std::string& place,
                                             const std::string& stored);
 

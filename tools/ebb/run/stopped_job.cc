@@ -39,7 +39,7 @@ std::string LowerRate(const v1::Job& job) {
       rate > 0 ? absl::StrFormat("%.6g", rate / 10) : std::string("RATE"));
 }
 
-// Whether the servers make steps of a rate. If not, what is not finite comes
+// True if the servers make steps of a rate. If not, what is not finite comes
 // from the data.
 bool HasRate(const v1::Job& job) {
   const v1::ModelTraits& model = job::TraitsOf(job.model());

@@ -14,7 +14,7 @@ namespace ebb::tools {
 // who paused it resumes it.
 std::string WhyStopped(const v1::JobStatus& job);
 
-// Whether what helps depends on the values that are stored.
+// True if what helps depends on the values that are stored.
 bool ValuesMatter(const v1::JobStatus& job);
 
 // The remedy that makes the run go on, to follow WhyStopped, as "hint: ...";

@@ -98,8 +98,8 @@ class WatchedRun {
   // Empty: the job did not stop by itself (stopped_job.h).
   const std::string& why_stopped() const { return why_stopped_; }
   const RunSamples& samples() const { return samples_; }
-  // What could not be written while the run went on: samples, and how many
-  // daemons there are.
+  // Writes what could not be written while the run went on: samples, and how
+  // many daemons there are.
   absl::Status WriteRest();
 
  private:

@@ -12,8 +12,8 @@
 
 namespace ebb::tools {
 
-// Where a figure is not given it is that of the trace, or of Bamboo's p3 trace
-// where there is none.
+// A figure that is not given is that of the trace, or of Bamboo's p3 trace if
+// there is none.
 struct MarketFlags {
   std::string trace;
   std::optional<double> hazard, bulk;

@@ -19,7 +19,7 @@ std::vector<std::string> RefusingTables(const v1::Job& job) {
   return names;
 }
 
-// Whether a server refused a push just now for what the table may not have.
+// True if a server refused a push just now for what the table may not have.
 bool Refused(const v1::WaitReason& reason, const std::string& table) {
   return reason.kind() == v1::WaitReason::KIND_BACK_PRESSURE &&
          absl::StrContains(reason.text(), " refused ") &&

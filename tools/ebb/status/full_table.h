@@ -16,7 +16,7 @@ namespace ebb::tools {
 // its limit. Not thread-safe.
 class FullTable {
  public:
-  // As for a full disk: what else holds the run up may pass.
+  // What else holds the run up may pass, as for a full disk.
   static constexpr absl::Duration kPatience = absl::Minutes(1);
 
   explicit FullTable(const v1::Job& job);

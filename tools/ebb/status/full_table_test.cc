@@ -15,7 +15,7 @@ v1::Job LimitedJob() {
   return job;
 }
 
-// As a server and the scheduler say it.
+// The status that a server and the scheduler report.
 v1::JobStatus Waiting() {
   v1::JobStatus job;
   auto* reason = job.add_waiting();

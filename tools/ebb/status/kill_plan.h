@@ -14,7 +14,7 @@ namespace ebb::tools {
 struct Kill {
   absl::Duration after;  // Since the run's start.
   std::string daemon;
-  // Where the next life of the daemon is to kill itself, as its --kill-at
+  // The point where the next life of the daemon kills itself, as its --kill-at
   // takes it; empty: nowhere.
   std::string then_at;
 };

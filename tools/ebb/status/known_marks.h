@@ -11,7 +11,7 @@
 
 namespace ebb::tools {
 
-// Whether every partition has reported its marks.
+// True if every partition has reported its marks.
 inline bool MarksKnown(const v1::JobStatus& status) {
   return status.placement().partitions_size() == status.partitions();
 }

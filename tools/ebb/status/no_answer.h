@@ -1,5 +1,5 @@
-// What to say about a daemon that gave no answer: whether a process was there,
-// and what may have become of the request.
+// Says what is known of a daemon that gave no answer: whether a process was
+// there, and what may have become of the request.
 #ifndef EBB_TOOLS_EBB_STATUS_NO_ANSWER_H_
 #define EBB_TOOLS_EBB_STATUS_NO_ANSWER_H_
 

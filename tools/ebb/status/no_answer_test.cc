@@ -10,11 +10,11 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// As gRPC 1.51 says it.
+// gRPC 1.51 says it so.
 const absl::Status kRefused = absl::UnavailableError("Connection refused");
 const absl::Status kNoGreeting = absl::UnavailableError(
     "connection attempt timed out before receiving SETTINGS frame");
-// As FromGrpc says it.
+// FromGrpc says it so.
 const absl::Status kNotConnected =
     absl::UnavailableError("the connection attempt timed out");
 const absl::Status kLate = absl::DeadlineExceededError("Deadline Exceeded");

@@ -103,7 +103,7 @@ void RunTally::Add(const v1::JobStatus& status) {
   }
   backups_ = status.backups();
 
-  // What an earlier life saw end did so then, whatever came back with less.
+  // An epoch that an earlier life saw end did so then, whatever came back.
   for (const auto& end : status.epoch_tails().ends()) {
     tails_.emplace(end.epoch(), end.us());
   }

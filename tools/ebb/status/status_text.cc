@@ -311,7 +311,7 @@ bool IsOver(const v1::JobStatus& job) {
 std::string FoldJobs(v1::GetStatusResponse* status) {
   constexpr int64_t kOverShown = 3;
   auto& jobs = *status->mutable_jobs();
-  // Those that are over and older than the newest few; jobs come by age.
+  // Jobs that are over and older than the newest few; jobs come by age.
   int64_t folded =
       std::max<int64_t>(0, std::ranges::count_if(jobs, IsOver) - kOverShown);
   if (folded == 0) return "";
@@ -342,7 +342,7 @@ std::string ReasonLine(const v1::WaitReason& reason) {
       "\n");
 }
 
-// What a job leaves to others, and why; empty: nothing.
+// Says what a job leaves to others, and why; empty: nothing.
 std::string SpareText(int64_t spare, const std::string& job) {
   if (spare <= 0) return "";
   return absl::StrCat(
@@ -355,7 +355,7 @@ std::string SpareText(int64_t spare, const std::string& job) {
       job, " --workers N` takes N.\n");
 }
 
-// Whether a job in this state, to which something was applied just now or not,
+// True if a job in this state, to which something was applied just now or not,
 // advances: some reasons hold others up, and some hold all up.
 template <typename Reasons>
 bool Advances(v1::JobState state, bool applied, const Reasons& reasons) {
@@ -369,7 +369,7 @@ bool Advances(v1::JobState state, bool applied, const Reasons& reasons) {
          });
 }
 
-// What a job came to, and what it costs.
+// Says what a job came to, and what it costs.
 std::string DetailsText(const v1::GetStatusResponse& status,
                         const v1::JobStatus& job) {
   std::string out;
@@ -387,7 +387,7 @@ std::string DetailsText(const v1::GetStatusResponse& status,
   return out;
 }
 
-// What stands in front of the reasons to wait.
+// Returns what stands in front of the reasons to wait.
 absl::string_view WaitsText(const v1::JobStatus& job) {
   if (job.summary().state() == v1::JOB_STATE_COMPLETE) {
     return " is complete, but its model is not whole now:\n";
@@ -398,7 +398,7 @@ absl::string_view WaitsText(const v1::JobStatus& job) {
              : " waits:\n";
 }
 
-// What the owners of the jobs should know, or do something about.
+// Tells the owners of the jobs what to know, or to do something about.
 std::string NewsText(const v1::GetStatusResponse& status) {
   std::string out;
   const auto each = [&](absl::string_view before, auto text_of) {

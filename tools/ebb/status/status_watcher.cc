@@ -291,7 +291,7 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
   WatchCourse(job, notices);
 }
 
-// Where values have gone astray every worker meets them at once: what is said
+// If values have gone astray, every worker meets them at once: what is said
 // of one batch without a finite gradient holds for the others.
 void StatusWatcher::WatchQuarantined(const v1::JobStatus& job,
                                      std::vector<Notice>* notices) {
@@ -340,7 +340,7 @@ void StatusWatcher::WatchSkipped(const v1::JobStatus& job,
                     Count(examples, "example"))});
 }
 
-// Whether it goes on, and from where.
+// Tells whether it goes on, and from where.
 void StatusWatcher::WatchCourse(const v1::JobStatus& job,
                                 std::vector<Notice>* notices) {
   const uint64_t generation = job.summary().generation();

@@ -101,8 +101,8 @@ class StatusWatcher {
   struct Server {
     bool connected = false;
     uint64_t session = 0;  // Session of the life that was connected last.
-    int64_t process = 0;   // Likewise.
-    bool leaving = false;  // Likewise.
+    int64_t process = 0;   // Its process, too.
+    bool leaving = false;  // It is leaving.
   };
   std::map<int32_t, Server> servers_;
   // Heard of in this life of the scheduler: if one goes now, it is lost.

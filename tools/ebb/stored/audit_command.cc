@@ -26,7 +26,7 @@ struct AuditFlags {
   bool json = false;
 };
 
-// What the job's policies left out, by decision.
+// Says what the job's policies left out, by decision.
 std::string SkippedText(const AuditReport& audit) {
   if (audit.worst.skipped == 0) return "";
   return absl::StrCat(", but for ", WithCommas(audit.worst.skipped), " of ",

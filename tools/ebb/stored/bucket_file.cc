@@ -90,7 +90,7 @@ absl::Status BucketFile::PutOne(const std::string& key, const std::string& path,
         PutObject(objects_.get(), key, file.bytes(), {.create_only = !replace})
             .status();
   } else {
-    // What is killed deletes its parts before it ends.
+    // A killed command deletes its parts before it ends.
     put = objects_
               ->PutLarge(key, file.bytes(),
                          {.create_only = !replace,

@@ -63,7 +63,7 @@ class BucketFile {
   // A folder for other things that are needed meanwhile.
   const std::string& scratch() const { return folder_.path(); }
 
-  // Whether a Put could succeed now: for what takes long to compute.
+  // Checks that a Put could succeed now: for what takes long to compute.
   // AlreadyExists: something is there, and not `replace`.
   absl::Status MayPut(bool replace);
   // Puts the copy. A file is seen whole or not at all. If it is a folder,

@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 
 class BucketFileTest : public ::testing::Test {
  protected:
-  // What a process that uses the server has in its environment.
+  // A variable of the environment of a process that uses the server.
   std::string Variable(const std::string& name) const {
     for (const std::string& variable : server_.environment()) {
       if (absl::StartsWith(variable, name + "=")) {

@@ -110,8 +110,8 @@ absl::Status CheckName(const std::string& output) {
                    output, "/ is one)"));
 }
 
-// Whether the export may go to `output`: nothing is lost by mistake, and what
-// cannot be written is not computed first.
+// Checks that the export may go to `output`: nothing is lost by mistake, and
+// what cannot be written is not computed first.
 absl::Status MayWrite(const std::string& output, bool force) {
   // "out/" is the folder "out".
   const std::filesystem::path path(std::string(absl::StripSuffix(output, "/")));

@@ -253,7 +253,7 @@ absl::StatusOr<const server::StoredJob*> Choose(const StoredJobs& jobs,
                    ". Choose with ", listed));
 }
 
-// What a version's arrays take, to read it.
+// Makes a pool for a version's arrays, to read it.
 absl::StatusOr<std::shared_ptr<server::BlockPool>> PoolFor(
     const JobPlan& plan, const VersionInfo& version) {
   server::BlockPoolOptions memory;
@@ -356,7 +356,7 @@ absl::StatusOr<VersionInfo> InfoOf(const JobPlan& plan,
                      summary.value_bytes, summary.written_us / 1000};
 }
 
-// What is stored of one job, without its servers.
+// The stored versions of one job, without its servers.
 class StoredSource : public CheckpointSource {
  public:
   const JobRecord& job() const override { return *record_; }
@@ -601,7 +601,7 @@ class SharedSource final : public StoredSource {
   std::unique_ptr<server::SharedCopies> store_;
 };
 
-// What a folder or a bucket has.
+// Opens what a folder or a bucket has.
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenStored(
     const CheckpointPlace& place) {
   if (IsBucket(place.name) || server::FolderStore::IsOne(place.name)) {

@@ -51,10 +51,10 @@ struct VerifiedVersions {
 // Which history of a job its versions must be of to be gone on with.
 struct JobLine {
   Generation generation;
-  RollbackRecord rollback;  // Where the generation began.
+  RollbackRecord rollback;  // The generation began here.
 };
 
-// Where checkpoints are, as a command line says it.
+// The place of checkpoints, as a command line says it.
 struct CheckpointPlace {
   // A folder, s3://BUCKET/PREFIX, or a job of the scheduler by name or number.
   std::string name;
@@ -80,7 +80,7 @@ class CheckpointSource {
   virtual std::vector<SilentServer> silent() const { return {}; }
   // Why a partition may have none, and the next step.
   virtual std::string WhyNoVersion() const = 0;
-  // Those of the arrays that the version has, whole.
+  // Reads those of the arrays that the version has, whole.
   virtual absl::StatusOr<VersionArrays> Read(
       const VersionInfo& version, const std::vector<std::string>& names) = 0;
   // A stored version as an audit sees it, which reads all of it. All of it is
@@ -95,16 +95,15 @@ class CheckpointSource {
 using FoundJob =
     std::variant<v1::GetJobResponse, std::unique_ptr<CheckpointSource>>;
 
-// What the name of a place means. A bucket, a path with a slash, and a name
-// with `place.job` are places of stored versions. Another name is a job, if the
-// user named a cluster that has it. Else it is a folder, and if no checkpoint
-// is there, a job after all.
-// A stored place is a folder of a run, the state folder of a server (or one
-// with those of several, `ps-*`), or a folder or a bucket of
-// --shared-checkpoints. NotFound, Unavailable: the name is none of these.
-// InvalidArgument: several jobs are there and none is chosen, or the one that
-// is chosen is not there; the message lists them. The errors of asking the
-// cluster, where the name may be that of its job.
+// Finds what the name of a place means. A bucket, a path with a slash, and a
+// name with `place.job` are places of stored versions. Another name is a job,
+// if the user named a cluster that has it. Else it is a folder, and if no
+// checkpoint is there, a job after all. A stored place is a folder of a run,
+// the state folder of a server (or one with those of several, `ps-*`), or a
+// folder or a bucket of --shared-checkpoints. NotFound, Unavailable: the name
+// is none of these. InvalidArgument: several jobs are there and none is chosen,
+// or the one that is chosen is not there; the message lists them. The errors of
+// asking the cluster, where the name may be that of its job.
 absl::StatusOr<FoundJob> FindCheckpoints(const CheckpointPlace& place);
 // The same, as stored versions. Those of a job of the cluster its servers list.
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
@@ -114,7 +113,7 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
 absl::StatusOr<std::unique_ptr<CheckpointSource>> VersionsOf(
     const v1::GetJobResponse& job, const ClusterAccess& access,
     absl::Duration keep = absl::ZeroDuration());
-// Whether a name is that of a bucket, s3://BUCKET/PREFIX.
+// True if a name is that of a bucket, s3://BUCKET/PREFIX.
 bool IsBucket(absl::string_view name);
 
 // The newest version of each partition in the newest generation, else the one

@@ -1,4 +1,4 @@
-// What a user of a stored model should know about it.
+// Warns the user of a stored model of what to know about it.
 #ifndef EBB_TOOLS_EBB_STORED_MODEL_DOUBTS_H_
 #define EBB_TOOLS_EBB_STORED_MODEL_DOUBTS_H_
 

@@ -60,9 +60,9 @@ absl::string_view OutputMeaning(models::LabelKind labels) {
   return "value";
 }
 
-// What a model of keys computes before the output's function. x are the values
-// of an example's entries, w and v the rows of their keys in the first and
-// second table. Empty for other models.
+// Returns what a model of keys computes before the output's function. x are the
+// values of an example's entries, w and v the rows of their keys in the first
+// and second table. Empty for other models.
 absl::string_view ScoreOf(absl::string_view kind) {
   constexpr std::pair<absl::string_view, absl::string_view> kScores[] = {
       {"sparse_logistic", "bias + sum_a w(a) x(a)"},
@@ -151,8 +151,8 @@ Json ColumnsJson(const StoredModel& stored) {
   return list;
 }
 
-// What the values of records become. `beside` is null unless the model takes
-// numbers beside keys as they are.
+// Says what the values of records become. `beside` is null unless the model
+// takes numbers beside keys as they are.
 Json RecordsJson(const data::SourceSpec& source,
                  const data::DenseBeside* beside) {
   using As = data::RecordFeature::As;
@@ -306,7 +306,7 @@ Json TablesJson(const StoredModel& stored) {
   return list;
 }
 
-// What makes the model of PyTorch again, of which the tensors are the state.
+// Tells how to make the model of PyTorch, of which the tensors are the state.
 Json ModuleJson(const v1::Job& job) {
   const v1::Model& model = job.model();
   Json json = Json::Object();
@@ -399,7 +399,7 @@ Json DescribeModel(const StoredModel& stored,
   json["model"] = stored.job.model().kind();
   if (stored.is_average) json["averages"] = true;
   if (!stored.incomplete.empty()) json["incomplete"] = stored.incomplete;
-  // What the tables mean, and whose examples they are for, programs know.
+  // Programs know what the tables mean, and whose examples they are for.
   if (job::TraitsOf(stored.job.model()).program()) return json;
   if (job::TraitsOf(stored.job.model()).words()) {
     json["vocabulary"] = ListOf(stored.index.encoding.vocabulary.words);

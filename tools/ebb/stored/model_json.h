@@ -35,7 +35,7 @@ std::vector<Layer> LayersOf(const v1::Job& job,
 struct Scaling {
   // One number for all features, or one for each.
   std::vector<double> scale = {1};
-  // What is subtracted from each feature after that, in double. Empty: nothing.
+  // It is subtracted from each feature after that, in double. Empty: nothing.
   std::vector<double> origin;
   // Replaces a missing value, after `origin`: one number for all features, or
   // one for each. Empty: a missing value is an error.

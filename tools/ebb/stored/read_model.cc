@@ -59,7 +59,7 @@ absl::Status CheckComplete(const JobPlan& plan,
       "stored now"));
 }
 
-// What a model is read by.
+// The names by which a model is read.
 struct ModelNames {
   struct Table {
     std::string keys;

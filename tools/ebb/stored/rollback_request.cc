@@ -29,7 +29,7 @@ absl::StatusOr<absl::Time> TimeOf(const RollbackWish& wish) {
       " is no time: 10m (ago), 14:03, or \"2026-01-31 14:03:20\""));
 }
 
-// What can be rolled back to, and stays for a while.
+// Lists what can be rolled back to, and keeps it for a while.
 absl::StatusOr<std::vector<VersionInfo>> ListVersions(
     const ClusterAccess& access, const v1::GetJobResponse& job, JobLine* line) {
   EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse now,

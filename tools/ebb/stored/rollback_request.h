@@ -31,7 +31,7 @@ struct RollbackWish {
 // How many of the first three are given.
 int TargetsOf(const RollbackWish& wish);
 
-// Whether the job stored in a run's `folder`, without running daemons, has
+// Checks that the job stored in a run's `folder`, without running daemons, has
 // versions to go back to. Also OK if only a cluster can tell, as for rounds.
 // Errors: those of RollbackRequestOf.
 absl::Status CheckWish(const std::string& folder, const RollbackWish& wish);

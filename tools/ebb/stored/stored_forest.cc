@@ -66,8 +66,8 @@ std::vector<int64_t> ExamplesOf(const Tree& tree) {
   return examples;
 }
 
-// What the labels of these examples are, (nodes, outputs): for classes how many
-// of each, for values their mean.
+// Returns what the labels of these examples are, (nodes, outputs): for classes
+// how many of each, for values their mean.
 std::vector<double> ValuesOf(const Tree& tree, const Forest& forest) {
   const auto nodes = static_cast<int32_t>(tree.nodes.size());
   const auto outputs = static_cast<size_t>(forest.outputs());

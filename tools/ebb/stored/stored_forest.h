@@ -24,7 +24,7 @@ absl::StatusOr<ForestPtr> ForestOf(const RowRuns& rows,
 // The nodes of all trees, one tree after the other. docs/export.md says what
 // the tensors mean. They refer to the forest.
 std::vector<TensorStream> ForestTensors(const ForestPtr& forest);
-// What the tensors mean, for other programs.
+// Tells other programs what the tensors mean.
 Json ForestJson(const models::forest::Forest& forest);
 
 }  // namespace ebb::tools

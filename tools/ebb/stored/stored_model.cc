@@ -43,7 +43,7 @@ using worker::KeysName;
 using worker::LengthsName;
 using worker::RowsName;
 
-// As plans have it.
+// The table as plans have it.
 SparseTablePlan PlanOf(const job::SparseTable& table) {
   return {.width = table.width, .kind = table.kind};
 }
@@ -265,7 +265,7 @@ std::vector<int64_t> StepsOfRows(
 
 namespace {
 
-// Whether a name of StoredModel::slot_names is that of averages of weights.
+// True if a name of StoredModel::slot_names is that of averages of weights.
 bool IsAverage(absl::string_view name) {
   return absl::ConsumeSuffix(&name, kAverageSlot) && absl::EndsWith(name, "/");
 }

@@ -58,7 +58,7 @@ struct StoredModel : worker::ExportedModel {
 struct StoredParts {
   bool slots = false;  // All, also averages.
   bool averages = false;
-  bool rows = true;  // Those of sparse tables.
+  bool rows = true;  // Rows of sparse tables.
   // Only the model of a complete job.
   bool only_complete = false;
 };
@@ -82,7 +82,7 @@ using worker::kModelKey;
 struct ModelExport {
   std::vector<TensorStream> tensors;
   std::map<std::string, std::string> metadata;
-  Json model;  // What the tensors mean (docs/export.md).
+  Json model;  // Says what the tensors mean (docs/export.md).
 };
 
 // The tensors by name. Beside them are their meaning for other programs, and

@@ -351,7 +351,7 @@ TEST_F(StoredModelTest, ABadExampleIsToldHowToLeaveItOut) {
               Not(HasSubstr("--bad-examples")));
 }
 
-// What is said of a file that such a model does not read.
+// Returns what is said of a file that such a model does not read.
 std::string Refusal(const StoredModel& stored, const std::string& path,
                     bool labelled = false) {
   const auto data = LoadToPredict(stored, {path, labelled});
@@ -464,7 +464,7 @@ TEST_F(StoredModelTest, PredictsNumbersInTheUnitsOfTheLabels) {
   EXPECT_EQ(Predict(stored, path, false), "prediction\n2.5\n0.5\n");
 }
 
-// What was exported before there were such labels.
+// The model was exported before there were such labels.
 TEST_F(StoredModelTest, AnIndexWithoutMomentsOfLabelsChangesNoPrediction) {
   StoredModel stored = Model("linear", {2, 0, 0.5});
   stored.index.classes.clear();

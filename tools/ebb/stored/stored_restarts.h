@@ -40,7 +40,7 @@ absl::StatusOr<StoredRestarts> RestartsOf(const RowRuns& rows,
 
 // "the best of 8 runs: number 3, inertia 25.1".
 std::string RestartsText(const StoredRestarts& restarts);
-// What the export and the report say.
+// The JSON for the export and the report.
 Json RestartsJson(const StoredRestarts& restarts);
 
 }  // namespace ebb::tools

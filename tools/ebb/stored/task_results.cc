@@ -14,7 +14,7 @@ absl::Status ForEachTask(const RowRuns& rows, TaskJoiner::OnResult on_result) {
   TaskJoiner joiner(std::move(on_result));
   EBB_RETURN_IF_ERROR(
       rows.Merge([&](uint64_t key, std::span<const float> words) {
-        // As WriteOnce rows lie: 1 more than the number of bytes, then these.
+        // A WriteOnce row has 1 more than the number of bytes, then these.
         const auto bytes = std::as_bytes(words);
         uint32_t more = 0;
         std::memcpy(&more, bytes.data(), sizeof(more));

@@ -1,4 +1,4 @@
-// What the tasks of a job made, from the rows in which it is stored.
+// Reads what the tasks of a job made, from the rows in which it is stored.
 #ifndef EBB_TOOLS_EBB_STORED_TASK_RESULTS_H_
 #define EBB_TOOLS_EBB_STORED_TASK_RESULTS_H_
 

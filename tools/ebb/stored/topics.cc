@@ -41,7 +41,7 @@ std::vector<float> SharesOf(const StoredModel& stored) {
   return shares;
 }
 
-// What the data has for this number.
+// Returns what the data has for this number.
 std::string TextOf(const StoredModel& stored, int64_t word) {
   const std::vector<std::string>& found =
       stored.index.encoding.vocabulary.words;

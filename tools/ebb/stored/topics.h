@@ -1,4 +1,4 @@
-// What other programs want of a model that finds topics.
+// Writes what other programs want of a model that finds topics.
 #ifndef EBB_TOOLS_EBB_STORED_TOPICS_H_
 #define EBB_TOOLS_EBB_STORED_TOPICS_H_
 

@@ -245,7 +245,7 @@ absl::StatusOr<StudyJournal::Told> StudyJournal::ParseTold(
     absl::string_view line) const {
   const auto parsed = ParseJsonObject(line, "the line");
   if (!parsed.ok()) {
-    // As the json of Python writes them.
+    // Python's json writes them so.
     const bool diverged =
         absl::StrContains(line, "NaN") || absl::StrContains(line, "Infinity");
     if (!diverged) return WrongLine(parsed.status().message());

@@ -67,7 +67,7 @@ class StudyJournal {
   absl::Status ReadLines(absl::string_view text);
   // A line of the journal, which was told before.
   absl::Status Replay(const std::string& line);
-  // What a line says of a trial.
+  // A line's news of a trial.
   struct Told {
     int64_t trial = 0;
     std::optional<int32_t> epoch;
@@ -76,7 +76,7 @@ class StudyJournal {
     bool failed = false;
   };
   absl::StatusOr<Told> ParseTold(absl::string_view line) const;
-  // Whether it changes anything; an error: it does not fit what was told.
+  // True if it changes anything; an error: it does not fit what was told.
   absl::StatusOr<bool> IsNew(const Told& told) const;
   void Apply(const Told& told);
   const sweep::Trial* Find(int64_t number) const;

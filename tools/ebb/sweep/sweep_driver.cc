@@ -73,7 +73,7 @@ struct PreparedTrial {
   PreparedJob job;
 };
 
-// Whether the model has the sweep's metric, now that its labels are known.
+// Checks that the model has the sweep's metric, now that its labels are known.
 absl::Status CheckMetric(const sweep::SweepFile& file, const PreparedJob& job) {
   job::DataFacts facts;
   facts.train =
@@ -122,7 +122,7 @@ absl::StatusOr<PreparedTrial> PrepareTrial(const SweepOptions& options,
   return trial;
 }
 
-// Whether the value says more than a number: what is wrong with a number is
+// True if the value says more than a number: what is wrong with a number is
 // found without the data.
 bool SaysMoreThanANumber(const std::string& value) {
   double number;
@@ -185,9 +185,9 @@ class SweepDriver {
   absl::Status HandleDaemons();
   absl::Status Begin(const sweep::Step::Begin& begin);
   void NoteChanges(const std::vector<Trial>& trials);
-  // What came of the trials, into the folder. Only when it has changed.
+  // Writes what came of the trials into the folder, if it has changed.
   absl::Status WriteResults();
-  // What the clock knows, into the folder: at once, or after a second at most.
+  // Stores what the clock knows: at once, or after a second at most.
   absl::Status KeepTimes(bool at_once);
   void Show();
   void ClearTable();
@@ -196,7 +196,7 @@ class SweepDriver {
   void PrintEnd();
   // The first line.
   std::string Description() const;
-  // What the job expects, of the means of its folds.
+  // Checks what the job expects of the means of its folds.
   void CheckExpectations();
   bool Orphaned() const {
     return options_.parent != 0 && getppid() != options_.parent;
@@ -220,7 +220,7 @@ class SweepDriver {
   std::unique_ptr<TrialJobs> jobs_;
   std::vector<Trial> trials_;
   TrialClock clock_;
-  std::string kept_times_;              // As of the last KeepTimes.
+  std::string kept_times_;              // Written by the last KeepTimes.
   absl::Time times_kept_;               // When that was.
   std::map<int64_t, TrialState> seen_;  // By trial.
   std::set<int64_t> refused_;  // Submitted, and there was such a job already.
@@ -564,7 +564,7 @@ void SweepDriver::CheckExpectations() {
   }
 }
 
-// Whether the folder, in which a sweep is to go on, is one of this sweep.
+// Checks that the folder, in which a sweep is to go on, is one of this sweep.
 absl::Status CheckFolder(const RunFolder& folder, const SweepOptions& options) {
   const std::string trials = folder.File("trials");
   std::error_code error;

@@ -29,8 +29,8 @@ constexpr double kBottom = 34;
 constexpr double kSide = 54;
 constexpr size_t kMostCurves = 200;  // The best; a page stays small.
 
-// Where the trial's value lies on the axis of a key, from 0 to 1. Absent: the
-// trial does not have the key.
+// Returns where the trial's value lies on the axis of a key, from 0 to 1.
+// Absent: the trial does not have the key.
 std::optional<double> PlaceOn(const Dimension& dimension, const Trial& trial) {
   const auto chosen = trial.choices.find(dimension.key);
   if (chosen == trial.choices.end()) return std::nullopt;

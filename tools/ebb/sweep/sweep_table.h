@@ -15,8 +15,9 @@ namespace ebb::tools {
 std::string StateText(const sweep::Sweep& sweep,
                       const std::vector<sweep::Trial>& trials, size_t index);
 
-// What is ranked: the trials, or with folds the settings (sweep/folds.h) as one
-// trial each. All functions here take the trials themselves.
+// Returns what is ranked: the trials, or with folds the settings
+// (sweep/folds.h) as one trial each. All functions here take the trials
+// themselves.
 std::vector<sweep::Trial> RankedTrials(const sweep::Sweep& sweep,
                                        const std::vector<sweep::Trial>& trials);
 

@@ -31,7 +31,7 @@ sweep::TrialState StateOf(v1::JobState state) {
   }
 }
 
-// Whether the job runs, but nothing trains it now.
+// True if the job runs, but nothing trains it now.
 bool IsIdle(const v1::JobStatus& status) {
   switch (status.summary().state()) {
     case v1::JOB_STATE_WAITING:

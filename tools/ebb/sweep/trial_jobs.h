@@ -19,7 +19,7 @@
 
 namespace ebb::tools {
 
-// Where the tokens of trials are (tools/ebb/cluster/token_files.h): one file
+// The place of the tokens of trials (tools/ebb/cluster/token_files.h): one file
 // for all of them, or a file each in the folder.
 struct TrialTokens {
   std::string file;  // Empty: in the folder.
