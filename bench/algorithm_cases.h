@@ -28,7 +28,7 @@ struct CaseOptions {
 // One run.
 struct AlgorithmCase {
   std::string data;
-  std::string algorithm;  // As the page names it: "ssp", "adag".
+  std::string algorithm;  // Its name on the page: "ssp", "adag".
   int workers = 1;
   // Batches of a push, if runs with several values are compared; or 0.
   int period = 0;

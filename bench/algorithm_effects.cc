@@ -1,4 +1,4 @@
-// What the papers say, looked for in the runs.
+// Looks in the runs for what the papers say.
 #include <algorithm>
 #include <optional>
 #include <set>

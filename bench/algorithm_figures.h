@@ -31,7 +31,7 @@ struct AlgorithmFigures {
   int seed = 0;
   int64_t at_once = 0;   // Workers that the job takes at a time.
   std::string settings;  // All that decides about the run, in one line.
-  // Where and when.
+  // The place and the time.
   std::string machine, build, commit, measured;
 
   double seconds = 0;       // Until all examples were counted.
@@ -43,8 +43,8 @@ struct AlgorithmFigures {
   double worker_seconds = 0;
   double waited_seconds = 0;
   std::optional<double> accuracy;   // On the test data, at the end.
-  std::optional<double> test_loss;  // Likewise.
-  std::optional<double> score;      // Likewise: the metric of the job.
+  std::optional<double> test_loss;  // On the test data, too.
+  std::optional<double> score;      // The metric of the job, too.
   std::optional<double> staleness;  // In updates: mean ...
   int64_t staleness_p99 = 0;        // ... and what 99 % do not exceed.
   int64_t recomputed = 0, missing = 0, doubled = 0;

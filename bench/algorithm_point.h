@@ -27,7 +27,7 @@ struct PointOptions {
   // Waiting and the CPU time of servers count from this share of the examples:
   // many workers take a while to start.
   double counts_from = 0;
-  // What is done to the daemons, and whether the end of the job may cut it off.
+  // Disturbs the daemons; true: the end of the job may cut it off.
   std::vector<chaos::ChaosEvent> events;
   bool cut_off = false;
   uint64_t seed = 0;  // Seed of the choice of daemons.

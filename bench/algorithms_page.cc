@@ -94,7 +94,7 @@ class Page {
     return text;
   }
 
-  // What went wrong, and what the audits say.
+  // Says what went wrong, and what the audits found.
   std::string Audits() const {
     int64_t missing = 0, doubled = 0, restarts = 0, recomputed = 0;
     std::string failures;

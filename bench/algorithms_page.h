@@ -29,7 +29,7 @@ struct KnownEffect {
 struct AlgorithmsPageOptions {
   std::string command = "ebb bench algorithms";
   std::vector<PageJob> jobs;
-  // Those with tables and charts of their own: the others only by number.
+  // So many have tables and charts of their own: the others only numbers.
   int compared_workers = 8;
   std::string how;    // The runs were made: a paragraph.
   std::string notes;  // A page by hand, to link to; empty: none.

@@ -15,7 +15,7 @@ namespace ebb::bench {
 
 namespace {
 
-// Whether the checksum stands behind so many bytes.
+// True if the checksum stands behind so many bytes.
 bool IsWhole(absl::string_view framed, size_t bytes) {
   uint32_t checksum;
   std::memcpy(&checksum, framed.data() + bytes, sizeof(checksum));

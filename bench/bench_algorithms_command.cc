@@ -41,7 +41,7 @@ namespace fs = std::filesystem;
 constexpr char kDenseJob[] = "examples/jobs/algorithms_fashion.yaml";
 constexpr char kSparseJob[] = "examples/jobs/algorithms_clicks.yaml";
 constexpr int kServers = 2;
-// What --only calls the two parts of the page.
+// The names of the page's two parts for --only.
 constexpr char kAlgorithmsPart[] = "algorithms";
 constexpr char kWorkersPart[] = "workers";
 

@@ -93,7 +93,7 @@ class DataBenchmark {
                         ".json");
   }
 
-  // Whether the folder has the figures of a part. What was skipped is tried
+  // True if the folder has the figures of a part. What was skipped is tried
   // again.
   bool Has(const std::string& part) const {
     if (!flags_.json.empty()) return false;

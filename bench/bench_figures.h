@@ -49,7 +49,7 @@ struct RecordedRow {
 };
 
 struct BenchRecord {
-  std::string machine, commit;  // Those of the newest figures.
+  std::string machine, commit;  // From the newest figures.
   std::vector<RecordedRow> rows;
 };
 

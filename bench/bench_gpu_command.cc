@@ -30,7 +30,7 @@ models::gpu::Precision PrecisionOf(const std::string& name) {
   return models::gpu::Precision::kFp32;
 }
 
-// What other programs than this one measure.
+// Adds what other programs than this one measure.
 absl::Status AddRuns(const BenchGpuFlags& flags, const std::string& folder,
                      bench::GpuReport* report) {
   const GpuRowsOptions options = {.programs = ProgramFolder(),

@@ -57,7 +57,7 @@ struct Step {
   std::string title;
   std::string limit;
   std::vector<std::string> arguments;  // Arguments of `ebb bench`.
-  std::vector<std::string> quick;      // Those of a quick look.
+  std::vector<std::string> quick;      // For a quick look.
   bool needs_fashion = false;
 };
 

@@ -17,7 +17,7 @@ namespace {
 struct BenchSparseFlags {
   bench::SparseOptions options;
   int pairs = 0;     // 0: as many as the run needs.
-  int64_t rows = 0;  // Likewise.
+  int64_t rows = 0;  // 0: also as many.
   bool quick = false;
   std::string json;
   std::string transport = "grpc";

@@ -29,7 +29,7 @@ struct CheckpointOptions {
   // Pushes of 1,000 rows of a sample. Samples between two checkpoints are
   // repeated until they fit into the interval.
   int64_t row_pushes = 500;
-  // As long as a job's checkpoints are apart that says nothing.
+  // The time between checkpoints of a job that does not set it.
   double interval_seconds = 10;
   Watch watch;
 };

@@ -50,7 +50,7 @@ absl::Status WriteImageRecords(const ImageSet& set, int64_t count,
 // not decode images in records.
 absl::Status WriteJpegRecords(const ImageSet& set, int64_t count,
                               const std::string& path);
-// What the records of WriteImageRecords() are to ebb.
+// Describes the records of WriteImageRecords() to ebb.
 data::SourceSpec ImageRecords(const ImageSet& set, const std::string& path);
 
 // An IDX file of images, and one of labels, at PATH-images-idx3-ubyte and

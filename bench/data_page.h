@@ -18,7 +18,7 @@ struct DataPart {
   std::string title;    // "Reading and packing".
   std::string command;  // The command that measured it.
   std::string limit;    // Heads the column of the limits.
-  std::string how;      // What the limits are, in sentences.
+  std::string how;      // Tells of the limits, in sentences.
   BenchFigures figures;
 };
 

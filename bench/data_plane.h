@@ -8,7 +8,7 @@ namespace ebb::bench {
 
 enum class DataPlane { kGrpc, kBulk, kShared };
 
-// As --transport names it: "grpc", "bulk" or "shm".
+// Returns the plane that --transport calls "grpc", "bulk" or "shm".
 inline DataPlane DataPlaneOf(absl::string_view transport) {
   if (transport == "shm") return DataPlane::kShared;
   return transport == "bulk" ? DataPlane::kBulk : DataPlane::kGrpc;

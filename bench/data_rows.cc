@@ -144,7 +144,7 @@ class DataBench {
   explicit DataBench(const DataRowsOptions& options) : options_(options) {}
 
   absl::StatusOr<std::vector<Row>> Measure() {
-    ConfigureMalloc();  // As workers do.
+    ConfigureMalloc();  // Workers do so, too.
     for (const RecordKind kind :
          {RecordKind::kNumbers, RecordKind::kList, RecordKind::kClicks}) {
       EBB_RETURN_IF_ERROR(MeasureRecords(kind));
@@ -405,7 +405,7 @@ class DataBench {
       EBB_RETURN_IF_ERROR(status);
       return gigabytes / seconds;
     };
-    // Those of a set that was read before.
+    // The speed of a set that was read before.
     const auto later_use =
         [&](const std::vector<int64_t>& examples) -> absl::StatusOr<double> {
       EBB_ASSIGN_OR_RETURN(const data::Dataset set, OpenSet());

@@ -29,7 +29,7 @@ struct DataRowsOptions {
 // Cancelled: it was stopped.
 absl::StatusOr<std::vector<Row>> MeasureData(const DataRowsOptions& options);
 
-// What the rows are compared with, in sentences.
+// Says what the rows are compared with, in sentences.
 std::string DataLimits();
 
 }  // namespace ebb::bench

@@ -79,7 +79,7 @@ class TableBench {
   explicit TableBench(const DataTableOptions& options) : options_(options) {}
 
   absl::StatusOr<DataTable> Measure() {
-    ConfigureMalloc();  // As workers do.
+    ConfigureMalloc();  // Workers do so, too.
     EBB_RETURN_IF_ERROR(MakeFiles());
     DataTable table = {.images = options_.fashion.empty() ? "generated images"
                                                           : "Fashion-MNIST",
@@ -394,7 +394,7 @@ class TableBench {
   ImageSet images_;
   std::map<int64_t, double> labels_;  // Their sum, by the number of images.
   std::vector<Reading> readings_;
-  std::vector<std::vector<double>> speeds_;  // Those of each reading, by round.
+  std::vector<std::vector<double>> speeds_;  // By reading, then by round.
   std::vector<float> values_;                // A batch.
 };
 

@@ -60,7 +60,7 @@ struct DataTableOptions {
 // DataLoss: a reader did not give what was written. Cancelled: it was stopped.
 absl::StatusOr<DataTable> MeasureDataTable(const DataTableOptions& options);
 
-// What a line is fitted over.
+// A line is fitted over one of these.
 enum class Parameter { kBatch, kBatches, kExamples };
 std::string NameOf(Parameter parameter);
 // The line of examples a second over a parameter, for these readings.

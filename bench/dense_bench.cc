@@ -37,8 +37,8 @@ constexpr int64_t kPings = 300;
 constexpr int64_t kLeastMove = 16 * kMiB;
 constexpr int64_t kMoveMessage = 4 * kMiB;
 
-// What the transfer costs where worker and server are one: a push is copied
-// once and applied, a pull is read where it lies.
+// Returns what the transfer costs where worker and server are one: a push is
+// copied once and applied, a pull is read where it lies.
 double InProcessCpuSeconds(const Transfer& transfer) {
   const auto floats = static_cast<size_t>(transfer.bytes) / sizeof(float);
   AlignedFloats gradient(floats), received(floats), weights(floats);
@@ -75,7 +75,7 @@ class DenseBench {
     EBB_ASSIGN_OR_RETURN(scheduler_, TransportOf(Role::kScheduler));
     EBB_ASSIGN_OR_RETURN(worker_, TransportOf(Role::kWorker));
     EBB_ASSIGN_OR_RETURN(peer_, TransportOf(Role::kServer));
-    // As a worker does.
+    // Workers do so, too.
     ConfigureMalloc();
     SkipMutexChecks();
     EBB_RETURN_IF_ERROR(MeasureLimits());

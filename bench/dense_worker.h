@@ -18,8 +18,8 @@
 namespace ebb::bench {
 
 struct DenseJobOptions {
-  // As in a job file; with plain SGD at kTransferRate pulled values can be
-  // verified.
+  // The rule as in a job file; with plain SGD at kTransferRate pulled values
+  // can be verified.
   std::string optimizer;
   std::string checkpoint_every = "24h";  // At the beginning only.
   int64_t partitions = 0;                // 0: as many as a job by default.

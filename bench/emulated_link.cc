@@ -157,7 +157,7 @@ class Carrier {
     size_t size = 0;
   };
 
-  // Where the next packet goes; null: there is no room.
+  // Returns the place of the next packet; null: there is no room.
   std::byte* Room() {
     if (packets_on_way_.empty()) {
       next_ = 0;
@@ -315,7 +315,7 @@ absl::Status EmulatedLink::SetShape(const LinkShape& shape) {
 }
 
 absl::Status EmulatedLink::SetMostWindow(int64_t bytes) {
-  // As the system's: the least, what a connection begins with, the most.
+  // The system's has the same form: the least, the first and the most bytes.
   const std::string text = absl::StrCat("4096 131072 ", bytes);
   const auto set = [&]() -> absl::Status {
     for (const char* name : {"tcp_rmem", "tcp_wmem"}) {

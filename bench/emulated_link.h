@@ -33,10 +33,10 @@ namespace ebb::bench {
 // Threads that `f` starts stay there. Internal: the way there or back failed.
 absl::Status InNetwork(int network, absl::FunctionRef<absl::Status()> f);
 
-// Where a server of a benchmark is.
+// The place of a server of a benchmark.
 struct Place {
   std::string host = "127.0.0.1";
-  int network = -1;  // As of InNetwork().
+  int network = -1;  // One of InNetwork().
 };
 
 // Thread-compatible. The namespaces have no names: they end with the processes
@@ -49,7 +49,7 @@ class EmulatedLink {
   static constexpr int64_t kQueueBytes = int64_t{8} << 20;
 
   struct Counts {
-    int64_t packets = 0;  // Those that arrived, in both directions.
+    int64_t packets = 0;  // Arrived, in both directions.
     int64_t dropped = 0;  // Lost, or too many for the queue.
   };
 
@@ -73,7 +73,7 @@ class EmulatedLink {
   Counts counts() const;
 
  private:
-  struct Board;  // What this process and the carrying one share.
+  struct Board;  // This process and the carrying one share it.
 
   EmulatedLink(Fd home, Fd far, Fd near_device, Fd far_device, Board* board);
 

@@ -21,7 +21,7 @@ GpuBenchOptions Small() {
   return options;
 }
 
-// What is measured; on the host the figures mean nothing.
+// Only checks what is measured; on the host the figures mean nothing.
 TEST(GpuBenchTest, MeasuresEachProductAndTheStep) {
   const auto gpu = models::testing::MakeEmulatedGpu();
   int products = 0;

@@ -18,7 +18,7 @@ struct GpuRowsOptions {
   std::string programs;  // The folder with ebb and the daemons.
   std::string folder;    // For data, runs and logs.
   std::string peers = "bench/peers";
-  // As of the job file.
+  // The device of the job file.
   std::string device = "gpu";
   std::string precision = "fp32";  // Empty: the job does not say.
   int gpu = 0;

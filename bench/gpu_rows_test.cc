@@ -32,7 +32,7 @@ class GpuRunTest : public ::testing::Test {
     options_.rows = 16;
     options_.steps = 6;
   }
-  // What runs in place of PyTorch.
+  // Makes a program that runs in place of PyTorch.
   void Peer(const std::string& text) {
     options_.peers = folder_.path();
     std::ofstream(folder_ / "torch_gpu.py") << text;

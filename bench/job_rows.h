@@ -27,7 +27,7 @@ struct JobRowsOptions {
   // files).
   std::string peers;
   std::string data;
-  // Those that are only told, not required, are measured once, too.
+  // Measures the peers once that are only told, not required, too.
   bool all_peers = true;
   // Asked whether to stop all the time, not only between samples.
   bench::Watch watch;

@@ -158,7 +158,7 @@ class KernelsBench {
          .check = [=, this] { return Check(name, settings, context, slots); }});
   }
 
-  // What a server does, block by block.
+  // Steps as a server does, block by block.
   void StepAll(const server::Optimizer& optimizer,
                const server::StepContext& context) {
     for (size_t begin = 0; begin < size_; begin += kBlockFloats) {

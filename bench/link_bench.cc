@@ -34,7 +34,7 @@ constexpr int64_t kGbit = 1'000'000'000;
 constexpr std::array kLinkInFlight = {1, 4};
 constexpr int64_t kRawWriteBytes = kLinkMiB;  // The raw socket's.
 constexpr int64_t kAckBytes = 64 << 10;
-// What a sample moves at least, in seconds of the link.
+// A sample moves at least this, in seconds of the link.
 constexpr double kLinkSampleSeconds = 0.5;
 // A link that loses packets passes small ones, and no more than this of them.
 constexpr int64_t kMostLossyBits = 2 * kGbit;
@@ -64,7 +64,7 @@ int64_t PingsOf(const LinkShape& shape, int64_t most) {
 // Several raw sockets, each of which moves its part of the bytes.
 class RawGroup {
  public:
-  // As RawSocket::Start.
+  // Starts each as RawSocket::Start does.
   static absl::StatusOr<std::unique_ptr<RawGroup>> Start(int count,
                                                          const Place& place) {
     auto group = std::make_unique<RawGroup>();

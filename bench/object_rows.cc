@@ -114,7 +114,7 @@ class BareCurl {
   const std::unique_ptr<CURL, void (*)(CURL*)> curl_;
   absl::string_view rest_;
   std::string* got_ = nullptr;
-  std::string content_;  // What is signed of the body.
+  std::string content_;  // Signed of the body.
 };
 
 }  // namespace

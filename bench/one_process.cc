@@ -25,7 +25,7 @@ namespace ebb::bench {
 
 namespace {
 
-// As a worker has by default.
+// A worker has these by default.
 constexpr size_t kReadAhead = 2;
 constexpr int64_t kEvaluatedAtOnce = 1024;
 
@@ -160,7 +160,7 @@ class Loop {
 
 absl::StatusOr<OneProcessRun> TrainInOneProcess(
     const JobRecord& record, const std::function<bool()>& stop) {
-  // As a worker does.
+  // Workers do so, too.
   ConfigureMalloc();
   if (record.plan.rounds()) {
     return absl::InvalidArgumentError(

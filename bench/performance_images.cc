@@ -286,8 +286,8 @@ class PerformanceCharts {
         Chart(title, curves, {.width = kWide, .floor = 0, .x_names = workers}));
   }
 
-  // What kWorkers workers take of a server, by what was measured of values of
-  // 16 MiB: docs/scaling.md.
+  // Shows what kWorkers workers take of a server, by what was measured of
+  // values of 16 MiB: docs/scaling.md.
   void AddSaturation() {
     const BenchFigures* dense = Find(sections_, kGrpc);
     if (dense == nullptr) return;

@@ -14,7 +14,7 @@ struct PageOptions {
   // A page beside this one, written by hand, about the rows that miss; empty:
   // there is none.
   std::string notes;
-  std::string images = "images/";  // Where they lie, seen from the page.
+  std::string images = "images/";  // Their folder, seen from the page.
 };
 
 // Markdown.

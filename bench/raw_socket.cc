@@ -18,7 +18,7 @@
 
 namespace ebb::bench {
 
-// What the server is told before each series of messages.
+// Tells the server what to do before each series of messages.
 struct RawSocket::Order {
   enum Kind : int64_t { kPush, kPull, kPing };
   int64_t kind = kPush;

@@ -9,7 +9,7 @@
 
 namespace ebb::tools {
 
-// What their commands have in common. The values are the defaults.
+// The flags that their commands have in common. The values are the defaults.
 struct ScriptFlags {
   int pairs = 7;
   bool quick = false;
@@ -18,7 +18,7 @@ struct ScriptFlags {
   std::string page;
   std::string scripts;  // The folder of the program.
 
-  // As the program takes them.
+  // Returns the arguments of the program.
   std::vector<std::string> Words() const;
 };
 

@@ -52,7 +52,7 @@ class SparseBench {
   absl::StatusOr<SparseReport> Measure() {
     report_.machine = MachineText();
     report_.load_average = LoadAverage();
-    // As a worker does.
+    // Workers do so, too.
     ConfigureMalloc();
     SkipMutexChecks();
     EBB_RETURN_IF_ERROR(Start());

@@ -30,7 +30,7 @@ absl::StatusOr<JobRecordPtr> SparseJob(
 
 // Rows that are pushed or pulled together.
 struct RowMessage {
-  std::vector<uint64_t> keys;  // As partitions have them.
+  std::vector<uint64_t> keys;  // In the order of partitions.
   std::unique_ptr<client::KeyOrder> order;
   client::BatchRowsPtr pull;
   client::ComputeResult push;

@@ -23,7 +23,7 @@ import os
 
 import numpy as np
 
-# What a rate is multiplied by, by the updates between a pull and its push.
+# A rate is multiplied by these, by the updates between a pull and its push.
 FACTORS = {
     "one": lambda late: 1.0,
     "inverse": lambda late: 1.0 / (1 + late),  # DynSGD.

@@ -60,7 +60,7 @@ struct WorkersOptions {
                                        WorkersVariants().end()};
   // kTraces stands for all recorded ones.
   std::vector<std::string> disturbances = {kQuiet, kKills, kMarket, kTraces};
-  bool held_out = false;  // Those that are held out, too.
+  bool held_out = false;  // Adds the held-out ones.
   std::vector<RecordedTrace> traces;
 };
 
@@ -93,11 +93,11 @@ int NodesAtStart(const chaos::Trace& trace);
 // The events after the start, by the progress of the job instead of by time.
 // Nodes that are removed are killed.
 std::vector<chaos::ChaosEvent> EventsByProgress(const chaos::Trace& trace);
-// As many kills that the workers that compute are hit, though `workers` may be
-// more than the `at_once` that the job takes.
+// Returns so many kills that the workers that compute are hit, though `workers`
+// may be more than the `at_once` that the job takes.
 std::vector<chaos::ChaosEvent> KillEvents(int workers, int64_t at_once);
 
-// What the emulated time of a batch follows from.
+// The emulated time of a batch follows from this.
 struct BatchPace {
   int64_t at_once = 1;      // Workers that compute at a time.
   double batches = 1;       // Batches of the whole job.

@@ -49,7 +49,7 @@ class Judge {
   }
 
  private:
-  // What is compared with one worker that is not disturbed, of what was run.
+  // Returns what is compared with one worker that is not disturbed.
   std::vector<WorkersGroup> Compared(const WorkersJob& job, bool few) const {
     std::vector<WorkersGroup> groups;
     const std::set<int> counts = runs_.Counts(job.data, kDefaultVariant);
@@ -72,7 +72,7 @@ class Judge {
     return groups;
   }
 
-  // Whether among them are runs with more workers than those of the base.
+  // True if among them are runs with more workers than those of the base.
   static bool HaveMore(const std::vector<WorkersGroup>& groups) {
     return std::ranges::any_of(
         groups, [](const WorkersGroup& group) { return group.workers != 1; });

@@ -1,4 +1,4 @@
-// What the section "Workers" requires of any number of workers.
+// Finds what the section "Workers" requires of any number of workers.
 #ifndef EBB_BENCH_WORKERS_REQUIREMENTS_H_
 #define EBB_BENCH_WORKERS_REQUIREMENTS_H_
 
@@ -9,7 +9,7 @@
 
 namespace ebb::tools {
 
-// What any number of workers must come to, and whether these runs do.
+// A demand on any number of workers, and whether these runs meet it.
 struct WorkersRequirement {
   std::string name;
   std::string found;  // In figures; empty: these runs do not tell.

@@ -23,7 +23,7 @@ def timed(estimator, x, y):
 
 
 def objective(model, x, y):
-    """What both minimise."""
+    """Returns what both minimise."""
     margin = (2 * y - 1) * (x @ model.coef_.ravel() + model.intercept_[0])
     return float(_C * np.logaddexp(0, -margin).sum() + 0.5 * (model.coef_**2).sum())
 

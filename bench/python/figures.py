@@ -18,7 +18,7 @@ PART = "us a batch: "
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """What a ratio, or a figure, must be."""
+    """The bound that a ratio, or a figure, must keep."""
 
     kind: str  # "at least" or "at most"
     value: float

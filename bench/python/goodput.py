@@ -1,4 +1,4 @@
-"""What a copy that is killed every ten seconds costs, beside torchrun's restarts."""
+"""Measures what a copy that is killed every ten seconds costs, beside torchrun's restarts."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""What a batch costs a Python program beside its mathematics.
+"""Measures what a batch costs a Python program beside its mathematics.
 
 Nothing is computed: each batch is pulled, handed over, pushed, and stepped by one
 server with SGD.

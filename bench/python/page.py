@@ -1,4 +1,4 @@
-"""What a benchmark says: a table for people, on the screen or as a page."""
+"""Shows what a benchmark says: a table for people, on the screen or as a page."""
 
 import dataclasses
 import os
@@ -131,7 +131,7 @@ _PARTS = "## Where the time of a batch goes"
 
 
 def _read(page: str) -> "tuple[List[Measurement], Dict[str, Dict[str, float]], Dict[str, str]]":
-    """What a page says: its rows, the parts of a batch by side, and what was not measured."""
+    """Returns what a page says: its rows, the parts of a batch by side, and what it lacks."""
     measurements: List[Measurement] = []
     parts: Dict[str, Dict[str, float]] = {}
     skipped: Dict[str, str] = {}

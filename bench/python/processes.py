@@ -77,7 +77,7 @@ def run(argv: Sequence[str], more: Optional[Mapping[str, str]] = None) -> Dict[s
 
 
 def cpu_seconds(pids: List[int]) -> float:
-    """What these processes have computed so far."""
+    """Returns the CPU time of these processes so far."""
     ticks = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""What the programs that measure contests have in common."""
+"""The parts that programs that measure contests have in common."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""What is compared: a text that differs when Python, a library or ebb does."""
+"""Names what is compared: a text that differs when Python, a library or ebb does."""
 
 import hashlib
 import importlib.metadata

@@ -14,7 +14,7 @@ _LIMIT_S = 1800
 
 
 def ebb(*words: str, folder: Path, more: Optional[Mapping[str, str]] = None) -> str:
-    """What the command prints."""
+    """Returns what the command prints."""
     done = subprocess.run(
         [os.path.join(os.environ["EBB_BIN"], "ebb"), *words],
         cwd=folder,
@@ -37,7 +37,7 @@ def versions() -> str:
 
 
 def others() -> str:
-    """What ebb is compared with."""
+    """Names what ebb is compared with."""
     import sklearn
 
     blas = "OpenBLAS" if fast_products() else "the system's BLAS"

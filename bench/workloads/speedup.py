@@ -30,7 +30,7 @@ _JOBS: Dict[str, Tuple[str, str, str]] = {
         f"batch: {_BATCH}",
         _POINTS,
     ),
-    # As many batches as the others have, which take two rounds or epochs.
+    # It has as many batches as the others, which take two rounds or epochs.
     "forest": (
         f"model: {{kind: forest, trees: {2 * _BATCHES}}}\ndata: {{train: {{csv: points.train.csv}}}}",
         "",

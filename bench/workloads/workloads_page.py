@@ -13,7 +13,7 @@ from page import machine, row_cells, text  # noqa: F401
 
 @dataclasses.dataclass
 class Part:
-    """What was measured of a workload."""
+    """The measurements of a workload."""
 
     title: str
     rows: List[Row] = dataclasses.field(default_factory=list)
