@@ -11,7 +11,7 @@ import tomllib
 import zipfile
 
 PYTHON = os.path.dirname(os.path.abspath(__file__))
-# Those that the package starts, and a user calls.
+# The package starts these programs, and a user calls them.
 PROGRAMS = ["ebb", "ebb-ps", "ebb-scheduler", "ebb-worker"]
 DATE = (1980, 1, 1, 0, 0, 0)  # The same files make the same bytes.
 

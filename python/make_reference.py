@@ -134,7 +134,7 @@ def prose(docstring):
 
 
 def known(base):
-    """Whether a reader knows a base class: the page or Python has it."""
+    """Returns whether a reader knows a base class: the page or Python has it."""
     name = base.split("[")[0]
     return name in members(module_of("ebb")) or "." in name or hasattr(typing, name)
 

@@ -18,7 +18,7 @@ ONE_THREAD = {
 }
 
 
-#: Those that ``start`` started.
+#: The processes that ``start`` started.
 _started: "List[subprocess.Popen[str]]" = []
 
 

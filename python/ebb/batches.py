@@ -1,4 +1,4 @@
-"""What an engine gives a program to compute."""
+"""The batches and evaluations that an engine gives a program to compute."""
 
 from __future__ import annotations
 

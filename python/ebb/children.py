@@ -59,7 +59,7 @@ class End:
     pid: int
     code: int  # Negative: the signal that ended it.
     life_s: float
-    said: Tuple[int, int] = (0, 0)  # Where its log has what this life wrote.
+    said: Tuple[int, int] = (0, 0)  # Its log has what this life wrote here.
 
     def __str__(self) -> str:
         return f"{self.name} {end_text(self.code)}"

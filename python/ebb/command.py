@@ -22,7 +22,7 @@ Tls = Union[str, Tuple[str, str, str]]
 
 _HINT = "  hint: "
 _NOBODY = "no scheduler listens at "
-# What a command says that did nothing, and may succeed in a moment.
+# A command that did nothing, and may succeed in a moment, says one of these.
 _PASSING = (_NOBODY, "Try again when it is back")
 _AGAIN_S = 0.2
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -34,7 +34,7 @@ _NO_FLAGS = (
     "EBB_DATA_CACHE",
     "EBB_DATA_CACHE_BYTES",
 )
-# What the program calls by its flags, as callers of Python know it.
+# Names what the program calls by its flags, as callers of Python know it.
 _WORDS = (
     (r"--scheduler HOST:PORT or EBB_SCHEDULER", 'scheduler="HOST:PORT" or EBB_SCHEDULER'),
     (r"(?m)^(ebb: )?ebb[a-z -]*: --([a-z]+): ", r"\2: "),

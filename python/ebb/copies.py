@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import Optional
 
-# What launchers call the number of copies, and the number of this one.
+# Launchers give the number of copies, and that of this one, these names.
 _LAUNCHERS = (
     ("WORLD_SIZE", "RANK"),  # torchrun, accelerate, deepspeed, Kubeflow.
     ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
@@ -26,7 +26,7 @@ class Copies:
     count: int
     #: The variable that says so.
     variable: str
-    #: What the launcher says of them: "WORLD_SIZE=4, RANK=1".
+    #: The launcher's words for them: "WORLD_SIZE=4, RANK=1".
     words: str
 
     def told(self, does: str) -> str:
@@ -35,7 +35,7 @@ class Copies:
 
     @property
     def way_out(self) -> str:
-        """What to do about copies that should train one job."""
+        """Says what to do about copies that should train one job."""
         script = os.path.basename(sys.argv[0]) if sys.argv else ""
         script = script if script.endswith(".py") else "SCRIPT.py"
         return (

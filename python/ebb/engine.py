@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     _Placed = Tuple[int, int, int, int, NDArray[np.int64]]
 
 _MOST_AHEAD = 1024
-# What the scheduler takes (protocol/evaluation_check.h).
+# The scheduler takes such names (protocol/evaluation_check.h).
 _FIGURE_NAME = re.compile("[a-z0-9_]{1,32}")
 
 
@@ -123,7 +123,7 @@ class Engine:
         engine._begin(session)
         return engine
 
-    # What the job is; constant.
+    # The facts of the job; constant.
     name: str
     number: int
     seed: int
@@ -134,7 +134,7 @@ class Engine:
     batches: int
     #: Examples of a shard, except for the last.
     shard_size: int
-    #: Whether servers divide the sums of a short batch by ``batch``, and not by its own
+    #: True if servers divide the sums of a short batch by ``batch``, and not by its own
     #: examples.
     divides_by_batch: bool
     #: Of the examples, as the job has it; may be empty.
@@ -266,7 +266,7 @@ class Engine:
     def _refuse_forgotten(self) -> None:
         """Refuses to go on from a batch that was neither pushed nor failed.
 
-        Where the engine died meanwhile it comes again.
+        If the engine died meanwhile, the batch comes again.
         """
         out = self._out
         if not isinstance(out, Batch):
@@ -280,7 +280,7 @@ class Engine:
             raise Refused(why)
 
     def _is_ahead(self) -> bool:
-        """Whether the next batch came before it was asked for."""
+        """Returns whether the next batch came before it was asked for."""
         if self._ahead is None:
             ahead = self._link.ahead
             if ahead is not None and ahead.ticket > self._session.last_ticket:
@@ -478,7 +478,7 @@ class Engine:
             self._end_answer(seam.EVALUATED, body)
 
     def _begin_answer(self, what: Union[Batch, Evaluation]) -> bool:
-        """Whether the engine may still wait for it."""
+        """Returns whether the engine may still wait for it."""
         self._check()
         self._refuse_answered(what)
         what.answered = True

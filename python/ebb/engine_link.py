@@ -56,7 +56,7 @@ class Ahead(NamedTuple):
 
 
 class Link:
-    """What a program says to its engine, and hears from it.
+    """Carries what a program says to its engine, and hears from it.
 
     It outlives engines: ``process`` is the one that runs, or None. All methods
     raise Gone while there is none, or if it ends, and Left if it left.
@@ -175,7 +175,7 @@ class Link:
         return self.answer(self.send(kind, body, code))
 
     def left_at_last(self, process: EngineProcess) -> bool:
-        """Whether the last words of a closed socket say that the engine left."""
+        """Returns whether the last words of a closed socket say that the engine left."""
         left = False
         while (length := process.last_words_into(self._buffer)) > 0:
             kind, code, of = seam.HEADER.unpack_from(self._buffer)

@@ -19,7 +19,7 @@ from ebb import programs
 _LOOK_EVERY = struct.pack("@ll", 1, 0)
 # A line of the log on stderr.
 _INFORMATION = re.compile(r"I\d{8} ")
-# What this process must not hand on to its engine.
+# This process must not hand these on to its engine.
 _OWN_ENVIRONMENT = (
     "EBB_DIE_WITH_PARENT",
     "EBB_HEALTH_SOCKET",
@@ -54,7 +54,7 @@ class EngineProcess:
             for name, value in os.environ.items()
             if name not in _OWN_ENVIRONMENT
         }
-        # Where it says why it does not start. Its log comes over the socket.
+        # It says here why it does not start. Its log comes over the socket.
         complaints = os.memfd_create("ebb-engine", os.MFD_CLOEXEC)
         try:
             with theirs:
@@ -148,7 +148,7 @@ class EngineProcess:
         )
 
     def _said(self) -> str:
-        """What it said on stderr, once."""
+        """Returns what it said on stderr, once."""
         if self._complaints < 0:
             return ""
         size = os.fstat(self._complaints).st_size

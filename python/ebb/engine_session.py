@@ -37,7 +37,7 @@ _JOIN_AGAIN_S = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Joined:
-    """What the job is, as the engine describes it."""
+    """The job as the engine describes it."""
 
     name: str
     number: int
@@ -48,7 +48,7 @@ class Joined:
     shard_size: int
     #: Of the examples, as the job has it; may be empty.
     fingerprint: str
-    #: Whether servers divide the sums of a short batch by the size of a whole one.
+    #: True if servers divide the sums of a short batch by the size of a whole one.
     divides_by_batch: bool
     parameters: int
     tables: List[Table]
@@ -115,7 +115,7 @@ class Session:
 
     @property
     def is_joined(self) -> bool:
-        """Whether an engine runs that has joined the job."""
+        """Returns whether an engine runs that has joined the job."""
         return self.link.process is not None and self._hello is None
 
     # --- Joining --------------------------------------------------------------

@@ -101,7 +101,7 @@ class JobFailed(Error):
 
 
 class Warning(builtins.UserWarning):
-    """What ebb warns of; ``warnings.simplefilter`` takes it as any category."""
+    """A warning of ebb; ``warnings.simplefilter`` takes it as any category."""
 
 
 _KINDS: Dict[str, Type[Error]] = {

@@ -20,19 +20,19 @@ _PAIR = '{"npy": {"features": X, "labels": y}}'
 
 
 def is_frame(value: Any) -> bool:
-    """Whether it is a DataFrame of pandas, which need not be installed."""
+    """Returns whether it is a DataFrame of pandas, which need not be installed."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
 def is_series(value: Any) -> bool:
-    """Whether it is a single column of pandas."""
+    """Returns whether it is a single column of pandas."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(value, pandas.Series)
 
 
 def in_job(content: Any) -> bool:
-    """Whether the content of a job file has frames or arrays where paths belong."""
+    """Returns whether the content of a job file has frames or arrays where paths belong."""
     return any(_needs_file(source) for source in _sources(content).values())
 
 

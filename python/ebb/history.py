@@ -1,4 +1,4 @@
-"""What a job learnt, epoch by epoch."""
+"""Keeps what a job learnt, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ebb.errors import NotFound
 if TYPE_CHECKING:
     import pandas
 
-# What an evaluation says beside its figures.
+# An evaluation has these beside its figures.
 _NOT_FIGURES = (
     "epoch",
     "position",

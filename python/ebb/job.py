@@ -88,7 +88,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class Audit:
-    """What the servers' ledgers prove; true if every example counts once.
+    """The proof of the servers' ledgers; true if every example counts once.
 
     ``expected``, ``applied`` and ``skipped`` are examples of the partition that
     is worst off, over all epochs; ``missing`` and ``doubled`` are sums over all
@@ -124,7 +124,7 @@ class Audit:
         )
 
 
-# What an export says of a model that is not the result.
+# An export says so of a model that is not the result.
 _NOT_COMPLETE = "examples are in this model"
 
 
@@ -414,14 +414,14 @@ class Job:
     # --- Asking ---------------------------------------------------------------
 
     def _target(self) -> str:
-        """What commands call the job."""
+        """Returns the job's name for commands."""
         return str(self._number)
 
     def _access_flags(self) -> Sequence[str]:
         return self._access.flags(of_job=True)
 
     def _way_on(self) -> str:
-        """What makes a model the result, as a request."""
+        """Returns the request that makes a model the result."""
         return "let the loop end, or call wait()"
 
     def _arguments(self, words: Sequence[str], flags: Sequence[str]) -> List[str]:

@@ -197,7 +197,7 @@ class LocalCluster:
         self._children.stop(name, signal.SIGINT)
 
     def finished(self, name: str) -> bool:
-        """Whether a program of run_program() has ended with exit code 0."""
+        """Returns whether a program of run_program() has ended with exit code 0."""
         return self._children.finished(name)
 
     @property
@@ -321,7 +321,7 @@ class LocalCluster:
         return os.path.join(self.folder, *parts)
 
 
-# Those that are open, to be closed before the interpreter ends.
+# The open ones, to be closed before the interpreter ends.
 _open_clusters: List[LocalCluster] = []
 
 

@@ -198,7 +198,7 @@ class Run(Job):
 
     @property
     def running(self) -> bool:
-        """Whether its cluster is there."""
+        """True while its cluster is there."""
         if self._process.poll() is None:
             return True
         if self in _live_runs:
@@ -209,7 +209,7 @@ class Run(Job):
 
     @property
     def report(self) -> Dict[str, Any]:
-        """What report.json of the run says. Raises Unavailable before its end."""
+        """Returns what report.json of the run says. Raises Unavailable before its end."""
         if self.running:
             raise Unavailable(
                 f"{self.name} goes on, so it has no report yet", "run.wait() waits"
@@ -224,9 +224,9 @@ class Run(Job):
 
     @property
     def trials(self) -> List[Dict[str, Any]]:
-        """What trials.json says of a job with ``validate``: a trial for each
-        setting, with its ``figures`` (mean and deviation) and its ``folds``.
-        Raises Unavailable if there is none (yet)."""
+        """Returns what trials.json says of a job with ``validate``: a trial for each
+        setting, with its ``figures`` (mean and deviation) and its ``folds``. Raises
+        Unavailable if there is none (yet)."""
         try:
             with open(self._path("trials.json"), encoding="utf-8") as file:
                 trials: List[Dict[str, Any]] = json.load(file)["trials"]
@@ -249,7 +249,7 @@ class Run(Job):
 
     @property
     def events(self) -> List[str]:
-        """What happened to daemons so far, a line each."""
+        """Returns what happened to daemons so far, a line each."""
         return event_lines(self._printed.out())
 
     @property
@@ -270,7 +270,7 @@ class Run(Job):
 
     @property
     def state(self) -> str:
-        """As of a Job while it runs; then "complete", "cancelled" or "stopped"."""
+        """The state of a Job while it runs; then "complete", "cancelled" or "stopped"."""
         if self.running:
             job = self._status_or_none()
             return "waiting" if job is None else str(job["state"])
@@ -369,12 +369,12 @@ class Run(Job):
                 self._process.wait()
 
     def status(self) -> Dict[str, Any]:
-        """As of a Job while the run goes on. Raises Unavailable after its end."""
+        """Returns the status of a Job while the run goes on. Raises Unavailable after its end."""
         self._check_running()
         return super().status()
 
     def explain(self) -> Dict[str, Any]:
-        """As of a Job while the run goes on. Raises Unavailable after its end."""
+        """Explains as a Job does while the run goes on. Raises Unavailable after its end."""
         self._check_running()
         return super().explain()
 
@@ -463,7 +463,7 @@ class Run(Job):
         return int(self._in_job(_EPOCHS) or 0)
 
     def _in_job(self, pattern: "re.Pattern[str]") -> Optional[str]:
-        """What a pattern finds in the run's job; a program's is program.yaml."""
+        """Returns what a pattern finds in the run's job; a program's is program.yaml."""
         for name in ("program.yaml", "job.yaml"):
             found = _found(pattern, self._path(name))
             if found is not None:
@@ -471,7 +471,7 @@ class Run(Job):
         return None
 
     def _error(self) -> Optional[Error]:
-        """What is wrong with a run that is over; None: nothing."""
+        """Returns what is wrong with a run that is over; None: nothing."""
         code = self._process.returncode
         if code == 0:
             return None
@@ -495,7 +495,7 @@ class Run(Job):
         return error
 
 
-# Those that go on. They end before the interpreter does.
+# The runs that go on. They end before the interpreter does.
 _live_runs: List[Run] = []
 
 
@@ -613,7 +613,7 @@ def _name_of(job: JobLike, path: str) -> str:
 
 
 def _found(pattern: "re.Pattern[str]", path: str) -> Optional[str]:
-    """What a pattern finds in a file; None: nothing, or there is no file."""
+    """Returns what a pattern finds in a file; None: nothing, or there is no file."""
     try:
         with open(path, encoding="utf-8") as file:
             found = pattern.search(file.read())

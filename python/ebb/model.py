@@ -14,7 +14,7 @@ class Model:
     """A model as a job has trained it: ``Job.model``. It does not change any more."""
 
     def __init__(self, about: Mapping[str, Any], tensors: Tensors) -> None:
-        #: What ``model.json`` of an export says (docs/export.md).
+        #: The ``model.json`` of an export (docs/export.md).
         self.about = about
         self._tensors = tensors
 

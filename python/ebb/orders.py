@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Orders of items that are kept, so that each is asked for once.
 _MOST_ORDERS = 64
-# Those beside the newest take at most this.
+# The others beside the newest take at most this.
 _MOST_BYTES = 64 << 20
 
 

@@ -1,4 +1,4 @@
-"""What a program and its engine say to each other about rows of sparse tables."""
+"""The messages of a program and its engine about rows of sparse tables."""
 
 from __future__ import annotations
 

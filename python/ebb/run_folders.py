@@ -1,4 +1,4 @@
-"""Where runs on this machine keep what they write: ``runs/NAME-NUMBER``."""
+"""The folders of runs on this machine: ``runs/NAME-NUMBER``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import List, Optional
 from ebb.errors import Error, NotFound, Refused
 
 _RUNS = "runs"
-# As `ebb run` of a job file has it, too.
+# `ebb run` of a job file has it, too.
 _FACTS = "run"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run that goes on must know of its part before."""
+    """The facts that a run that goes on must know of its part before."""
 
     servers: int = 2
     workers: int = 3

@@ -1,4 +1,4 @@
-"""What ``ebb run`` prints and writes while it runs, as values."""
+"""Reads what ``ebb run`` prints and writes while it runs, as values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO, Any, Dict, List, Optional
 
 
 class Printed:
-    """What a process prints, in files that have no name."""
+    """The texts that a process prints, in files that have no name."""
 
     def __init__(self, out: IO[bytes], told: IO[bytes]) -> None:
         self._files = (out, told)

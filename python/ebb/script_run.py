@@ -80,7 +80,7 @@ class ScriptRun:
         self._last_words = ""  # The program that failed last wrote them.
         self._paused_at: Optional[float] = None
         self._told_before: Set[int] = set()
-        self._jobs: List[Dict[str, Any]] = []  # As the scheduler said last.
+        self._jobs: List[Dict[str, Any]] = []  # From the scheduler's last answer.
         self._samples: List[Dict[str, Any]] = []
         self._written = 0  # So many of them are in metrics.csv.
         self._job_written = False
@@ -116,7 +116,7 @@ class ScriptRun:
         return self._finish(audits, interrupted)
 
     def _is_done(self) -> bool:
-        """Whether the run is complete and good."""
+        """Returns whether the run is complete and good."""
         path = self._path("report.json")
         try:
             with open(path, encoding="utf-8") as file:
@@ -145,13 +145,13 @@ class ScriptRun:
         return 0
 
     def _program(self) -> Dict[str, Any]:
-        """What the run starts, by which another program is told from it."""
+        """Describes what the run starts, by which another program is told from it."""
         with open(self._flags.script, "rb") as file:
             digest = hashlib.sha256(file.read()).hexdigest()
         return {"sha256": digest, "arguments": list(self._flags.rest)}
 
     def _changed(self) -> str:
-        """What has changed about the program; empty: nothing, or it is not known."""
+        """Says what has changed about the program; empty: nothing, or it is not known."""
         try:
             with open(self._path("program.json"), encoding="utf-8") as file:
                 before = json.load(file)
@@ -216,7 +216,7 @@ class ScriptRun:
                 self._ends_seen += 1
                 self._note_end(cluster, end)
                 if self._problems:
-                    break  # What ended meanwhile would not be started again.
+                    break  # A program that ended meanwhile would not be started again.
             self._problems += cluster.problems
             if all(cluster.finished(name) for name in self._programs):
                 self._ask()
@@ -266,7 +266,7 @@ class ScriptRun:
             self._problems.append(self._last_words)
 
     def _is_held_for_good(self, now: float) -> bool:
-        """Whether a job waits for a decision, and the program has said why."""
+        """Returns whether a job waits for a decision, and the program has said why."""
         if not any(_is_held(job) for job in self._jobs):
             self._paused_at = None
             return False
@@ -519,7 +519,7 @@ class ScriptRun:
 
 
 def _is_full(error: OSError) -> bool:
-    """Whether a disk has no room."""
+    """Returns whether a disk has no room."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -662,7 +662,7 @@ class _Screen:
 
 
 def _is_held(job: Mapping[str, Any]) -> bool:
-    """Whether a job is paused until a person decides about failing examples."""
+    """Returns whether a job is paused until a person decides about failing examples."""
     if job["quarantined"]:
         return any(not one["skip_wanted"] for one in job["quarantined"])
     return job["state"] == "paused" and not job["paused_by_operator"]

@@ -48,7 +48,7 @@ DATA_SET = 115
 #: Begins each message: kind, code, sequence.
 HEADER = struct.Struct("<IIQ")
 
-# What follows the header, by kind.
+# The bodies that follow the header, by kind.
 HELLO_BODY = struct.Struct("<QQQ")  # First ticket, evaluates, number of the job.
 PUSH_BODY = struct.Struct("<Qdd")  # Ticket, sum of the losses, factor of the sums.
 TICKET = struct.Struct("<Q")

@@ -11,7 +11,7 @@ from typing import Any, Dict, Mapping
 
 _OTHERS = re.compile(rb"[^A-Za-z0-9._-]|\A\.")
 _ESCAPED = re.compile(rb"~([0-9A-F]{2})")
-# Where a job file has tables by their names.
+# A job file has tables by their names here.
 _IN_MODEL = ("tables", "sparse_tables")
 
 

@@ -1,4 +1,4 @@
-"""What happens to an uncaught error of a program that uses ebb.
+"""Handles an uncaught error of a program that uses ebb.
 
 The traceback of an error of ebb ends with the user's own line. Under ``ebb run`` the
 program notes whether the error is one of its own, which would come again.
@@ -17,7 +17,7 @@ from ebb.errors import EngineLost, Error, EvaluationLost, JobFailed, NonFinite, 
 #: Names the file in which a program notes that its own error ended it: run_program().
 NOTE = "EBB_LAST_ERROR"
 
-# What may not come again, or what the job itself counts and pauses for.
+# These may not come again, or the job itself counts them and pauses.
 _MAY_PASS = (
     EngineLost,
     EvaluationLost,
@@ -72,7 +72,7 @@ _EXAMPLE = "_ebb_of_an_example"
 
 
 def is_of_the_program(error: BaseException) -> bool:
-    """Whether a program that starts again would end in the same error."""
+    """Returns whether a program that starts again would end in the same error."""
     if not isinstance(error, Exception) or isinstance(error, _MAY_PASS):
         return False
     if getattr(error, _EXAMPLE, False):
@@ -81,7 +81,7 @@ def is_of_the_program(error: BaseException) -> bool:
 
 
 def ended_by_itself(note: str, pid: int) -> bool:
-    """Whether the program of this process noted that its own error ended it."""
+    """Returns whether the program of this process noted that its own error ended it."""
     try:
         with open(note) as file:
             return file.read() == str(pid)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Evaluated(NamedTuple):
-    """What the model is worth on the test data.
+    """The worth of the model on the test data.
 
     examples: how many test examples there are.
     loss_sum: the sum of their losses.

@@ -1,4 +1,4 @@
-"""What an ebb-worker starts to compute a model of Python (docs/python-models.md).
+"""The program that an ebb-worker starts to compute a model of Python (docs/python-models.md).
 
 The worker hands over the bytes of the module, and then batch after batch in a
 memory file (docs/formats/computer.md). This process reads no file of the
@@ -64,7 +64,7 @@ class Found(NamedTuple):
 
 
 class DataError(Exception):
-    """What is wrong with the first or second data set."""
+    """Says what is wrong with the first or second data set."""
 
     def __init__(self, place: int, why: str) -> None:
         super().__init__(why)
@@ -215,7 +215,7 @@ def _compute(link: Link, model: Any, body: memoryview) -> None:
         link.fail(ticket, model.explain(error), model.blame(end - begin))
     else:
         link.send(seam.PUSH, seam.PUSH_BODY.pack(ticket, loss_sum, 1.0))
-    link.receive()  # Whether it was taken: the worker knows what follows.
+    link.receive()  # Says whether it was taken: the worker knows what follows.
 
 
 def _evaluate(link: Link, model: Any, body: memoryview) -> None:
@@ -273,5 +273,5 @@ def main(fd: int) -> None:
         traceback.print_exc()
         code = 1
     sys.stdout.flush()
-    # What libraries would clean up ends with the process.
+    # Nothing is cleaned up by libraries: it ends with the process.
     os._exit(code)

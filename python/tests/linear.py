@@ -1,6 +1,6 @@
 """A linear model in numpy, for tests: its data, its job and its gradient.
 
-As a program it computes a job until that is over:
+Run as a program, it computes a job until that is over:
     linear.py SCHEDULER JOB DATA.npz [SECONDS]
 It sleeps so long in each batch.
 """

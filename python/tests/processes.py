@@ -1,4 +1,4 @@
-"""What tests that kill processes share."""
+"""The parts that tests that kill processes share."""
 
 import time
 from pathlib import Path

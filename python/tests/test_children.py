@@ -35,7 +35,7 @@ def test_what_cannot_be_started_takes_nobody_with_it(
     os.kill(before, signal.SIGKILL)
     assert wait_for(lambda: children.processes().get("other", before) != before)
     assert "cannot be started: " in str(children.first_end("missing"))
-    # As soon as it can be started, it is.
+    # It is started as soon as it can be.
     program.symlink_to("/bin/yes")
     assert wait_for(lambda: "missing" in children.processes())
     assert children.problems() == []

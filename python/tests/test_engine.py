@@ -1,4 +1,4 @@
-"""What an engine promises to a program that computes by itself."""
+"""Tests what an engine promises to a program that computes by itself."""
 
 import os
 import signal

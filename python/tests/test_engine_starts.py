@@ -34,7 +34,7 @@ def cluster():
 
 
 class Starts:
-    """What engines do at their starts, in turn."""
+    """The actions of engines at their starts, in turn."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

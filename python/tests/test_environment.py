@@ -1,4 +1,4 @@
-"""What programs of a local cluster inherit, and the names of engines."""
+"""Tests what programs of a local cluster inherit, and the names of engines."""
 
 import os
 import sys

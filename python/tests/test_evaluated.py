@@ -1,4 +1,4 @@
-"""What an evaluation may say is checked before it is sent."""
+"""Tests that what an evaluation says is checked before it is sent."""
 
 import os
 import threading

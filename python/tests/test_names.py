@@ -19,7 +19,7 @@ _NEEDS = {"ebb.torch": "torch", "ebb.sklearn": "sklearn"}
 
 
 def texts():
-    """What a reader sees: pages, docstrings of what is public, and examples."""
+    """Yields what a reader sees: pages, docstrings of what is public, and examples."""
     pages = [*TREE.glob("docs/*.md"), TREE / "README.md", *TREE.glob("python/*.md")]
     for path in [*pages, *TREE.glob("examples/python/*.py")]:
         yield path, path.read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ def mentioned():
 
 
 def resolves(name: str) -> bool:
-    """Whether the name is one of import ebb, or of a module of the package."""
+    """Returns whether the name is one of import ebb, or of a module of the package."""
     module, what = "ebb", ebb
     for part in name.split(".")[1:]:
         module = f"{module}.{part}"

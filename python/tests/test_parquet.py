@@ -14,7 +14,7 @@ _EBB = Path(os.environ["EBB_BIN"]) / "ebb"
 
 
 def _ebb(folder, *arguments, rc=0, python=sys.executable):
-    """What it prints."""
+    """Returns what it prints."""
     ran = subprocess.run(
         [str(_EBB), *arguments],
         cwd=folder,
@@ -144,7 +144,7 @@ def _write_frame(path, frame, **options):
 def test_the_index_of_a_frame_is_no_feature(tmp_path):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"x": [0.5, 1.5, 2.5] * 40, "label": [0, 1, 1] * 40})
-    # As filters leave them: the number of each row, which is a column of the file.
+    # Filters leave rows like this: the number of each, which is a column of the file.
     _write_frame(tmp_path / "t.parquet", frame.sort_values("label")[frame.x < 2])
     said = _ebb(tmp_path, "data", "pack", "t.parquet", "p")
     assert "80 examples of 1 feature," in said

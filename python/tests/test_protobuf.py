@@ -1,4 +1,4 @@
-"""What protoc and Python's protobuf write, ebb reads."""
+"""Tests that ebb reads what protoc and Python's protobuf write."""
 
 import os
 import random

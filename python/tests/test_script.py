@@ -302,7 +302,7 @@ def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     assert report_of()["interrupted"]
     run = start(tmp_path, "--servers", "3", "--resume", epochs=120)
     assert "--servers 3: the run in runs/corners-1 has 1 servers" in run.communicate()[1]
-    # As many processes as before.
+    # It has as many processes as before.
     run = start(tmp_path, "--resume", epochs=120)
     out, err = run.communicate(timeout=100)
     assert run.returncode == 0, out + err

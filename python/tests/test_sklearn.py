@@ -48,7 +48,7 @@ IRIS_SCALED = (StandardScaler().fit_transform(IRIS[0]), IRIS[1])
 
 
 def objective(model, X, y, C):
-    """What scikit-learn's LogisticRegression minimises."""
+    """Returns what scikit-learn's LogisticRegression minimises."""
     numbers = np.searchsorted(model.classes_, y)
     chances = model.predict_proba(X)[np.arange(len(y)), numbers]
     return -C * np.log(chances).sum() + (model.coef_**2).sum() / 2

@@ -1,4 +1,4 @@
-"""What estimators make of the arrays that they are given, without a job."""
+"""Tests what estimators make of the arrays that they are given, without a job."""
 
 import numpy as np
 import pytest

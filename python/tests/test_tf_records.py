@@ -1,4 +1,4 @@
-"""What TensorFlow writes, ebb reads.
+"""Tests that ebb reads what TensorFlow writes.
 
 A child process writes it: a process that has TensorFlow's libraries cannot load
 Triton, which other tests need for PyTorch. Each brings an LLVM of its own.

@@ -54,7 +54,7 @@ def test_a_batch_that_the_loop_changed_is_made_again(options, box):
     for place, batch in enumerate(job.loader(micro=5, collate_fn=collate, **options)):
         x, y = (batch.x, batch.y) if box else batch
         loss_of(b, (x, y)).backward()
-        x.mul_(3)  # As a normalisation in place does.
+        x.mul_(3)  # A normalisation in place does such.
         if place in (1, 4):
             job.again()
         else:

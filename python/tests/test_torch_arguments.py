@@ -1,4 +1,4 @@
-"""What people say wrongly to ebb.torch.job and its loader, and do to the model."""
+"""Tests what people say wrongly to ebb.torch.job and its loader, and do to the model."""
 
 import pickle
 import time

@@ -150,7 +150,7 @@ def test_servers_step_as_the_optimizer_would(address, word, make):
     plain = make(a.parameters())
     _plain(a, plain, dataset, batches, job.first)
     assert farthest(a, b) < 1e-4
-    # As many plain steps after them are those of a plain loop of all: the state is out.
+    # The state is out: as many plain steps as a plain loop takes come to the same.
     went_on = make(b.parameters())
     went_on.load_state_dict(job.optimizer.state_dict())
     _plain(a, plain, dataset, batches, a.state_dict())

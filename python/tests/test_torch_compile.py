@@ -16,7 +16,7 @@ _needs_compile = pytest.mark.skipif(
 
 
 def _backends():
-    """Those that need a compiler of C++ only where there is one."""
+    """Returns those that need a compiler of C++ only where there is one."""
     return ["aot_eager", *(["inductor"] if shutil.which("g++") else [])]
 
 

@@ -1,4 +1,4 @@
-"""What evaluate() returned is what the job shows."""
+"""Tests that the job shows what evaluate() returned."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What people meet first, where no other file of tests has it."""
+"""Tests what people meet first, where no other file of tests has it."""
 
 import logging
 import subprocess

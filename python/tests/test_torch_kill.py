@@ -92,7 +92,7 @@ def assert_rows_count(state, epochs):
         assert row == pytest.approx([-epochs * counts[key]] * 2, abs=0.01), key
 
 
-# What is killed, and of which program. Each comes twice.
+# Each is killed, in a program with this number. Each comes twice.
 _TURNS = [
     ("engine", 0),
     ("reader", 1),

@@ -1,4 +1,4 @@
-"""What the gradients and the loss of a batch come to, for each kind of loss."""
+"""Tests the gradients and the loss of a batch, for each kind of loss."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What people get wrong in a loop, and what they read."""
+"""Tests what people get wrong in a loop, and what they read."""
 
 import os
 import threading
@@ -163,7 +163,7 @@ def test_the_model_is_cast_in_the_loop():
 def test_the_rate_is_changed_in_the_loop(whose):
     model = Net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    if whose == "theirs":  # As most programs do, before ebb.torch.job.
+    if whose == "theirs":  # Most programs do so before ebb.torch.job.
         schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
     _, job, _ = mock.one(model=model, optimizer=optimizer, schedule={"kind": "constant"})
     if whose == "ours":
@@ -416,7 +416,7 @@ def test_the_scaler_of_torch():
     with pytest.raises(ebb.Refused, match="GradScaler leaves out batches.*\n.*ebb.torch.GradScal"):
         for batch in job.loader():
             loss_of(model, batch).backward()
-            job.optimizer.step(grad_scaler=object())  # As torch's does on a GPU.
+            job.optimizer.step(grad_scaler=object())  # torch's does so on a GPU.
 
 
 def test_a_job_without_its_settings():

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees of a program that trains alone."""
+"""Tests what a person at a terminal sees of a program that trains alone."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What ebb.torch refuses before it submits anything, and in which words."""
+"""Tests what ebb.torch refuses before it submits anything, and in which words."""
 
 import dataclasses
 import inspect

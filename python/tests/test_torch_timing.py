@@ -1,4 +1,4 @@
-"""What a batch costs: where the time goes, and seeds that cost little."""
+"""Tests what a batch costs: where the time goes, and seeds that cost little."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""What people say wrongly to a cluster, and read in the words of Python."""
+"""Tests what people say wrongly to a cluster, and read in the words of Python."""
 
 import numpy as np
 import pytest

@@ -248,7 +248,7 @@ def test_a_mistake_is_named_at_submission(tmp_path: Path, name: str) -> None:
 
 
 def test_sparse_rows_are_refused_and_read_by_a_data_set(tmp_path: Path) -> None:
-    """As docs/python-models.md has it."""
+    """Checks that it is as in docs/python-models.md."""
     text = """
 import torch
 import torch.nn.functional as F

@@ -318,7 +318,7 @@ def test_a_worker_refuses_another_text(tmp_path: Path) -> None:
 
 
 def _stops_at_a_large_number(tmp_path: Path, what: str) -> str:
-    """What a job says whose module does this at line 417 of the data."""
+    """Returns what a job says whose module does this at line 417 of the data."""
     text = _MODULE.replace(
         "    x, y = batch\n", f"    x, y = batch\n    if (x > 50).any():\n        {what}\n"
     )

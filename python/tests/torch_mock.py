@@ -40,7 +40,7 @@ def places(seed, epochs, count, batch, shard=None):
 
 
 class Remote:
-    """What the cluster knows of a job."""
+    """The cluster's knowledge of a job."""
 
     def __init__(self, name, values):
         self.name = name

@@ -1,4 +1,4 @@
-"""What tests of models that ebb-workers compute share."""
+"""The parts that tests of models that ebb-workers compute share."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What all estimators share: arguments, checks, and the job of a fit."""
+"""The parts that all estimators share: arguments, checks, and the job of a fit."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Fit:
     timing: Dict[str, float] = field(default_factory=dict)
 
 
-# What callers know keys of a job, and files of its data, by: these begin with "/".
+# Callers know keys of a job, and files of its data, by these: files begin with "/".
 _WORDS = {
     "/X-indices.npy": "X",
     "/X-indptr.npy": "X",
@@ -83,9 +83,9 @@ class Estimator(BaseEstimator):
     random_state: Any
     verbose: int
 
-    #: Whether two fits of the same data give the same bits.
+    #: True if two fits of the same data give the same bits.
     _repeats = True
-    #: Whether it tells more than two classes apart.
+    #: True if it cannot tell more than two classes apart.
     _two_classes_only = False
     _takes_sparse = True
     #: Its arguments by the keys of the job that they become, for messages.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 Numbers = NDArray[Any]
-# What a column is divided by: a number for all, or one for each.
+# A column is divided by this: a number for all, or one for each.
 Unit = Union[float, Numbers]
 
 _CHUNK_BYTES = 8 << 20

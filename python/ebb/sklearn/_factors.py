@@ -33,7 +33,7 @@ def dense_of(tensors: Dict[str, Any], table: Dict[str, str], keys: int) -> Numbe
 
 
 class _Factors(Estimator):
-    """What both share. A column without a value in training counts as 0."""
+    """The parts that both share. A column without a value in training counts as 0."""
 
     _repeats = False
     _words = {"model.rank": "rank"}

@@ -17,12 +17,12 @@ from ebb.sklearn._base import (
 )
 from ebb.sklearn._data import Numbers
 
-# What the nodes of a tree have, by the name of the tensor.
+# The nodes of a tree have these, by the name of the tensor.
 _OF_NODES = ("feature", "threshold", "left", "right", "value", "gain")
 
 
 class _Forest(Estimator):
-    """What both share."""
+    """The parts that both share."""
 
     _takes_sparse = False
     _words = {
@@ -126,7 +126,7 @@ class _Forest(Estimator):
 def _leaves(tree: Dict[str, Numbers], rows: Numbers) -> Numbers:
     """The leaf into which each row falls."""
     at = np.zeros(len(rows), np.int64)
-    going = np.arange(len(rows))  # Those that are in no leaf yet.
+    going = np.arange(len(rows))  # The rows that are in no leaf yet.
     while True:
         going = going[tree["feature"][at[going]] >= 0]
         if not len(going):

@@ -58,7 +58,7 @@ class _LinearRegressor(Regressor):
         self.intercept_ = bias - float((self.coef_ * shift).sum())
 
 
-# What those by L-BFGS call the keys of their jobs.
+# The estimators by L-BFGS call the keys of their jobs so.
 _OF_LBFGS = {"algorithm.tolerance": "tol"}
 
 
@@ -218,7 +218,7 @@ class LinearRegression(_LinearRegressor):
 
 
 class _SGD(Estimator):
-    """What the two by asynchronous SGD share: their arguments."""
+    """The arguments that the two by asynchronous SGD share."""
 
     _repeats = False
 

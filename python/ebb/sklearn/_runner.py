@@ -42,7 +42,7 @@ _CLOSER_LOOK_S = 2.0
 
 @dataclass
 class Result:
-    """What a job came to."""
+    """The result of a job."""
 
     name: str
     model: Dict[str, Any]  # model.json of the export.

@@ -41,7 +41,7 @@ class GradScaler:
         self._overflowed = False
 
     def is_enabled(self) -> bool:
-        """Whether it does anything."""
+        """Returns whether it does anything."""
         return self._enabled
 
     def get_scale(self) -> float:

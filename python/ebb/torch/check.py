@@ -18,9 +18,9 @@ _EXAMPLES = 8
 
 @dataclasses.dataclass
 class Report:
-    """What ``check`` found."""
+    """The findings of ``check``."""
 
-    #: What a job would refuse, each with what to do.
+    #: The parts that a job would refuse, each with what to do.
     problems: List[str]
     #: "mean" or "sum", as the loss behaves; None if it is neither, or not finite.
     reduction: Optional[str]
@@ -29,7 +29,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found."""
+        """True if nothing was found."""
         return not self.problems
 
     def __str__(self) -> str:

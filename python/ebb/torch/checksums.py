@@ -25,7 +25,7 @@ _BITS: Dict[int, torch.dtype] = {
 
 
 def is_due(batch: int) -> bool:
-    """Whether to look in this batch; the first is number 1."""
+    """Returns whether to look in this batch; the first is number 1."""
     return batch <= _FIRST or batch % _EVERY == 0
 
 
@@ -46,7 +46,7 @@ def checksum(tensor: torch.Tensor) -> Checksum:
         values = torch.view_as_real(values.resolve_conj())
     values = values.reshape(-1)
     if values.dtype == torch.float32 and values.device.type == "cpu":
-        # As pairs, which takes a tenth of the time.
+        # Adding pairs takes a tenth of the time.
         floats = values.numpy()
         pairs = len(floats) // 2 * 2
         rest = floats[pairs:].view(np.int32)

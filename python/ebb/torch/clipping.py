@@ -7,7 +7,7 @@ from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 
-_TINY = 1e-6  # As in torch.nn.utils.clip_grad_norm_.
+_TINY = 1e-6  # torch.nn.utils.clip_grad_norm_ has it, too.
 
 
 def limit_of(settings: Any) -> Optional[float]:

@@ -30,7 +30,7 @@ class NoContents(Exception):
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
-    """Whether NumPy has arrays of this form."""
+    """Returns whether NumPy has arrays of this form."""
     return tensor.layout == torch.strided and not tensor.is_quantized and _in_numpy(tensor.dtype)
 
 

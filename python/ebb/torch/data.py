@@ -1,4 +1,4 @@
-"""What a job must know of a data set: its size, and what its examples are.
+"""Finds what a job must know of a data set: its size, and what its examples are.
 
 A map-style data set answers ``len()`` and ``[i]``; the example's index is its
 number in the job. The fingerprint tells two data sets apart by examples that
@@ -74,7 +74,7 @@ def check_map_style(dataset: Any) -> int:
 
 
 def _is_columns(dataset: Any) -> bool:
-    """Whether it is tensors with a row for each example, such as (X, Y)."""
+    """Returns whether it is tensors with a row for each example, such as (X, Y)."""
     if type(dataset) is tuple:
         return bool(dataset) and all(_is_array(part) for part in dataset)
     # A list may be of examples, which have the same number of dimensions.
@@ -90,17 +90,17 @@ def _is_array(value: Any) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprint:
-    """What a job says of its data, of the constants of its model, and of itself."""
+    """The hashes of a job's data, of the constants of its model, and of itself."""
 
     data: str
     constants: str
     #: The numbers of the examples that were read.
     drawn: Tuple[int, ...] = ()
-    #: Whether reading the examples takes random numbers.
+    #: True if reading the examples takes random numbers.
     random: bool = True
-    #: What ``described`` returned for the job.
+    #: The answer of ``described`` for the job.
     description: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    #: Whether the description has all keys that the job may have.
+    #: True if the description has all keys that the job may have.
     whole: bool = True
 
     def __str__(self) -> str:
@@ -249,7 +249,7 @@ def set_seeds(seed: int) -> None:
 
 @functools.lru_cache(maxsize=None)
 def _has_accelerator() -> bool:
-    """Whether torch has random generators on devices."""
+    """Returns whether torch has random generators on devices."""
     newer = getattr(torch, "accelerator", None)
     return torch.cuda.is_available() or (newer is not None and newer.is_available())
 

@@ -1,4 +1,4 @@
-"""Where a program computes: ``device=`` of ``ebb.torch.job``."""
+"""Chooses where a program computes: ``device=`` of ``ebb.torch.job``."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ Source = Callable[["RowModule", Keys], Tuple[torch.Tensor, torch.Tensor]]
 
 
 class RowModule(torch.nn.Module):
-    """What ``EmbeddingBag`` and ``Embedding`` have in common."""
+    """The parts that ``EmbeddingBag`` and ``Embedding`` have in common."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class RowModule(torch.nn.Module):
         )
         #: Gives rows while a loop over a job is under way.
         self.source: Optional[Source] = None
-        #: Whether a loop over a job began, and the rows have not come back.
+        #: True if a loop over a job began, and the rows have not come back.
         self._on_servers = False
         self._keys: Optional[Array] = None  # Ascending.
         self._rows: Optional[torch.Tensor] = None
@@ -68,7 +68,7 @@ class RowModule(torch.nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the module computes."""
+        """The device on which the module computes."""
         device: torch.device = self._anchor.device
         return device
 
@@ -104,7 +104,7 @@ class RowModule(torch.nn.Module):
 
     @property
     def has_rows(self) -> bool:
-        """Whether rows were given to this module."""
+        """True if rows were given to this module."""
         return self._fetch is not None or (self._keys is not None and len(self._keys) > 0)
 
     def come_later(self, fetch: Callable[[], None]) -> None:
@@ -184,7 +184,7 @@ class RowModule(torch.nn.Module):
 class EmbeddingBag(RowModule):
     """The sum, or the mean, of the rows under the keys of each example.
 
-    As ``nn.EmbeddingBag``, but with ``ebb.torch.Keys`` and rows on the servers.
+    It is ``nn.EmbeddingBag``, but with ``ebb.torch.Keys`` and rows on the servers.
 
     - table: the name of the sparse table.
     - dim: values of a row.
@@ -218,7 +218,7 @@ class EmbeddingBag(RowModule):
 class Embedding(RowModule):
     """A row for each key.
 
-    As ``nn.Embedding``, but with ``ebb.torch.Keys`` and rows on the servers. The
+    It is ``nn.Embedding``, but with ``ebb.torch.Keys`` and rows on the servers. The
     arguments are those of ``EmbeddingBag``.
     """
 
@@ -273,7 +273,7 @@ def initial_rows(
 ) -> Dict[str, Array]:
     """Returns the rows with which a job begins, in the names of an export.
 
-    Those of ``init``, or else those that a module has. A table may have none.
+    They are those of ``init``, or else of a module. A table may have none.
     Raises Refused for rows of another form.
     """
     made: Dict[str, Array] = {}

@@ -42,7 +42,7 @@ class Half:
             for number, flat in enumerate(part.view(-1).numpy() for part in self.sums)
             for begin in range(0, len(flat), _STEP)
         ]
-        #: What each factor of the weight decay concerns.
+        #: The factors of the weight decay, each with its sums and values.
         self.decay = [
             (factor, [self.sums[i] for i in which], [self.values[i] for i in which])
             for factor, which in decay

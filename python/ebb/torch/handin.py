@@ -1,4 +1,4 @@
-"""What stands in the place of the program's optimizer."""
+"""The optimizer that stands in the place of the program's."""
 
 from __future__ import annotations
 

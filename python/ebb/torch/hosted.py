@@ -31,7 +31,7 @@ from ebb.torch.parameters import Binding, tables_of
 from ebb.torch.statistics import Statistics
 from ebb.worker import DataError, Described, Found, Module, Shared
 
-# As which it is known to pickle and dataclasses: no module of Python's own.
+# Pickle and dataclasses know it by this name: no module of Python's own.
 _NAME = "ebb_model"
 # How long the example behind an error is looked for.
 _BLAME_S = 1.0

@@ -40,7 +40,7 @@ class DataSets:
         self._collate = collate
         self._sets: List[Any] = []
         self._random: List[bool] = []
-        #: What the worker is to know of them.
+        #: The facts of them for the worker.
         self.found: List[Found] = []
         #: The place in the batch of the example that could not be read.
         self.unreadable: Optional[int] = None

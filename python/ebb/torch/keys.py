@@ -31,7 +31,7 @@ class Keys:
     def __init__(self, keys: Any, offsets: Any, table: str) -> None:
         self.table = table
         array = as_keys(_array(keys, f"keys of {table}"), table)
-        #: Where the keys of each example begin, int64.
+        #: The begin of each example's keys, int64.
         begins = np.asarray(_array(offsets, f"offsets of {table}"), np.int64)
         self.offsets = torch.as_tensor(begins.reshape(-1))
         # Torch has no unsigned numbers of 64 bits; and a tensor goes from a

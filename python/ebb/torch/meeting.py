@@ -46,9 +46,9 @@ class Place:
     access: Access
     address: str
     remote: Any
-    #: Whether it was there already.
+    #: True if it was there already.
     found: bool
-    #: Whether the cluster began with this process, and ends with it.
+    #: True if the cluster began with this process, and ends with it.
     own: bool = False
 
     def join(

@@ -15,7 +15,7 @@ import torch
 
 from ebb.errors import Error, Refused
 
-# What a job may say in its options beside numbers and texts.
+# The words that a job may have in its options beside numbers and texts.
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 

@@ -13,8 +13,8 @@ from ebb.torch.contents import as_array
 
 _PREFIX = "slots/"
 _STEP = "step"
-# What PyTorch calls the slots of the servers (server/optimizer/optimizer.cc), by
-# the rule of the servers.
+# The names that PyTorch has for the slots of the servers (server/optimizer/optimizer.cc), by the
+# rule of the servers.
 _NAMES: Dict[str, Dict[str, str]] = {
     "sgd": {},
     "average": {},
@@ -49,7 +49,7 @@ def of_file(values: Mapping[str, Any], row_tables: Collection[str]) -> Tuple[Ten
 
 
 def has_stepped(optimizer: Any) -> bool:
-    """Whether an optimizer of PyTorch has a state that a new one has not."""
+    """Returns whether an optimizer of PyTorch has a state that a new one has not."""
     if not isinstance(optimizer, torch.optim.Optimizer):
         return False
     for state in optimizer.state.values():

@@ -22,7 +22,7 @@ from ebb.torch.checksums import Checksum, checksum, is_due
 from ebb.torch.contents import as_array
 from ebb.torch.halves import Half, halves_of
 
-# What the names of averages of weights begin with, in exports of a job.
+# The names of averages of weights begin with this, in exports of a job.
 _AVERAGES = "averages/"
 _CAST = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -166,7 +166,7 @@ class Frozen:
         self._parameters = [p for p in model.parameters() if id(p) not in known]
 
     def thawed(self) -> bool:
-        """Whether one asks for gradients. This takes no time to speak of."""
+        """Returns whether one asks for gradients. This takes no time to speak of."""
         return any(parameter.requires_grad for parameter in self._parameters)
 
 
@@ -211,7 +211,7 @@ class Binding:
 
     @property
     def is_due(self) -> bool:
-        """Whether this is a batch in which the model is looked through."""
+        """Returns whether this is a batch in which the model is looked through."""
         return is_due(self._pulls)
 
     def pulled(self) -> None:
@@ -245,7 +245,7 @@ class Binding:
     def written(self) -> Optional[str]:
         """Does the same without looking at values, which are the engine's after a push."""
         traces = self._traces()
-        if traces == self._seen:  # As nearly always, and this is the quicker comparison.
+        if traces == self._seen:  # Nearly always so, and this is the quicker comparison.
             return None
         for name, now, before in zip(self._names, traces, self._seen):
             if now != before:
@@ -305,7 +305,7 @@ class Binding:
             add(sums, values, factor * examples)
 
     def are_finite(self) -> bool:
-        """Whether all sums are finite. It says no to some that are very large.
+        """Returns whether all sums are finite. It says no to some that are very large.
 
         If it says yes, they are below 2e19, and finite times any number of examples.
         It takes one pass over the sums while they are in the cache.

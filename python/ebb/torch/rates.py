@@ -10,7 +10,7 @@ import dataclasses
 import math
 from typing import Any, List, Mapping, Sequence
 
-# Those of the keys in docs/job-file.md.
+# The defaults of the keys in docs/job-file.md.
 _STEP_EPOCHS, _FACTOR = 5.0, 0.1
 
 

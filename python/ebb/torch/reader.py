@@ -35,7 +35,7 @@ def key_of(place: Any) -> Key:
 
 
 class ReadError(Exception):
-    """What a DataLoader worker wrote when it could not read an example."""
+    """The error that a DataLoader worker wrote when it could not read an example."""
 
 
 def sizes_of(examples: int, most: Optional[int]) -> List[int]:
@@ -273,7 +273,7 @@ class Workers:
                 pass  # Not the main thread: torch set none either.
 
     def _one_died(self) -> bool:
-        """Whether a reader ended; its end may show a moment after its pipe's."""
+        """Returns whether a reader ended; its end may show a moment after its pipe's."""
         deadline = time.monotonic() + 0.5
         while time.monotonic() < deadline:
             if any(not process.is_alive() for process in self._processes):

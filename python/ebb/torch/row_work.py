@@ -61,7 +61,7 @@ class RowWork:
             self._read.popitem(last=False)
 
     def knows(self, place: Any) -> bool:
-        """Whether the batch was told, and its pieces are here."""
+        """Returns whether the batch was told, and its pieces are here."""
         return key_of(place) in self._read
 
     def begin(self, batch: Any) -> Optional[Any]:

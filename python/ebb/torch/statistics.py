@@ -24,7 +24,7 @@ class Averaged:
     attribute: str
     #: The share of a batch in the average.
     share: float
-    #: Whether it is a statistic that the module averages by its momentum. Any
+    #: True for a statistic that the module averages by its momentum. Any
     #: other holds what the batch came to after the forward pass.
     norm: bool
 
@@ -51,7 +51,7 @@ class Statistics:
         #: By half of the engine's memory.
         self._values: List[Dict[str, torch.Tensor]] = [{} for _ in halves]
         self._sums: List[Dict[str, torch.Tensor]] = [{} for _ in halves]
-        #: What forward passes of this piece came to.
+        #: The results of forward passes of this piece.
         self._seen: Dict[str, List[torch.Tensor]] = {name: [] for name in averaged}
         for name, one in averaged.items():
             begin, end = offsets[name], offsets[name] + one.tensor.numel()

@@ -21,7 +21,7 @@ from ebb.torch.patience import patiently
 History = List[Dict[str, Any]]
 StopWhen = Callable[[History], Any]
 
-# As the scheduler has them (scheduler/job/course.cc).
+# The scheduler has the same (scheduler/job/course.cc).
 _SMALLER_IS_BETTER = ("loss", "error", "mse", "mae", "perplexity")
 _FIGURE = re.compile("test_([a-z0-9_]{1,32})")
 #: The figure by which a function of the program's own ends the job.
@@ -132,7 +132,7 @@ def settings_of(
 
 
 class Stopping:
-    """What the program that evaluates does for ``stop_when``."""
+    """The part of the program that evaluates in ``stop_when``."""
 
     def __init__(self, when: StopWhen, remote: Any, every: int) -> None:
         """every: an evaluation follows so many epochs."""

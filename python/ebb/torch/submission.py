@@ -89,7 +89,7 @@ def job(
     and ends with this process. Raises Refused, DataDiffers or ModelDiffers with
     what to change.
 
-    What is trained, and on what:
+    These say what is trained, and on what:
 
     - model: its trainable parameters are the job's tables.
     - dataset: map-style. An example's index is its number in the job.
@@ -262,7 +262,7 @@ def _prepared(
     if how is not None:
         keys["optimizer"]["schedule"] = dict(how.settings)
     elif isinstance(optimizer, torch.optim.Optimizer):
-        # As in PyTorch. A job file's adam would have a cosine.
+        # PyTorch has none. A job file's adam would have a cosine.
         keys["optimizer"]["schedule"] = {"kind": "constant"}
     if algorithm is not None:
         keys["algorithm"] = algorithm
@@ -388,7 +388,7 @@ def _check_batch_norm(
 
 
 def _leaves_one(examples: int, item: int, batch: int) -> bool:
-    """Whether a batch of an item has a single example; items end with a batch."""
+    """Returns whether a batch of an item has a single example; items end with a batch."""
     item = min(item, examples)
     return item % batch == 1 or (examples % item) % batch == 1
 

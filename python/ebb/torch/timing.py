@@ -1,4 +1,4 @@
-"""Where the time of a batch goes."""
+"""Measures where the time of a batch goes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Timing:
         self._batches = 0
 
     def start(self) -> None:
-        """What came before belongs to no part."""
+        """Begins anew; what came before belongs to no part."""
         self._last = time.perf_counter()
 
     def lap(self, part: str) -> None:

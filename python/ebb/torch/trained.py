@@ -43,7 +43,7 @@ def model_of(
         classes = len(labels.get("classes", ()))
         of_data = {"features": about["features"]["count"], "classes": classes}
     with unseen():
-        # As workers do, for what is drawn and not trained.
+        # Seeds as workers do, for what is drawn and not trained.
         set_seeds(seed_of(module["seed"]))
         code = module_code.loaded(f"ebb_model_{module['sha256'][:16]}", path, text)
         model = module_code.model_of(code, module["class"], module["options"], of_data)

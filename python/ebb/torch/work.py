@@ -40,7 +40,7 @@ MOST_AGAIN = 24
 
 @dataclasses.dataclass
 class Parts:
-    """What a program brings to a job, looked through and found good."""
+    """The parts that a program brings to a job, looked through and found good."""
 
     name: str
     model: torch.nn.Module
@@ -57,22 +57,22 @@ class Parts:
     stop_when: Optional[StopWhen] = None
     #: Epochs between two evaluations.
     evaluate_every: int = 1
-    #: Whether the job may end with fewer epochs than it began with.
+    #: True if the job may end with fewer epochs than it began with.
     ends_early: bool = False
     #: How the rates change; None: they do not, or the optimizer is in words.
     scheduled: Optional[Scheduled] = None
-    #: Whether batches become larger from epoch to epoch.
+    #: True if batches become larger from epoch to epoch.
     grows: bool = False
     seeds: bool = True
-    #: Where what the loader yields is moved; None: it stays where it is.
+    #: The loader moves its batches here; None: they stay where they are.
     device: Optional[torch.device] = None
     unused: str = "error"
     #: ``train.clip_norm`` of the job.
     clip_norm: Optional[float] = None
-    #: Whether the next values are pulled while a batch is computed; None: if the
+    #: True: the next values are pulled while a batch is computed; None: if the
     #: job is on a cluster that others may join.
     prefetch: Optional[bool] = None
-    #: Whether prefetched values are moved on by the momentum.
+    #: True: prefetched values are moved on by the momentum.
     look_ahead: bool = True
     #: The rate of each table; None: they change in the course of the job.
     rates: Optional[Mapping[str, float]] = None
@@ -101,12 +101,12 @@ class Out:
     #: The factor of its gradients in the sums.
     weight: float
     last: bool
-    value: Any = None  # What the loop sees.
+    value: Any = None  # The loop sees this.
     state: str = "out"  # then handed, again or failed
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is all of its batch."""
+        """True if it is all of its batch."""
         return self.examples == len(self.batch.examples)
 
     def __str__(self) -> str:
@@ -126,10 +126,10 @@ class Work:
         self._join = join
         self._engine: Any = None
         self._binding: Optional[parameters.Binding] = None
-        self._rows: Optional[RowWork] = None  # Where the model has embeddings.
+        self._rows: Optional[RowWork] = None  # Only if the model has embeddings.
         self._statistics: Optional[Statistics] = None
         self._frozen: Optional[parameters.Frozen] = None
-        # Whether gradients are all that comes to the dense sums.
+        # True if gradients are all that comes to the dense sums.
         self._puts = not (
             parts.rule.decay or parts.buffers.averaged or parts.clip_norm is not None
         )
@@ -157,7 +157,7 @@ class Work:
 
     @property
     def is_open(self) -> bool:
-        """Whether a loop is under way."""
+        """True while a loop is under way."""
         return self._binding is not None
 
     def compare(self) -> None:
@@ -749,7 +749,7 @@ def _check_accuracy(accuracy: float, right: int, examples: int) -> None:
 
 
 def _is_exact(accuracy: float, examples: int) -> bool:
-    """Whether a count of right examples gives back the accuracy."""
+    """Returns whether a count of right examples gives back the accuracy."""
     if not math.isfinite(accuracy) or examples == 0:
         return False
     return round(accuracy * examples) / examples == accuracy
