@@ -26,7 +26,7 @@ NAMES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal",
          "Shirt", "Sneaker", "Bag", "Ankle boot (high)"]
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# What the page says of itself, in place of its content.
+# The page tells of itself by this, in place of its content.
 LOOK = """
 <script>
 addEventListener('load', () => {
@@ -93,7 +93,7 @@ class Look:
         self.browser, self.folder = browser, folder
 
     def at(self, page, width, may_scroll):
-        """What the page says of itself at this width."""
+        """Returns what the page says of itself at this width."""
         with open(page, encoding="utf-8") as file:
             text = file.read()
         script = LOOK.replace("MAY_SCROLL", "true" if may_scroll else "false")

@@ -173,7 +173,7 @@ class ConformanceTest(unittest.TestCase):
         self.ebb("submit", "job.yaml")
 
     def cluster(self):
-        """What the daemons do; None: the scheduler does not answer."""
+        """Returns what the daemons do; None: the scheduler does not answer."""
         try:
             return self.scheduler.GetStatus(scheduler_pb2.GetStatusRequest(),
                                             timeout=2, wait_for_ready=True)
@@ -277,7 +277,7 @@ class ConformanceTest(unittest.TestCase):
         self.disturbed("asp", 24, ["python-0", "ps-0", "worker-0", "scheduler",
                                    "ps-1", "python-0", "worker-1", "ps-0"])
 
-    # What a server lost, the Python worker computes again by itself.
+    # The Python worker computes again by itself what a server lost.
     def test_alone_under_kills(self):
         self.disturbed("asp", 6, ["ps-0", "scheduler", "python-0", "ps-1"],
                        others=())

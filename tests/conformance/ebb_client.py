@@ -1,4 +1,4 @@
-"""What every client of ebb does, made from the protos alone: it finds the
+"""Does what every client of ebb does, by the protos alone: it finds the
 servers of a job, pulls values, and pushes what ranges of examples contribute.
 README.md explains it step by step, for authors of clients in other languages.
 
@@ -124,7 +124,7 @@ class Server:
     why: str = ""
 
     def new_incarnation(self) -> None:
-        """What was sent before may be lost."""
+        """Begins a new one: what was sent before may be lost."""
         self.incarnation += 1
         self.sequence = 0
 
@@ -211,7 +211,7 @@ class LeasedItem:
         self._skipped = [(skip.begin, skip.end) for skip in lease.skipped]
 
     def next(self) -> int:
-        """Where the next batch begins; the size: there is none."""
+        """Returns where the next batch begins; the size: there is none."""
         return min(self.marks)
 
     def skips(self, begin: int) -> bool:
@@ -240,8 +240,8 @@ class Trouble:
 
 
 class JobState:
-    """What a worker knows of its job. It dies with the process: the servers'
-    marks say all that another worker needs."""
+    """The knowledge that a worker has of its job. It dies with the process:
+    the servers' marks say all that another worker needs."""
 
     def __init__(self, session: int, channels: Channels) -> None:
         self.session = session

@@ -1,5 +1,5 @@
-"""What a job computes from: the order of its examples, their hashes, its data
-and a linear model. Nothing here speaks to a cluster.
+"""Reads what a job computes from: the order of its examples, their hashes, its
+data and a linear model. Nothing here speaks to a cluster.
 
 docs/data-order.md specifies the order and the hashes, and
 docs/formats/data-index.md the index.
@@ -58,7 +58,7 @@ def ledger_row(item: Item, begin: int, end: int) -> common_pb2.LedgerRow:
 
 
 def oracle_sums(plan: Plan, item: Item, begin: int, end: int) -> np.ndarray:
-    """What the examples add to the integer table: a row per partition."""
+    """Returns what examples add to the integer table, by partition."""
     hashes = example_hashes(item, begin, end)
     index = np.arange(plan.partitions * plan.oracle_width, dtype=np.uint64)
     sums = append(hashes[:, None], index[None, :]).sum(axis=0, dtype=np.uint64)
@@ -121,7 +121,7 @@ class Grid:
         return x.astype(np.int64)
 
     def layout_hash(self, index_hash: int) -> int:
-        """As Plan.layout_hash says."""
+        """Returns the hash of Plan.layout_hash."""
         plan = self.plan
         return int(hash_of(index_hash, ORDER_VERSION, plan.seed, plan.epochs,
                            plan.examples, plan.shard_size,
@@ -131,8 +131,8 @@ class Grid:
 # --- The data ----------------------------------------------------------------
 
 class DataIndex:
-    """What the data was when the job was submitted: a data index, as far as
-    plain tables of numbers need it."""
+    """Describes what the data was when the job was submitted: a data index, as
+    far as plain tables of numbers need it."""
 
     LABELS = 2  # The one tag of a section that is understood here.
 

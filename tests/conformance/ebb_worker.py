@@ -76,8 +76,8 @@ class SchedulerStream:
         self._inbox.put((number, None))
 
     def send(self, **message: object) -> None:
-        """What is sent while there is no stream is lost. The registration
-        repeats what matters."""
+        """Sends, but loses what is sent while there is no stream. The
+        registration repeats what matters."""
         if self.connected:
             self._outbox.put(session_pb2.WorkerToScheduler(**message))
 

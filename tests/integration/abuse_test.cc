@@ -96,7 +96,7 @@ bool WaitClosed(const Fd& fd, absl::Time deadline) {
   return false;
 }
 
-// As many files as this test and its children need.
+// This test and its children need as many files as this.
 void RaiseFileLimit() {
   rlimit limit = {};
   getrlimit(RLIMIT_NOFILE, &limit);
@@ -188,8 +188,8 @@ class AbuseTest : public ::testing::Test {
     EXPECT_TRUE(job.ok()) << job.status();
     return job.ok() ? *job : v1::GetJobResponse();
   }
-  // What a worker of the job would push, but for what it pushes: a whole batch
-  // of an item that nobody has begun, for one partition of server 0.
+  // Makes a push that no worker of the job would make: a whole batch of an item
+  // that nobody has begun, for one partition of server 0.
   v1::PushRequest Push(const v1::GetJobResponse& job, uint64_t worker) {
     v1::PushRequest push;
     push.set_job(job_.value());
@@ -326,7 +326,7 @@ TEST_F(AbuseTest, TheMetricsCountUnreadableMessagesOfTheData) {
     EXPECT_EQ(Refused(cluster_.ps(0), "message"), messages) << rpc;
   }
   const auto scheduler = Channel(cluster_.address());
-  // What gRPC itself cannot read never reaches the daemon.
+  // Bytes that gRPC itself cannot read never reach the daemon.
   for (const std::string& rpc : SchedulerRpcs()) {
     Call(scheduler, "/ebb.v1.Scheduler/" + rpc, garbage);
     EXPECT_EQ(Refused(cluster_.scheduler(), "message"), 0) << rpc;
@@ -568,7 +568,7 @@ TEST_F(AbuseTest, HalfOpenConnectionsAreLetGo) {
     }
   }
 
-  // Those that say nothing have 10 seconds.
+  // Connections that say nothing have 10 seconds.
   const absl::Time deadline = absl::Now() + kLimit;
   for (const auto* all : {&silent, &half, &nonsense}) {
     for (const Fd& fd : *all) {

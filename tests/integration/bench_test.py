@@ -117,7 +117,7 @@ class BenchTest(unittest.TestCase):
             self.assertGreater(point["busy"], 0.25 / os.cpu_count(), point)
             self.assertLessEqual(point["busy"], 1, point)
 
-    # What algorithms come to is for the page; here, that each run is made,
+    # The results of algorithms are for the page; here, that each run is made,
     # once, counts every example once, and is in the page.
     def test_algorithms(self):
         def ebb(*arguments):
@@ -389,7 +389,7 @@ optimizer: {{kind: {optimizer}}}
             return file.read()
 
     def figures(self, ratio):
-        """Those of a benchmark that was run before."""
+        """Writes those of a benchmark that was run before."""
         self.write("kept/kernels.json", json.dumps({
             "machine": "a machine", "commit": "abc", "rows": [{
                 "what": "sgd", "measure": "GB/s", "limit": 10,

@@ -118,7 +118,7 @@ def plain_tree(cells, gradients, curvatures, bins, leaves):
 
 
 def kept_back(seed, share, number):
-    """Whether the row is kept back, as common/boosted_shape.cc draws it."""
+    """Returns whether common/boosted_shape.cc keeps the row back."""
     def append(value, more):
         value = (value + (more + 1) * 0x9e3779b97f4a7c15) % 2**64
         value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9 % 2**64
@@ -321,7 +321,7 @@ class BoostedTest(JobTestCase):
         self.assertLess(grown, 30)
         self.assertGreater(len(trees), 2)
         self.compare(tensors, trees)
-        # Those after the best are taken back.
+        # The trees after the best are taken back.
         rest = tensors["nodes"].rows()[
             len(trees) * tensors["nodes"].shape[1]:]
         self.assertEqual({tuple(row) for row in rest}, {(-1, 0, 0, 0, 0)})

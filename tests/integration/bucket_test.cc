@@ -65,7 +65,7 @@ class BucketTest : public ::testing::Test {
     });
   }
 
-  // What `ebb` with these arguments says, and its exit code.
+  // Returns what `ebb` with these arguments says, and its exit code.
   static std::pair<int, std::string> Ebb(const ProcessCluster& cluster,
                                          std::vector<std::string> arguments) {
     const std::string log = cluster.folder() + "/ebb.log";

@@ -128,7 +128,7 @@ class ChaosTest(Fixture):
         self.write("scenario.yaml", SCENARIO)
         report = self.report("--scenario", "scenario.yaml")
         happened = [event["what"] for event in report["events"]]
-        # What is undone after a time may come after what comes by progress.
+        # An event that ends after a time may come after those by progress.
         self.assertCountEqual(happened, HAPPENED)
         begun = [what for what in HAPPENED
                  if "healed" not in what and "continued" not in what]
@@ -298,7 +298,7 @@ class RowsTest(Fixture):
         self.restarts(report, servers=2)
         for server in range(2):
             self.assertIn(f"ps-{server} exited with 0, as planned", self.said)
-        # What comes while its partitions leave, and come back, is computed
+        # Batches while its partitions leave, and come back, are computed
         # again; a last version that is not written would be thousands.
         self.assertLessEqual(report["examples_recomputed"],
                              2 * 2 * self.ON_THEIR_WAY + self.helped(report))
@@ -386,7 +386,7 @@ class RowsTest(Fixture):
         # were pulled for, computed or on their way.
         bound = 3 * (2 * 4 + 2 * 4)
         self.assertLessEqual(report["staleness"]["max"], bound)
-        # As the servers saw it when they answered pulls: it was reached.
+        # The servers saw it when they answered pulls: it was reached.
         self.assertEqual(report["clock_lead"], 4)
         # At least for the worker that stood still for 2 s.
         self.assertGreater(report["bound_wait_seconds"], 1)

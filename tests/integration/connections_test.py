@@ -263,7 +263,7 @@ class ConnectionsTest(unittest.TestCase):
         return role["examples"] if role else 0
 
     def assert_told(self, worker, address, cause, words, *flags):
-        """What all four say of a worker that does not reach ps-0."""
+        """All four say the cause of a worker that does not reach ps-0."""
         self.wait(lambda: self.explain(*flags), "explain does not say it")
         reason = self.explain(*flags)[0]
         self.assertIn(f"cannot reach ps 0 at {address}", reason["text"])
@@ -359,7 +359,7 @@ class ConnectionsTest(unittest.TestCase):
         self.worker(1, "--insecure")
         self.submit()
         self.assert_told("worker-0", address, "plain", "plain text")
-        # What to do stands there once.
+        # The advice stands there once.
         text = self.explain()[0]["text"]
         self.assertIn("start the worker with --tls-cert", text)
         self.assertEqual(text.count("--insecure"), 1, text)

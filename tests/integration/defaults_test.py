@@ -35,7 +35,7 @@ class DefaultsTest(unittest.TestCase):
         return done.stdout
 
     def run_job(self, *more):
-        """What it said, and its report."""
+        """Returns what it said, and its report."""
         said = self.ebb("run", "job.yaml", "--servers", "1", "--workers", "2",
                         "--run-dir", "run", "--report", "report.json", *more)
         with open(os.path.join(self.folder, "report.json")) as file:
@@ -76,7 +76,7 @@ class DefaultsTest(unittest.TestCase):
             prices = [float(line.split(",")[-1]) for line in list(file)[1:]]
         squares = [(a - b) ** 2 for a, b in zip(predicted, prices)]
         self.assertEqual(len(predicted), 100)
-        # What is predicted is what was evaluated.
+        # Predictions and evaluation are the same.
         self.assertAlmostEqual(sum(squares) / 200 / report["loss"], 1, 3)
 
     def test_a_table_of_few_examples_is_learned(self):

@@ -52,7 +52,7 @@ class DisksTest : public ::testing::Test {
     return *disk;
   }
 
-  // What a server says is wrong with it, as `ebb status` tells.
+  // Returns what a server says is wrong with it, as `ebb status` tells.
   static std::string ProblemOf(ShellCluster* cluster, int server) {
     std::string problem;
     cluster->scheduler().Inspect([&](const auto& picture) {
@@ -169,7 +169,7 @@ TEST_F(DisksTest, AServerThatLostItsDiskGoesOnFromTheCopies) {
     return true;
   };
   ASSERT_TRUE(cluster.WaitUntil(served, kLimit));
-  // As they were stored: nobody has computed anything since.
+  // They are as they were stored: nobody has computed anything since.
   ExpectExactlyOnce(&cluster, record, job);
   EXPECT_TRUE(cluster.Complete(job));
 }

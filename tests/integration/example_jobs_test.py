@@ -31,7 +31,7 @@ HAS_TORCH = subprocess.run([PYTHON, "-c", "import torch"],
 
 
 def comment(text, name):
-    """What follows "# NAME:" in a job file, on one line; None: nothing."""
+    """Returns what follows "# NAME:" in a job file, on one line, or None."""
     found = re.search(rf"^# {name}: ((?:.*\\\n#)*.*)$", text, re.MULTILINE)
     return found and re.sub(r"\s*\\\n#\s*", " ", found[1])
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What `ebb checkpoint export` writes is enough to predict with: the code of
-docs/export.md, taken from that page, computes what `ebb predict` says.
+"""Tests that what `ebb checkpoint export` writes is enough to predict with:
+the code of docs/export.md, taken from that page, computes what `ebb predict`
+says.
 
   export_test.py BIN_FOLDER SOURCE_FOLDER
 """
@@ -72,7 +73,7 @@ class ExportTest(unittest.TestCase):
         self.ebb("run", name + ".yaml", "--workers", "1", "--run-dir", name)
 
     def predictions(self, name, data, *flags):
-        """What ebb predict says: the first column, and the others."""
+        """Returns what ebb predict says: the first column, and the others."""
         said = self.ebb("predict", name, data, *flags)
         rows = list(csv.reader(said.splitlines()))[1:]
         return ([row[0] for row in rows],
@@ -170,7 +171,7 @@ class ExportTest(unittest.TestCase):
                                            "mean": 0, "deviation": 1})
         plain, _ = self.exported("linear")
         self.assertGreater(plain["labels"]["deviation"], 50)
-        # As `mean` says, in units of the data.
+        # It is in units of the data, as `mean` says.
         self.assertAlmostEqual(model["features"]["missing"][0],
                                np.nanmean(x[:, 0]), 4)
         self.assertEqual(tensors["weights"][2], 0)  # Of the constant feature.

@@ -1,5 +1,5 @@
-// What filters cost in accuracy: a small job trained with and without, through
-// the same steps that workers and servers take, but for the transport.
+// Measures what filters cost in accuracy: a small job trained with and without,
+// through the same steps that workers and servers take, but for the transport.
 #include <cstdint>
 #include <map>
 #include <memory>

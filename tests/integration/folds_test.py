@@ -81,7 +81,7 @@ def append(h, v):
 
 
 def fold_of(seed, stratum, place, folds):
-    """As docs/data-order.md has it."""
+    """Returns the fold by the rule of docs/data-order.md."""
     key = 0
     for value in (5, seed, stratum, place // folds):
         key = append(key, value)

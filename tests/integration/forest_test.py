@@ -31,13 +31,13 @@ expect: {{accuracy: ">= 0.9"}}
 
 
 def values_of(folder):
-    """Those of the exported tensors, by name."""
+    """Returns those of the exported tensors, by name."""
     tensors = read_tensors(os.path.join(folder, "model.safetensors"))
     return {name: tensor.values() for name, tensor in tensors.items()}
 
 
 def predict(tensors, row, classes):
-    """What the exported trees say: the mean of the leaves' shares."""
+    """Returns what the exported trees say: the mean of the leaves' shares."""
     outputs = max(1, classes)
     sums = [0.0] * outputs
     starts = tensors["tree_starts"]

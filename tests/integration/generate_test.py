@@ -267,7 +267,7 @@ class GenerateTest(unittest.TestCase):
         self.fails(2, "names no files", "clusters", "/")
 
     def test_a_disk_without_room(self):
-        # As the system tells it where files may not be larger.
+        # The system tells it like this where files may not be larger.
         self.fails(1, "cannot write full.train.libsvm: File too large",
                    "clicks", "full", restore_signals=False,
                    preexec_fn=lambda: resource.setrlimit(

@@ -50,7 +50,7 @@ class GibbsTest(TopicTestCase):
         return tensors, model
 
     def finds_all(self, tensors):
-        """Whether the topics are those that made the documents."""
+        """Returns whether the topics are those that made the documents."""
         found = tensors["topics"].rows()
         return all(max(cosine(topic, one) for one in found) > 0.95
                    for topic in self.topics)

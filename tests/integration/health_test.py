@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What something that restarts daemons needs of them: `ebb health`, a server
-that is named by its pod, and a submission that may be repeated.
+"""Tests what something that restarts daemons needs of them: `ebb health`, a
+server that is named by its pod, and a submission that may be repeated.
 
   health_test.py BIN_FOLDER
 """

@@ -188,7 +188,7 @@ class InitialValuesTest(OneFolderTestCase):
         server = ["ps-0", "--id", "0", "--state-dir", "ps-0"]
         self.ebb("submit", "second.yaml", "--set",
                  "model.initial=first.safetensors", *STILL)
-        # As if the scheduler had lost them.
+        # The scheduler has lost them, in effect.
         shutil.move(self.path("state", "initial"), self.path("kept"))
         self.kill("scheduler")
         self.daemons.start(*scheduler)
@@ -263,7 +263,7 @@ class InitialValuesTest(OneFolderTestCase):
         self.daemons.start(*scheduler)
         self.daemons.start(*server)
         self.wait(lambda: len(self.versions("second")) == 4, "no versions")
-        # What began with the state is lost, and begins with it again.
+        # A server that began with the state is lost, and begins with it again.
         self.kill("ps-0")
         shutil.rmtree(self.path("stateful-ps"))
         self.daemons.start(*server)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What `cmake --install` leaves is enough for a user: a program of theirs finds
-# the package, compiles with nothing of this tree, and trains a job on a cluster
-# of the installed programs to an exact audit.
+# Tests that what `cmake --install` leaves is enough for a user: a program of
+# theirs finds the package, compiles with nothing of this tree, and trains a job
+# on a cluster of the installed programs to an exact audit.
 #   install_test.sh BUILD_FOLDER
 set -euo pipefail
 build=$1

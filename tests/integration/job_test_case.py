@@ -1,4 +1,4 @@
-"""What tests of one job, each with a data set of its own, have in common."""
+"""The parts that tests of one job, each with its own data set, share."""
 import json
 import os
 import shutil
@@ -49,7 +49,7 @@ class JobTestCase(unittest.TestCase):
             cwd=cls.data, check=True, timeout=cls.limit_s, capture_output=True)
 
     def run_ebb(self, folder, *arguments, rc=0):
-        """What it prints."""
+        """Returns what it prints."""
         done = subprocess.run(
             [os.path.join(self.programs, "ebb"), *arguments], cwd=folder,
             text=True, timeout=self.limit_s, stdout=subprocess.PIPE,
@@ -99,7 +99,7 @@ class OneFolderTestCase(JobTestCase):
 
     @classmethod
     def start_ebb(cls, *arguments, stderr=subprocess.STDOUT):
-        """What subprocess.run returns."""
+        """Returns what subprocess.run returns."""
         return subprocess.run(
             [os.path.join(cls.programs, "ebb"), *arguments], cwd=cls.data,
             env=cls.environment, text=True, timeout=cls.limit_s, check=False,
@@ -107,7 +107,7 @@ class OneFolderTestCase(JobTestCase):
 
     @classmethod
     def ebb(cls, *arguments, rc=0):
-        """What it prints."""
+        """Returns what it prints."""
         done = cls.start_ebb(*arguments)
         if done.returncode != rc:
             raise AssertionError(f"exit code {done.returncode}, and not {rc}: "

@@ -71,7 +71,7 @@ class RestartsTest(JobTestCase):
         return folder, report, said
 
     def runs_of(self, report):
-        """What all runs came to, to the bit."""
+        """Returns what all runs came to, to the bit."""
         return [(one["number"], one["inertia"], one["rounds"])
                 for one in report["runs"]["all"]]
 

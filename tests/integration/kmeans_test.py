@@ -249,7 +249,7 @@ class KMeansTest(JobTestCase):
         self.assertLess(inertias[max(inertias)], inertias[1])
 
     def run_other(self, files, *more, job=JOB, command="run"):
-        """As run_job, of a job with other data."""
+        """Does as run_job, for a job with other data."""
         folder = self.new_folder()
         for name, data in files.items():
             with open(os.path.join(folder, name), "wb") as file:

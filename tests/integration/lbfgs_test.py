@@ -157,7 +157,7 @@ class LbfgsTest(unittest.TestCase):
             self.assertLess(objectives[-1], objectives[0] / 2)
         values, objectives = self.run_job(kills, then)
         self.assertEqual(values, LbfgsTest.undisturbed[0])
-        # As they are told these are sums in the order in which examples came.
+        # The texts show sums in the order in which examples came.
         for told, expected in zip(objectives, LbfgsTest.undisturbed[1]):
             self.assertAlmostEqual(told, expected, places=12)
         self.assertEqual(len(objectives), ROUNDS)

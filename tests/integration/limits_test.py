@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What is larger than a message may be travels in pieces, and what can never
-be sent is told instead of being tried for ever.
+"""Tests that what is larger than a message travels in pieces, and that what
+can never be sent is told instead of being tried for ever.
 
   limits_test.py BIN_FOLDER [TEST...]
 """
@@ -139,13 +139,13 @@ class DamagedStoreTest(Folder):
             return set()
 
     def interrupt(self, run):
-        """What it said."""
+        """Returns what it said."""
         run.send_signal(signal.SIGINT)
         self.assertEqual(run.wait(timeout=LIMIT_S), 130)
         with open(self.path("output")) as file:
             return file.read()
 
-    # What was damaged was set aside, and a run said only "ps-1 is back".
+    # A damaged store was set aside, and a run said only "ps-1 is back".
     def test_a_run_tells_of_a_damaged_store(self):
         self.interrupt(self.start_run())
         (manifest,) = glob.glob(self.path("run/state/ps-0/db/MANIFEST-*"))

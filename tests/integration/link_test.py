@@ -19,7 +19,7 @@ import unittest
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 100
 INTERRUPTED = 130
-SKIPPED = 77  # As CMake's SKIP_RETURN_CODE.
+SKIPPED = 77  # CMake's SKIP_RETURN_CODE.
 
 NEVER_ENDS = ["--gbit", "1", "--delay", "1", "--loss", "0", "--mib", "1",
               "--pairs", "1000"]
@@ -123,7 +123,7 @@ class LinkTest(unittest.TestCase):
         self.assertGreaterEqual(len(all_of_it), 3, all_of_it)
 
         if number == signal.SIGINT:
-            os.killpg(bench.pid, number)  # As a terminal does.
+            os.killpg(bench.pid, number)  # A terminal does so.
         else:
             bench.send_signal(number)
         self.assertEqual(bench.wait(timeout=LIMIT_S), code, self.said())

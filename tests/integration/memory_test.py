@@ -226,7 +226,7 @@ class MemoryTest(unittest.TestCase):
             r"partition: \d+ are there; .* that this server's --memory " \
             r"leaves for values are taken; raise --memory, add servers, or " \
             r"bound the table"
-        # As it grew, and as it was loaded again.
+        # Both are told: as it grew, and as it was loaded again.
         for more in ([], ["--resume"]):
             process = self.start(*run, *more, "--memory", "128MiB")
             self.wait_explained(process, "keys", refused)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""What the daemons tell monitoring systems while a job trains: it is what the
-format's own parser reads, docs/metrics.md names all of it and nothing else, and
-the alerts and the dashboard of deploy/monitoring ask for nothing else.
+"""Tests what the daemons tell monitoring systems while a job trains: it is
+what the format's own parser reads, docs/metrics.md names all of it and nothing
+else, and the alerts and the dashboard of deploy/monitoring ask for nothing
+else.
 
   metrics_test.py BIN_FOLDER SOURCE_FOLDER
 """
@@ -30,7 +31,7 @@ LIMIT_S = 60
 # Longer than a test looks.
 EPOCHS = 500
 
-# As of the format and of Prometheus' conventions.
+# The format and Prometheus' conventions have these.
 UNITS = ("seconds", "bytes")
 NOT_A_NAME = ("_total", "_count", "_sum", "_bucket", "_info", "_created")
 
@@ -403,7 +404,7 @@ class MetricsTest(unittest.TestCase):
                           r"applied by", log)
         self.assertEqual(len(told), shares())
         self.assertGreater(shares(), 0)
-        # What it lost since its last version, in whole batches.
+        # It lost what came since its last version, in whole batches.
         self.assertEqual(0, taken_back() % 100)
 
     def test_rows_and_keys_are_counted(self):

@@ -42,7 +42,7 @@ TEST(MovesTest, AServerThatIsToldToLeaveHandsItsPartitionsOver) {
   ASSERT_TRUE(alone);
   EXPECT_EQ(Owners(*alone), std::set<int>{0});
   EXPECT_EQ(alone->moved(), record.plan.partitions / 2);
-  // What moved was not loaded, and not lost.
+  // The partitions that moved were not loaded, and not lost.
   EXPECT_THAT(cluster.ps(0).log(), Not(HasSubstr("goes on from version")));
   EXPECT_EQ(alone->fell_back_size(), 0);
 
@@ -115,7 +115,7 @@ TEST(MovesTest, AJobIsPutOnFewerServersAndBack) {
   cluster.ExpectExact(record, job);
 }
 
-// What had moved away was in the shared folder still, and called damaged.
+// Bug: a version that had moved away stayed in the folder, called damaged.
 TEST(MovesTest, WhatMovedAwayIsNotCalledDamaged) {
   ProcessCluster cluster;
   const std::string shared = cluster.state_folder(0) + "-shared";

@@ -124,7 +124,7 @@ class NonfiniteTest(unittest.TestCase):
     def test_what_the_hint_says_lets_the_run_go_on(self):
         run = ["run", "steep.yaml", "--workers", "2", "--servers", "1",
                "--run-dir", "run"]
-        # What is stored of it is good. On one server no partition moves, which
+        # The stored versions are good. On one server no partition moves, which
         # would leave its older versions behind.
         self.train("", *run, "--epochs", "2", "--set", "optimizer.rate=0.05",
                    job=JOB_WITHOUT_POLICY)
@@ -181,7 +181,7 @@ class NonfiniteTest(unittest.TestCase):
         report, said = self.train("on_nonfinite: skip\n", "run", "steep.yaml",
                                   "--workers", "2", "--servers", "2",
                                   "--epochs", "1", "--run-dir", "run",
-                                  # What only some partitions have applied
+                                  # A batch applied by only some partitions
                                   # cannot be skipped, and pauses the job.
                                   "--set", "partitions=1",
                                   # The second step is beyond what floats

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What an operator asks of a cluster that runs, and is told: who is stopped,
-who is missing, what happened, and how a job that is over is forgotten.
+"""Tests what an operator asks of a cluster that runs, and is told: who is
+stopped, who is missing, what happened, and how a job that is over is
+forgotten.
 
   operators_test.py BIN_FOLDER
 """

@@ -76,7 +76,7 @@ class PackageTest(unittest.TestCase):
                  for folder in (os.path.join(self.root, "bin"), libraries)
                  for name in os.listdir(folder)]
         for path in files:
-            # As the loader finds them for a program of bin/.
+            # The loader finds them so for a program of bin/.
             environment = dict(ENVIRONMENT)
             if path.startswith(libraries):
                 environment["LD_LIBRARY_PATH"] = libraries

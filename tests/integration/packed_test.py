@@ -262,7 +262,7 @@ class PackedTest(JobTestCase):
             for _ in range(count):
                 row = [draw.randrange(-40, 40) / 4 for _ in range(COLUMNS)]
                 label = 3 * (row[0] > 1) + row[1] * (row[2] > 0)
-                # What is missing says something, too.
+                # A missing value says something, too.
                 cells = ["" if draw.random() < (0.4 if x > 5 else 0.1)
                          else str(x) for x in row]
                 rows.append(",".join(cells + [str(label)]) + "\n")

@@ -56,7 +56,7 @@ class SilentServer:
 
 
 def heed_signals():
-    """What a child does first: a shell may have ignored them for tests."""
+    """Restores signals in a child: a shell may have ignored them."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 
@@ -90,7 +90,7 @@ class PredictTest(unittest.TestCase):
 
     @classmethod
     def ebb(cls, *arguments, rc=0, **environment):
-        """What it prints."""
+        """Returns what it prints."""
         done = subprocess.run(
             [os.path.join(BIN, "ebb"), *arguments], cwd=cls.folder, text=True,
             timeout=LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -115,7 +115,7 @@ class PredictTest(unittest.TestCase):
 
     @classmethod
     def piped(cls, *arguments, rc=0):
-        """What it prints if the labelled points come through a pipe."""
+        """Returns what it prints with the labelled points from a pipe."""
         with subprocess.Popen(["cat", "points.train.csv"], cwd=cls.folder,
                               stdout=subprocess.PIPE) as cat:
             done = subprocess.run(
@@ -453,7 +453,7 @@ class PredictTest(unittest.TestCase):
         said = self.ebb("predict", "points.run", *predict)
         self.assertIn("another job predicts what is missing", said)
         self.assertEqual(self.joined("ended"), self.read("points.csv"))
-        # What was there was kept.
+        # The parts that were there were kept.
         after = self.parts("ended")
         self.assertEqual({name: after[name] for name in before}, before)
         self.assertEqual(self.beside("ended"), [])

@@ -4,7 +4,7 @@ import socket
 
 
 class ReservedPort:
-    """As tools/process/reserved_port.h: bound, and never listening."""
+    """Binds as tools/process/reserved_port.h, and never listens."""
 
     def __init__(self, test, host="127.0.0.1"):
         self._socket = socket.socket()

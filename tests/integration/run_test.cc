@@ -187,7 +187,7 @@ class RunTest : public ::testing::Test {
     return 0;
   }
 
-  // What every good run's report says.
+  // Checks what every good run's report says.
   void ExpectExact(const Struct& report, int64_t examples) {
     EXPECT_TRUE(At(report, "passed").bool_value());
     EXPECT_TRUE(At(report, "complete").bool_value());

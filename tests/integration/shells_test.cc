@@ -64,7 +64,7 @@ class FiltersTest : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(FiltersTest, EveryExampleCountsInEveryParameter) {
   const JobRecord record = Small(GetParam());
-  // What is left over of a gradient is lost with the lease.
+  // The rest of a gradient that is left over is lost with the lease.
   ShellCluster cluster(
       {.workers = KeepsResiduals(record.plan.filters.push) ? 1 : 3});
 

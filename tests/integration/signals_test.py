@@ -27,7 +27,7 @@ optimizer: {kind: sgd, rate: 0.001}
 
 
 def ignore(*signals):
-    """What the child does before it becomes the program."""
+    """Returns what the child does before it becomes the program."""
     def act():
         for one in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(one, signal.SIG_IGN if one in signals

@@ -145,7 +145,7 @@ class Soak {
     return text;
   }
 
-  // What trained is on the disks, too.
+  // Checks that the trained job is on the disks, too.
   void ExpectStored(JobId job) {
     int64_t versions = 0;
     for (int i = 0; i < kServers; ++i) {

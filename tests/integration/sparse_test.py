@@ -340,7 +340,7 @@ partitions: 8
         return report["loss"], truth
 
     def test_interactions(self):
-        """What logistic regression leaves, the others find."""
+        """Checks that the others find what logistic regression leaves."""
         linear, truth = self.train("sparse_logistic", CLICKS, 2)
         most = linear - truth["log_loss"]
         self.assertGreater(most, 0.05)

@@ -55,7 +55,7 @@ class StopTest(JobTestCase):
                        "test.csv": "\n".join(cls.test_lines) + "\n"})
 
     def train(self, keys, *arguments, command="run", rc=0):
-        """What it prints, its report, and its folder."""
+        """Returns what it prints, its report, and its folder."""
         folder = self.new_folder()
         for name in ("train.csv", "test.csv"):
             os.symlink(os.path.join(self.data, name),

@@ -163,7 +163,7 @@ class StoredInBucketTest(JobTestCase):
             url = os.environ["AWS_ENDPOINT_URL_S3"] + one.removeprefix("s3:/")
             with urllib.request.urlopen(url, timeout=10) as answer:
                 self.assertEqual(answer.read().decode(), alone)
-        # What may not be written is told before anything starts.
+        # An output that may not be written is told before anything starts.
         said = self.run_ebb(folder, *joined[:-1], "s3://no-such-bucket/one.csv",
                             rc=1)
         self.assertRegex(said, "no-such-bucket")

@@ -1,4 +1,4 @@
-"""What tests of sweeps have in common."""
+"""The parts that tests of sweeps have in common."""
 import json
 import os
 import random
@@ -22,7 +22,7 @@ def points(count):
 
 
 class SweepTestCase(JobTestCase):
-    # What starts the sweep: the command and its file.
+    # The sweep starts by this: the command and its file.
     command = ("sweep", "sweep.yaml")
 
     def trials(self, folder):
@@ -30,7 +30,7 @@ class SweepTestCase(JobTestCase):
             return json.load(file)["trials"]
 
     def jobs(self, folder):
-        """What the sweep has as jobs of its own."""
+        """Returns what the sweep has as jobs of its own."""
         return self.trials(folder)
 
     def start(self, folder, *more, batch_time="0"):

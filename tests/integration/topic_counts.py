@@ -1,4 +1,4 @@
-"""What Gibbs sampling counts, beside the documents themselves."""
+"""Finds what Gibbs sampling counts, beside the documents themselves."""
 import collections
 
 

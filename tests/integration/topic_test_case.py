@@ -1,4 +1,4 @@
-"""What tests of topics of documents have in common."""
+"""The parts that tests of topics of documents have in common."""
 import json
 import math
 import os

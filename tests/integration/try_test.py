@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What `./try` says, and what it says can be done next: every command of that
-runs, as it is printed, in an empty folder.
+"""Tests what `./try` says, and what it says can be done next: every command of
+that runs, as it is printed, in an empty folder.
 
   try_test.py BUILD_FOLDER
 """
@@ -15,7 +15,7 @@ import unittest
 BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build"
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
 LIMIT_S = 300
-# As in a new terminal, with the Python for which packages.txt has NumPy.
+# A new terminal's, with the Python for which packages.txt has NumPy.
 ENVIRONMENT = {name: value for name, value in os.environ.items()
                if not name.startswith(("EBB_", "PYTHON"))}
 ENVIRONMENT["PATH"] = "/usr/bin:/bin"

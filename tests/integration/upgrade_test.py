@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What an older ebb stored is read, and its daemons and those of today work
-together while one after the other is replaced.
+"""Tests that what an older ebb stored is read, and its daemons and those of
+today work together while one after the other is replaced.
 
   upgrade_test.py BIN_FOLDER SOURCE_FOLDER
 

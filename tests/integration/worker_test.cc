@@ -75,7 +75,7 @@ class Worker {
     std::ifstream file(log_);
     return {std::istreambuf_iterator<char>(file), {}};
   }
-  // What it computed in its life, by its last words; -1: it had none.
+  // Returns what it computed in its life, by its last words; -1: it had none.
   int64_t examples() const {
     const std::string text = log();
     const size_t at = text.rfind(" left batches=");
@@ -135,7 +135,7 @@ class WorkerTest : public ::testing::Test {
     });
   }
 
-  // What `leaver` did is not computed again.
+  // Checks that the work of `leaver` is not computed again.
   void ExpectAnHeirComputesTheRest(const JobRecord& record, JobId job,
                                    const Worker& leaver) {
     Worker heir = Start("heir");

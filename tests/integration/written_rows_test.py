@@ -115,7 +115,7 @@ class WrittenRowsTest(unittest.TestCase):
         self.assertEqual(
             [rows[i * width:i * width + lengths[i]].decode()
              for i in range(len(keys))], [one[3] for one in expected])
-        # What is predicted with needs none of it.
+        # The prediction needs none of it.
         told = self.ebb("predict", "tally.safetensors", "tally.csv",
                         "--labelled")
         self.assertEqual(len(told.splitlines()), ROWS + 1)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the tests leave of others' on the machine that their cluster is on."""
+"""Tests what is left of others' on the machine of the tests' cluster."""
 import os
 import sys
 import tempfile

@@ -14,7 +14,7 @@ import yaml
 from cluster import LIMIT_S, ROOT, wait
 
 FASHION = "/usr/share/datasets/fashion-mnist"
-# What small machines can run many of.
+# Small machines can run many of these.
 SIZES = {"scheduler": ("50m", "256Mi", "512Mi"), "ps": ("100m", "512Mi", "640Mi"),
          "worker": ("100m", "768Mi", "1Gi"), "submit": ("50m", "256Mi", "512Mi")}
 
@@ -124,7 +124,7 @@ class Deployment:
         return folder
 
     def rendered(self):
-        """As text; for a cluster without policy/v1, of what it has."""
+        """Returns the text; for a cluster without policy/v1, of what it has."""
         text = self.cluster.kubectl("kustomize", self.write())
         if not self.cluster.has_api("policy/v1"):
             text = text.replace("apiVersion: policy/v1\n",
@@ -246,7 +246,7 @@ class Deployment:
         return job
 
     def worker(self, name):
-        """What the scheduler says of it, or None."""
+        """Returns what the scheduler says of it, or None."""
         return next((one for one in self.status()["roles"]
                      if one["role"] == "worker" and one["name"] == name), None)
 
@@ -323,7 +323,7 @@ class Deployment:
         return log_time(leased) - log_time(started)
 
     def metrics(self, name):
-        """What a pod tells Prometheus, where its annotations say."""
+        """Returns what a pod tells Prometheus, where its annotations say."""
         notes = self.pod(name)["metadata"]["annotations"]
         assert notes["prometheus.io/scrape"] == "true", notes
         return self.cluster.kubectl(

@@ -1,4 +1,4 @@
-"""What is wrong with a pod by the Pod Security Standard "restricted", of
+"""Finds what is wrong with a pod by the Pod Security Standard "restricted", of
 https://kubernetes.io/docs/concepts/security/pod-security-standards/."""
 
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral",

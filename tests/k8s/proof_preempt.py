@@ -38,7 +38,7 @@ def urgent(cluster, node_cpus):
 
 
 class Followed:
-    """What a pod's container says, also after the pod's object is gone."""
+    """Follows a container's words, also after the pod's object is gone."""
 
     def __init__(self, deployment, name):
         self.said = []
@@ -91,8 +91,8 @@ def prove(cluster, record):
     deployment = Deployment(
         cluster, "ebb-test-preempt", job=small_job(30), workers=workers,
         overlay="overlays/spot",
-        # What else may have others compute twice: a worker or a server that a
-        # busy machine gives no time, and backup tasks.
+        # These rule out what else may have others compute twice: a worker or a
+        # server that a busy machine gives no time, and backup tasks.
         environment={"worker": {"EBB_BATCH_TIME": "400ms"},
                      "scheduler": {"EBB_LEASE_TTL": "120s",
                                    "EBB_CONFIRM_TIMEOUT": "120s",

@@ -6,8 +6,8 @@ import os
 from cluster import Missing, wait
 from deployment import Deployment
 
-# What Debian's python3-torch needs of the node, and where pods see it. The image
-# has the same libraries, of the same release.
+# Debian's python3-torch needs these of the node; pods see them there. The
+# image has the same libraries, of the same release.
 OF_THE_NODE = {
     "/usr/bin/python3.11": "/usr/bin/python3", "/usr/lib/python3": "",
     "/usr/lib/python3.11": "", "/usr/lib/x86_64-linux-gnu": "",

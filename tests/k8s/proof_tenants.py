@@ -6,7 +6,7 @@ from deployment import Deployment, small_job
 
 
 def pods(deployment):
-    """Those that have not ended: others are in no quota."""
+    """Returns those that have not ended: others are in no quota."""
     return {one["metadata"]["name"] for one in deployment.get("pods")["items"]
             if one["status"]["phase"] in ("Pending", "Running")}
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What deploy/k8s does on a real Kubernetes: pods are killed, and everything is
-scaled and replaced while it trains; every example counts once all the same.
+"""Tests what deploy/k8s does on a real Kubernetes: pods are killed, and
+everything is scaled and replaced while it trains; every example counts once
+all the same.
 
   tests/k8s/run.py                 # all, on a cluster of its own for the while
   tests/k8s/run.py --only kill     # one
@@ -40,7 +41,7 @@ PROOFS = {"base": proof_base, "preempt": proof_preempt, "kill": proof_kill,
 
 
 class Record:
-    """What was seen, and how long it took; printed as it comes."""
+    """Notes what was seen, and how long it took; printed as it comes."""
 
     def __init__(self):
         self.steps = []
@@ -64,7 +65,7 @@ class TimeIsUp(Exception):
 
 
 def not_exact(error):
-    """Whether that is in it, whatever went wrong afterwards in cleaning up."""
+    """Returns whether that is in it, whatever failed later in cleaning up."""
     while error and not isinstance(error, NotExact):
         error = error.__context__
     return error is not None
@@ -118,7 +119,7 @@ def main():
     parser.add_argument("--report", metavar="FILE",
                         help="the figures as a table, too")
     flags = parser.parse_args()
-    # What is told to stop cleans up, too.
+    # A run that is told to stop cleans up, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     deadline = time.monotonic() + (flags.seconds or math.inf)

@@ -114,7 +114,7 @@ class FaultyDisk {
   struct Change {
     std::string from;
     std::string to;
-    std::string stash;  // What went, or gave way; empty: nothing.
+    std::string stash;  // It went, or gave way; empty: nothing.
   };
 
   class File final : public rocksdb::FSWritableFileOwnerWrapper {

@@ -32,7 +32,7 @@ inline std::vector<std::string> CaseNames(const std::filesystem::path& folder) {
   return names;
 }
 
-// What goes in.
+// Returns what goes in.
 inline std::string CaseText(const std::filesystem::path& folder,
                             const std::string& name) {
   return ReadText(folder / (name + ".yaml"));

@@ -229,7 +229,7 @@ AuditResult ProcessCluster::Audit(const JobRecord& record, JobId job) {
 }
 
 void ProcessCluster::ExpectExact(const JobRecord& record, JobId job) {
-  // What is moving is served by nobody, for a moment.
+  // A partition that is moving is served by nobody, for a moment.
   const absl::Time deadline = absl::Now() + kLimit;
   AuditResult audit = Audit(record, job);
   while (audit.partitions != record.plan.partitions &&

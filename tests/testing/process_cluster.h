@@ -79,9 +79,9 @@ class ProcessCluster {
   }
   // With every call of this process as a client. Only with TLS.
   void ShowToken(const std::string& token);
-  // What the daemons write is in it.
+  // The folder with what the daemons write.
   const std::string& folder() const { return folder_.path(); }
-  // Where the certificates are.
+  // The folder with the certificates.
   std::string tls_folder() const { return folder_ / "tls"; }
   // Null: there is no TLS.
   rpc::SecurityPtr As(Role role) const;

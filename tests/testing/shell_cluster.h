@@ -55,12 +55,12 @@ struct ShellClusterOptions {
   // Pace of the CountingComputers.
   absl::Duration pace = absl::ZeroDuration();
   int64_t push_bytes = int64_t{1} << 30;  // Limit of the servers.
-  // Where the RocksDB stores are; empty: stores in memory.
+  // The folder of the RocksDB stores; empty: stores in memory.
   std::string folder;
   // For RocksDB stores: returns the disk below that of "scheduler" or
   // "server-I". Null: the real one. Not owned.
   std::function<rocksdb::Env*(const std::string& daemon)> disk;
-  // Where servers with RocksDB stores share copies of their versions (in
+  // Servers with RocksDB stores share copies of their versions here (in
   // MemoryFiles::kRoot); null: nowhere. Not owned.
   server::FolderFiles* shared = nullptr;
 };
@@ -72,8 +72,8 @@ class ShellCluster {
   explicit ShellCluster(const ShellClusterOptions& options);
   ~ShellCluster();
 
-  // As if killed: it sends no message, and loses what was not durable. And a
-  // new life of the same.
+  // Ends it as if killed: it sends no message, and loses what was not durable.
+  // And a new life of the same.
   void KillScheduler();
   void StartScheduler();
   void KillServer(int i);

@@ -29,7 +29,7 @@ from -strip -quality 90 -colorspace CMYK cmyk.jpg
 from -strip image.gif
 # A larger one, which decoders may scale.
 "$convert" plain.png -filter Box -resize '96x64!' -strip -quality 95 large.jpg
-# What ImageMagick reads of them.
+# ImageMagick reads this of them.
 for name in plain.png interlaced.png palette.png opaque.png baseline.jpg \
     progressive.jpg; do
   "$convert" "$name" -alpha off -depth 8 "rgb:$name.rgb"
