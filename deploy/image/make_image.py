@@ -33,11 +33,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from program_files import (PROGRAMS, CannotPackage, libraries_of, program_in,
                            put_copyrights, put_library, tar_of)
 
-USER = 65532  # As in other images without users.
+USER = 65532  # Other images without users have it, too.
 ENTRYPOINT = ["/usr/bin/ebb"]
 PATH = "/usr/bin"
 MOST_BYTES = 150_000_000  # Without cuBLAS.
-# What the container runtime mounts of the node's driver.
+# The container runtime mounts this of the node's driver.
 GPU_ENVIRONMENT = "NVIDIA_DRIVER_CAPABILITIES=compute,utility"
 FILES = {
     "etc/passwd": f"root:x:0:0:root:/:/sbin/nologin\n"

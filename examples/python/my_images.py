@@ -27,7 +27,7 @@ class Net(nn.Module):
         return self.out(x.flatten(1))
 
 
-# What torch makes of the examples: images, and the numbers of their classes.
+# torch makes this of the examples: images, and the numbers of their classes.
 def loss(model, batch):
     images, classes = batch
     return F.cross_entropy(model(images), classes)

@@ -23,7 +23,7 @@
 struct EbbModel {
   double delta;
   int64_t features;
-  // What `shape` points to.
+  // `shape` points to these.
   int64_t weights_dims[2];
   int64_t bias_dims[1];
   EbbTable tables[2];

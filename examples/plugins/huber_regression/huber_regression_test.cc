@@ -92,7 +92,7 @@ TEST_P(HuberRegressionTest, GetsWhatEbbAddsForEveryModel) {
                   ->Gradient(std::vector<float>{1, 2, 3}, examples.Dense(),
                              std::span(grad), &stats)
                   .ok());
-  // As above, and twice 0.5 times the weights.
+  // The same as above, and twice 0.5 times the weights.
   EXPECT_THAT(grad, ElementsAre(1.5f, 0, -1.5f));
   const float nan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ((*model)

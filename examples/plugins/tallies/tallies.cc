@@ -21,7 +21,7 @@
 // One per worker thread.
 struct EbbModel {
   int64_t features;
-  // What `shape` points to.
+  // `shape` points to these.
   int64_t weights_dims[1];
   int64_t bias_dims[1];
   EbbTable tables[2];
