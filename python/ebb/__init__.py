@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from ebb.history import History as History
     from ebb.job import Audit as Audit
     from ebb.job import Job as Job
-    from ebb.job import Progress as Progress
     from ebb.local_run import Run as Run
     from ebb.local_run import chaos as chaos
     from ebb.local_run import run as run
     from ebb.model import Model as Model
     from ebb.programs import version as version
+    from ebb.progress import Progress as Progress
     from ebb.rows import Rows as Rows
     from ebb.rules import SGD as SGD
     from ebb.rules import Adagrad as Adagrad
@@ -69,7 +69,7 @@ _NAMES: Dict[str, str] = {
     "Model": "ebb.model",
     "Normal": "ebb.rules",
     "Place": "ebb.batches",
-    "Progress": "ebb.job",
+    "Progress": "ebb.progress",
     "RMSprop": "ebb.rules",
     "Rows": "ebb.rows",
     "Run": "ebb.local_run",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import html as html_module
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
-if TYPE_CHECKING:
-    from ebb.job import Progress
+from ebb.progress import Progress
+
 
 class Display:
     """Shows nothing; the base of what shows something."""
 
-    def show(self, name: str, progress: "Progress", state: str) -> None:
+    def show(self, name: str, progress: Progress, state: str) -> None:
         """Shows how far a job is. Cheap: may be called several times a second."""
 
     def tell(self, line: str) -> None:
@@ -35,7 +35,7 @@ class _Terminal(Display):
     def __init__(self) -> None:
         self._shown = ""
 
-    def show(self, name: str, progress: "Progress", state: str) -> None:
+    def show(self, name: str, progress: Progress, state: str) -> None:
         width = shutil.get_terminal_size().columns - 1
         text = line(name, progress, state)[:width]
         if text != self._shown:
@@ -63,7 +63,7 @@ class _Notebook(Display):
         self._lines: "list[str]" = []
         self._last: "tuple[Any, ...]" = ()
 
-    def show(self, name: str, progress: "Progress", state: str) -> None:
+    def show(self, name: str, progress: Progress, state: str) -> None:
         self._last = (name, progress, state)
         self._update()
 
@@ -108,7 +108,7 @@ def in_notebook() -> bool:
     return shell is not None and "IPKernelApp" in shell.config
 
 
-def line(name: str, progress: "Progress", state: str) -> str:
+def line(name: str, progress: Progress, state: str) -> str:
     """Returns a line of text for a job."""
     parts = [
         name,
@@ -119,7 +119,7 @@ def line(name: str, progress: "Progress", state: str) -> str:
     return "  ".join(parts)
 
 
-def html(name: str, progress: "Progress", state: str) -> str:
+def html(name: str, progress: Progress, state: str) -> str:
     """Returns a line and a bar as HTML."""
     percent = 100 * progress.share
     words = "  ".join(
@@ -142,7 +142,7 @@ def html_note(name: str, note: str) -> str:
     return f"<div><b>{html_module.escape(name)}</b> {html_module.escape(note)}</div>"
 
 
-def _figures(progress: "Progress", state: str) -> "list[str]":
+def _figures(progress: Progress, state: str) -> "list[str]":
     figures = [f"{_short(progress.examples_per_second)} ex/s"]
     if progress.loss is not None:
         figures.append(f"loss {progress.loss:.4g}")

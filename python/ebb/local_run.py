@@ -19,8 +19,9 @@ from ebb import command, copies, display, frames, history, programs
 from ebb.command import Access
 from ebb.errors import Error, JobFailed, NotFound, Refused, Unavailable
 from ebb.history import History
-from ebb.job import Job, Progress
+from ebb.job import Job
 from ebb.job_file import JobLike, as_file, flags_of_set
+from ebb.progress import Progress
 from ebb.run_folders import new_folder, newest_folder, remove_empty
 from ebb.run_output import Printed, csv_rows, event_lines
 

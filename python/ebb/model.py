@@ -6,8 +6,8 @@ import os
 from typing import Any, Mapping
 
 from ebb import prediction
+from ebb.arrays import Array, Tensors
 from ebb.errors import Refused
-from ebb.tensors import Array, Tensors
 
 
 class Model:

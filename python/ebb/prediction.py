@@ -7,8 +7,8 @@ from typing import Any, Callable, Dict, List, Mapping
 import numpy as np
 
 from ebb import frames
+from ebb.arrays import Array, Tensors
 from ebb.errors import Refused
-from ebb.tensors import Array, Tensors
 
 
 def _shares(x: Array) -> Array:

@@ -22,8 +22,9 @@ from ebb.children import End, tail
 from ebb.cluster import Cluster
 from ebb.command import Access
 from ebb.errors import Error, Refused, Unavailable
-from ebb.job import Audit, Job, Progress, Reached
+from ebb.job import Audit, Job
 from ebb.local import LocalCluster
+from ebb.progress import Progress, Reached
 from ebb.run_folders import Facts, new_folder, newest_folder, read_facts, write_facts
 from ebb.tracebacks import ended_by_itself
 

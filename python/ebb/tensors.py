@@ -8,12 +8,9 @@ import sys
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
-import numpy.typing as npt
 
+from ebb.arrays import Array, Tensors
 from ebb.errors import NotFound, Refused
-
-Array = npt.NDArray[Any]
-Tensors = Dict[str, Array]
 
 _TYPES = {
     "F64": "<f8",

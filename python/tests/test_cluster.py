@@ -10,7 +10,7 @@ import pytest
 
 import ebb
 from ebb import command, local
-from ebb.job import Reached
+from ebb.progress import Reached
 from jobs import examples, long_job, small_job, write_csv
 
 

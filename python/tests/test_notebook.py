@@ -10,7 +10,7 @@ import pytest
 
 import ebb
 from ebb import display
-from ebb.job import Progress
+from ebb.progress import Progress
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "examples/python/notebook.ipynb"
 

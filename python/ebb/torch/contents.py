@@ -12,8 +12,8 @@ from typing import Any, Iterator, List
 import numpy as np
 import torch
 
+from ebb.arrays import Array
 from ebb.errors import Refused
-from ebb.tensors import Array
 
 # Types of which NumPy has only the bits.
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from ebb import frames
+from ebb.arrays import Array
 from ebb.errors import DataDiffers, ModelDiffers, Refused
-from ebb.tensors import Array
 from ebb.torch import contents
 
 #: Examples that the fingerprint looks at.

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 
 import ebb
+from ebb.arrays import Array
 from ebb.errors import ModelDiffers, Refused
-from ebb.tensors import Array
 from ebb.torch.contents import as_array
 from ebb.torch.keys import Keys
 

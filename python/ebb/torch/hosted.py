@@ -29,7 +29,7 @@ from ebb.torch.heap import keep_freed_memory
 from ebb.torch.hosted_data import TEST, TRAIN, DataSets, classes_of
 from ebb.torch.parameters import Binding, tables_of
 from ebb.torch.statistics import Statistics
-from ebb.worker import DataError, Described, Found, Module, Shared
+from ebb.worker_link import DataError, Described, Found, Module, Shared
 
 # Pickle and dataclasses know it by this name: no module of Python's own.
 _NAME = "ebb_model"

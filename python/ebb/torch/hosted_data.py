@@ -16,7 +16,7 @@ import torch
 from ebb.errors import Refused
 from ebb.torch import data
 from ebb.torch.module_code import arguments_of, loaded
-from ebb.worker import DataError, Factory, Found, Module
+from ebb.worker_link import DataError, Factory, Found, Module
 
 #: Places among the data sets.
 TRAIN = 0

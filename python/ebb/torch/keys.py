@@ -9,9 +9,9 @@ from typing import Any, Iterator, List, Mapping, Sequence
 import numpy as np
 import torch
 
+from ebb.arrays import Array
 from ebb.errors import Refused
 from ebb.rows import as_keys
-from ebb.tensors import Array
 from ebb.torch.contents import as_array
 
 

@@ -7,8 +7,8 @@ from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 import torch
 
+from ebb.arrays import Tensors
 from ebb.errors import Refused
-from ebb.tensors import Tensors
 from ebb.torch.contents import as_array
 
 _PREFIX = "slots/"

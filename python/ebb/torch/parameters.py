@@ -13,9 +13,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 import torch
 
+from ebb.arrays import Array
 from ebb.errors import ModelDiffers, Refused
 from ebb.table_names import encoded
-from ebb.tensors import Array
 from ebb.torch.arguments import check_model
 from ebb.torch import clipping
 from ebb.torch.checksums import Checksum, checksum, is_due

@@ -7,7 +7,7 @@ import time
 from typing import Any, Callable, Mapping, Optional, TextIO
 
 from ebb import display
-from ebb.job import Progress
+from ebb.progress import Progress
 
 _EVERY_S = 5.0
 #: Epochs that are shorter have no lines of their own.

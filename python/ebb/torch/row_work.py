@@ -8,8 +8,8 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 import torch
 
+from ebb.arrays import Array
 from ebb.errors import DataDiffers, Refused
-from ebb.tensors import Array
 from ebb.torch import parameters
 from ebb.torch.embeddings import RowModule
 from ebb.torch.keys import Keys, joined, keys_in

@@ -8,8 +8,8 @@ from typing import Any, Mapping, Sequence
 
 import torch
 
+from ebb.arrays import Tensors
 from ebb.errors import NotFound, Refused
-from ebb.tensors import Tensors
 from ebb.torch import module_code, parameters
 from ebb.torch.buffers import Buffers
 from ebb.torch.data import seed_of, set_seeds, unseen
