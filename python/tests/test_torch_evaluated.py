@@ -8,7 +8,7 @@ import torch_mock as mock  # noqa: E402
 from torch_models import work  # noqa: E402
 
 import ebb  # noqa: E402
-from ebb.torch.work import _figures  # noqa: E402
+from ebb.torch.evaluated import figures_of  # noqa: E402
 
 
 def shown(answer):
@@ -29,14 +29,14 @@ def shown(answer):
 @pytest.mark.parametrize("loss", [0.1, 0.7, 1 / 3])
 def test_shows_what_was_returned(accuracy, loss):
     for examples in (7, 49, 10_000):
-        answer = _figures({"loss": loss, "accuracy": accuracy, "examples": examples})
+        answer = figures_of({"loss": loss, "accuracy": accuracy, "examples": examples})
         assert shown(answer) == {"loss": loss, "accuracy": accuracy}
 
 
 def test_a_loss_that_is_no_number_is_handed_on():
-    answer = _figures({"loss": float("nan"), "f1": 0.5})
+    answer = figures_of({"loss": float("nan"), "f1": 0.5})
     assert answer["loss_sum"] != answer["loss_sum"] and answer["figures"] == {"f1": 0.5}
-    assert shown(_figures(0.25)) == {"loss": 0.25, "accuracy": None}
+    assert shown(figures_of(0.25)) == {"loss": 0.25, "accuracy": None}
 
 
 @pytest.mark.parametrize("returned, why", [
@@ -48,7 +48,7 @@ def test_a_loss_that_is_no_number_is_handed_on():
 ])  # fmt: skip
 def test_counts_that_are_none_are_refused(returned, why):
     with pytest.raises(ebb.Refused, match=why):
-        _figures({"loss": 1.0, **returned})
+        figures_of({"loss": 1.0, **returned})
 
 
 def test_the_evaluation_of_a_loop_has_it():

@@ -14,7 +14,7 @@ import ebb  # noqa: E402
 import ebb.torch  # noqa: E402
 from ebb import tracebacks  # noqa: E402
 from ebb.torch import data, optimizers, parameters, submission  # noqa: E402
-from ebb.torch.work import _figures  # noqa: E402
+from ebb.torch.evaluated import figures_of  # noqa: E402
 
 
 def _prepared(model=None, dataset=None, **options):
@@ -541,4 +541,4 @@ def test_what_is_no_model_and_no_data_set():
 )
 def test_what_evaluate_may_not_return(answer, told):
     with pytest.raises(ebb.Refused, match=told + r"(.|\n)*hint: return"):
-        _figures(answer)
+        figures_of(answer)

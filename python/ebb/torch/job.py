@@ -15,11 +15,14 @@ from ebb import tensors
 from ebb.errors import Refused, Unavailable
 from ebb.torch import arguments, data, embeddings, optimizer_state, parameters
 from ebb.torch.handin import HandIn
+from ebb.torch.parts import Parts
 from ebb.torch.patience import patiently
+from ebb.torch.piece import Out
 from ebb.torch.progress import Lines
 from ebb.torch.reader import Cutter, Here, Workers, sizes_of
 from ebb.torch.stopping import Stopping, ended_early
-from ebb.torch.work import Out, Parts, Work
+from ebb.torch.work import Work
+
 
 class Batch:
     """A batch for a loop of one's own: which examples, and how it is handed in."""

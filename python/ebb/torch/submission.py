@@ -38,9 +38,9 @@ from ebb.torch import (
 )
 from ebb.torch.buffers import Buffers, Choice, digest, has_batch_norm
 from ebb.torch.job import TorchJob
+from ebb.torch.parts import Evaluate, Parts, Reduction
 from ebb.torch.rates import Scheduled
 from ebb.torch.stopping import StopWhen, settings_of
-from ebb.torch.work import Evaluate, Parts, Reduction
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

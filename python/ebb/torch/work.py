@@ -2,116 +2,45 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Callable, Iterator, List, Optional
 
 import torch
 
 from ebb import tracebacks
 from ebb.batches import Wanted
-from ebb.errors import DataDiffers, Error, EvaluationLost, ForkedError, NonFinite, Refused
-from ebb.torch import data, devices, embeddings, parameters
-from ebb.torch.arguments import weight_of
-from ebb.torch.buffers import Buffers
+from ebb.errors import EvaluationLost, ForkedError, NonFinite, Refused
+from ebb.torch import data, devices, parameters
+from ebb.torch.evaluated import figures_of
 from ebb.torch.heap import keep_freed_memory
+from ebb.torch.joining import joined
 from ebb.torch.losses import Watch
 from ebb.torch.marks import marks_of
-from ebb.torch.optimizers import Rule
-from ebb.torch.patience import patiently
+from ebb.torch.parts import Parts
+from ebb.torch.piece import (
+    CHANGED,
+    CHANGED_HINT,
+    CLIPPED,
+    CLIPPED_HINT,
+    FROZEN_HINT,
+    NO_GRADIENT_HINT,
+    Out,
+    not_finite,
+    weights_of,
+)
 from ebb.torch.progress import Lines
-from ebb.torch.rates import Scheduled
 from ebb.torch.reader import key_of
 from ebb.torch.row_work import RowWork
 from ebb.torch.statistics import Statistics
-from ebb.torch.stopping import Stopping, StopWhen
+from ebb.torch.stopping import Stopping
 from ebb.torch.timing import Timing
-
-Reduction = Union[str, Callable[[Any], float]]
-Evaluate = Callable[[torch.nn.Module], Any]
 
 #: How often a program may ask for the same batch.
 MOST_AGAIN = 24
-
-
-@dataclasses.dataclass
-class Parts:
-    """The parts that a program brings to a job, looked through and found good."""
-
-    name: str
-    model: torch.nn.Module
-    dataset: Any
-    optimizer: Any
-    tables: Mapping[str, torch.nn.Parameter]
-    buffers: Buffers
-    rule: Rule
-    fingerprint: data.Fingerprint
-    #: ``epochs``, ``batch`` and ``seed`` of the job.
-    plan: Mapping[str, int]
-    reduction: Reduction = "mean"
-    evaluate: Optional[Evaluate] = None
-    stop_when: Optional[StopWhen] = None
-    #: Epochs between two evaluations.
-    evaluate_every: int = 1
-    #: True if the job may end with fewer epochs than it began with.
-    ends_early: bool = False
-    #: How the rates change; None: they do not, or the optimizer is in words.
-    scheduled: Optional[Scheduled] = None
-    #: True if batches become larger from epoch to epoch.
-    grows: bool = False
-    seeds: bool = True
-    #: The loader moves its batches here; None: they stay where they are.
-    device: Optional[torch.device] = None
-    unused: str = "error"
-    #: ``train.clip_norm`` of the job.
-    clip_norm: Optional[float] = None
-    #: True: the next values are pulled while a batch is computed; None: if the
-    #: job is on a cluster that others may join.
-    prefetch: Optional[bool] = None
-    #: True: prefetched values are moved on by the momentum.
-    look_ahead: bool = True
-    #: The rate of each table; None: they change in the course of the job.
-    rates: Optional[Mapping[str, float]] = None
-    #: By sparse table.
-    embeddings: Mapping[str, List[embeddings.RowModule]] = dataclasses.field(
-        default_factory=dict
-    )
-
-    @property
-    def seed(self) -> int:
-        """The seed of the job."""
-        return self.plan["seed"]
-
-    def all_tables(self) -> Dict[str, torch.Tensor]:
-        """Returns all tables of the job: parameters, and buffers that are averaged."""
-        return {**self.tables, **self.buffers.tables()}
-
-
-@dataclasses.dataclass
-class Out:
-    """A piece of a batch that the program works at."""
-
-    batch: Any
-    begin: int
-    examples: int
-    #: The factor of its gradients in the sums.
-    weight: float
-    last: bool
-    value: Any = None  # The loop sees this.
-    state: str = "out"  # then handed, again or failed
-
-    @property
-    def is_whole(self) -> bool:
-        """True if it is all of its batch."""
-        return self.examples == len(self.batch.examples)
-
-    def __str__(self) -> str:
-        place = self.batch
-        return f"batch (epoch {place.epoch}, shard {place.shard}, {place.begin}..{place.end})"
 
 
 class Work:
@@ -225,7 +154,7 @@ class Work:
         assert binding is not None and statistics is not None
         changed = binding.changed()
         if changed is not None:
-            self._refuse_piece(_CHANGED.format(changed), _CHANGED_HINT)
+            self._refuse_piece(CHANGED.format(changed), CHANGED_HINT)
         absent = binding.without_gradient()
         if absent is None and self._rows is not None:
             absent = self._rows.without_gradient(out.value)
@@ -234,14 +163,14 @@ class Work:
             frozen = trained is not None and not trained.requires_grad
             self._refuse_piece(
                 f"no gradient for {absent} in this batch",
-                _FROZEN_HINT if frozen else _NO_GRADIENT_HINT,
+                FROZEN_HINT if frozen else NO_GRADIENT_HINT,
             )
         # A short batch makes a step as long as in a plain loop.
         divisor = self._divisor(out.batch)
         weight = out.weight * (divisor / len(out.batch.examples))
         clipped = binding.marks.changed()
         if clipped is not None:
-            self._refuse_piece(_CLIPPED.format(clipped), _CLIPPED_HINT)
+            self._refuse_piece(CLIPPED.format(clipped), CLIPPED_HINT)
         try:
             parts.buffers.check()
             assert self._frozen is not None
@@ -280,7 +209,7 @@ class Work:
         try:
             self._engine.push(out.batch, self._loss, wait=not known, factor=factor)
         except NonFinite as error:
-            raise self._not_finite(out, error.message) from None
+            raise not_finite(out, self._loss, error.message) from None
         self.timing.lap("hand_in")
         self.timing.count()
         self.handed_in += 1
@@ -298,7 +227,7 @@ class Work:
         pieces_changed = False
         for _ in range(MOST_AGAIN):
             self._loss = 0.0
-            weights = self._weights(pieces)
+            weights = weights_of(self._parts.reduction, pieces)
             for weight, (begin, examples, read) in zip(weights, pieces):
                 device = self._parts.device
                 value = read if device is None else devices.moved(read, device)
@@ -381,7 +310,7 @@ class Work:
         assert out is not None and binding is not None
         written = binding.written()
         if written is not None:
-            self._refuse_written(out, _CHANGED.format(written))
+            self._refuse_written(out, CHANGED.format(written))
         if out.state == "out":
             why = f"{out} was neither handed in nor failed"
             self._fail(out, why)
@@ -397,49 +326,17 @@ class Work:
         engine = self._engine
         return int(engine.batch) if engine.divides_by_batch else len(batch.examples)
 
-    def _weights(self, pieces: Any) -> List[float]:
-        """Returns the factors of the pieces' gradients in the sums.
-
-        If servers divided the sums by the examples of the batch, what remains would
-        be the gradient of the program's own loss over the batch.
-        """
-        reduction = self._parts.reduction
-        whole = sum(examples for _, examples, _ in pieces)
-        if reduction == "mean":
-            return [float(examples) for _, examples, _ in pieces]
-        if isinstance(reduction, str) or len(pieces) == 1:
-            return [float(whole)] * len(pieces)
-        parts = [weight_of(reduction, value) for _, _, value in pieces]
-        total = math.fsum(parts) or 1.0  # All are 0, and so is the gradient.
-        return [whole * part / total for part in parts]
-
     def _refuse_piece(self, why: str, hint: Optional[str]) -> None:
         assert self.out is not None
         self._fail(self.out, why)
         raise Refused(why, hint)
-
-    def _not_finite(self, out: Out, why: str) -> NonFinite:
-        """Returns the error of the engine with the batch, its loss, and what to do."""
-        mean = None if self._loss is None else self._loss / len(out.batch.examples)
-        silent = mean is None or why.startswith("the loss is ")
-        loss = "" if silent else f"; the loss is {mean:g}"
-        finite = mean is None or math.isfinite(mean)
-        first = "try" if finite else "NaN in the data, or a loss of log(0)? Else"
-        error = NonFinite(
-            f"{why} in {out}{loss}; it has the data set's examples {_listed(out.batch.examples)}",
-            f"{first} a smaller rate, or clip_grad_norm_() before step(). "
-            'To leave such batches out: settings={"on_nonfinite": "skip"}, and a try around '
-            "step() with except ebb.NonFinite as error: error.examples has all their numbers",
-        )
-        error.examples = out.batch.examples
-        return error
 
     def _refuse_written(self, out: Out, why: str) -> None:
         """Refuses a loop that wrote to parameters, at the end of a piece."""
         answered = out.state == "failed" or (out.state == "handed" and out.last)
         if not answered:
             self._fail(out, why)
-        raise Refused(why, _CHANGED_HINT)
+        raise Refused(why, CHANGED_HINT)
 
     def _drop(self) -> None:
         """Forgets what backward() made of the piece: its gradients and loss."""
@@ -461,11 +358,7 @@ class Work:
                 f"{what}: no batch is out",
                 "loop over job.loader(), and call optimizer.step() once a batch",
             )
-        if self.out.state != "out":
-            raise Refused(
-                f"{what}: {self.out} was {_WORDS[self.out.state]} already",
-                "call optimizer.step() once a batch",
-            )
+        self.out.refuse_answered(what)
         return self.out
 
     def _seed(self, epoch: int, shard: int, begin: int) -> None:
@@ -500,39 +393,10 @@ class Work:
 
         ahead: batches that are to be known before they are computed.
         """
-        engine, parts = patiently(lambda: self._join(ahead)), self._parts
-        try:
-            parameters.check_tables(
-                parts.name, parts.model, parts.all_tables(), engine.tables
-            )
-            embeddings.check_tables(
-                parts.name, parts.embeddings, getattr(engine, "row_tables", ())
-            )
-            self._check_plan(engine)
-            parts.fingerprint.compare(engine.fingerprint, parts.name, engine.name)
-        except Error:
-            engine.leave()
-            raise
+        engine = joined(self._parts, lambda: self._join(ahead))
         self.batches, self.epochs = engine.batches, engine.epochs
         self.shard_size, self.batch = engine.shard_size, engine.batch
         return engine
-
-    def _check_plan(self, engine: Any) -> None:
-        for key, ours in self._parts.plan.items():
-            theirs = getattr(engine, key)
-            if key == "epochs" and theirs < ours and self._parts.ends_early:
-                continue  # It has as many as its result. The fingerprint is of all.
-            if ours != theirs:
-                raise Refused(
-                    f"{key} is {ours} here, {theirs} in job {self._parts.name}",
-                    "for another job: rerun=True, or another name",
-                )
-        if engine.examples != len(self._parts.dataset):
-            raise DataDiffers(
-                f"the data set has {len(self._parts.dataset)} examples here, {engine.examples} in "
-                f"job {self._parts.name}",
-                "give every copy the same files, and the same part of them",
-            )
 
     def _next_batch(self, reader: Any) -> Any:
         assert self._binding is not None and self._statistics is not None
@@ -564,7 +428,7 @@ class Work:
             model.eval()
             self._look_up_in(evaluation)
             with torch.no_grad(), data.unseen():
-                answer = _figures(evaluate(model))
+                answer = figures_of(evaluate(model))
                 if self.stopping is not None:
                     more = self.stopping.figures(answer, self._engine.epochs)
                     answer["figures"] = {**(answer["figures"] or {}), **more} or None
@@ -646,39 +510,6 @@ def _position(batch: Any, engine: Any) -> float:
     return float(batch.epoch + middle / engine.examples)
 
 
-def _listed(numbers: Any) -> str:
-    """Returns the first few, and how many more there are."""
-    first = ", ".join(str(int(number)) for number in numbers[:4])
-    more = len(numbers) - 4
-    return f"{first} and {more} more" if more > 0 else first
-
-
-_CHANGED = "parameters changed outside of a pull ({})"
-_CHANGED_HINT = (
-    "your own optimizer stepped? use job.optimizer. Limits and masks of weights belong into "
-    "the model (torch.nn.utils.parametrize): the servers step, and a write here is lost"
-)
-
-_CLIPPED = (
-    "the loop changed the gradient of {} after backward(), and this is a piece of a batch "
-    "(micro): a clip of each piece makes another step than that of the batch"
-)
-_CLIPPED_HINT = (
-    'to clip, take clip_grad_norm_() away, and give settings={"train": {"clip_norm": 1.0}} to '
-    "ebb.torch.job: ebb clips the gradient of the whole batch. To scale gradients, scale the loss"
-)
-
-_WORDS = {"handed": "handed in", "again": "asked for again", "failed": "failed"}
-
-_NO_GRADIENT_HINT = (
-    'is it detached, or backward() missing? If it is unused at times: unused="zero"'
-)
-_FROZEN_HINT = (
-    "it was frozen (requires_grad=False) after ebb.torch.job: freeze it before, or in another job "
-    "with init=job.state_dict()"
-)
-
-
 def _line_of(error: Exception) -> str:
     lines = traceback.format_exception_only(type(error), error)
     return " ".join("".join(lines).split())
@@ -686,85 +517,3 @@ def _line_of(error: Exception) -> str:
 
 def _is_evaluation(got: Any) -> bool:
     return not hasattr(got, "shard")
-
-
-def _figures(answer: Any) -> Dict[str, Any]:
-    """Returns the arguments of ``Engine.evaluated`` for what evaluate() returned."""
-    if not isinstance(answer, Mapping):
-        loss_sum = _number("", answer)
-        return {"examples": 1, "loss_sum": loss_sum, "correct": -1, "figures": None}
-    figures = {key: _number(f" as {key}", value) for key, value in answer.items()}
-    for key in ("correct", "accuracy"):
-        if key in figures and "examples" not in figures:
-            raise Refused(
-                f"evaluate(model) returned {key} without examples, so there is no share",
-                'add "examples": count to what it returns',
-            )
-    examples = _count("examples", figures.pop("examples", 1))
-    loss = figures.pop("loss", None)
-    if loss is None:
-        raise Refused(
-            "evaluate(model) returned no loss",
-            _EVALUATE_HINT,
-        )
-    correct = figures.pop("correct", None)
-    right = -1 if correct is None else _count("correct", correct)
-    accuracy = figures.get("accuracy")
-    if accuracy is not None:
-        _check_accuracy(accuracy, right, examples)
-        if right >= 0 or _is_exact(accuracy, examples):
-            right = round(figures.pop("accuracy") * examples)
-    # A mean that its sum does not give back is told by itself.
-    loss_sum = loss * examples
-    if examples and math.isfinite(loss) and loss_sum / examples != loss:
-        figures["loss"] = loss
-    return {
-        "examples": examples,
-        "loss_sum": loss_sum,
-        "correct": right,
-        "figures": figures or None,
-    }
-
-
-def _count(name: str, value: float) -> int:
-    if math.isfinite(value) and value >= 0 and value == round(value):
-        return int(value)
-    raise Refused(
-        f"evaluate(model) returned {value:g} as {name}, which is a whole number",
-        '"accuracy" is a share' if name == "correct" else None,
-    )
-
-
-def _check_accuracy(accuracy: float, right: int, examples: int) -> None:
-    if accuracy < 0 or accuracy > 1:
-        raise Refused(
-            f"evaluate(model) returned {accuracy:g} as accuracy, which is a share from 0 to 1"
-        )
-    if right >= 0 and not abs(right - accuracy * examples) < 1e-3 * max(1, right):
-        raise Refused(
-            f"evaluate(model) returned an accuracy of {accuracy:g}, and {right} correct of "
-            f"{examples}, which is another",
-            "return one of them",
-        )
-
-
-def _is_exact(accuracy: float, examples: int) -> bool:
-    """Returns whether a count of right examples gives back the accuracy."""
-    if not math.isfinite(accuracy) or examples == 0:
-        return False
-    return round(accuracy * examples) / examples == accuracy
-
-
-_EVALUATE_HINT = (
-    'return {"loss": mean, "correct": count, "examples": count, …}, or the mean loss'
-)
-
-
-def _number(where: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        what = "None" if value is None else f"a {type(value).__name__}"
-        raise Refused(
-            f"evaluate(model) returned {what}{where}, where a number belongs", _EVALUATE_HINT
-        ) from error
