@@ -1,4 +1,4 @@
-// What the cores of workers and servers must know about a job's algorithm.
+// The facts about a job's algorithm that the cores of workers and servers need.
 #ifndef EBB_PROTOCOL_ALGORITHM_PLAN_H_
 #define EBB_PROTOCOL_ALGORITHM_PLAN_H_
 

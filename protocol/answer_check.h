@@ -1,7 +1,7 @@
-// Whether the server that answers at an address is the one that the scheduler
-// names. It is not where a server advertises the address of another, as of
-// another cluster: that one knows no such job, and answers "wrong placement"
-// for ever.
+// Decides whether the server that answers at an address is the one that the
+// scheduler names. It is not where a server advertises the address of another,
+// as of another cluster: that one knows no such job, and answers "wrong
+// placement" for ever.
 //
 // A server that just restarted also answers in another session than the
 // placement of a worker or the order of a move names, and so does one whose
@@ -38,11 +38,11 @@ class AnswerCheck {
   static constexpr absl::Duration kKeepComingAgain = absl::Seconds(20);
 
   struct Answer {
-    // As the scheduler says.
+    // These come from the scheduler.
     ServerId server;
     SessionId session;
     absl::string_view address;
-    // As the reply says.
+    // These come from the reply.
     ServerId from;
     SessionId from_session;  // SessionId(): it does not say.
   };

@@ -1,6 +1,6 @@
-// What the scheduler takes as the result of an evaluation. Programs of users
-// make such results, so the worker looks before it sends one: a message that
-// the scheduler refuses would end the worker's session.
+// Checks what the scheduler takes as the result of an evaluation. Programs of
+// users make such results, so the worker looks before it sends one: a message
+// that the scheduler refuses would end the worker's session.
 #ifndef EBB_PROTOCOL_EVALUATION_CHECK_H_
 #define EBB_PROTOCOL_EVALUATION_CHECK_H_
 

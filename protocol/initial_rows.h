@@ -55,7 +55,7 @@ class InitialRowsDirectory {
   std::vector<int64_t> Encode() const;
 
   InitialRowRun Of(PartitionId partition, int32_t table) const;
-  // Where the rows of the partition begin, from the beginning of the directory.
+  // Returns where the partition's rows begin, from the directory's beginning.
   int64_t BeginOf(PartitionId partition) const;
   // With the directory.
   int64_t bytes() const;

@@ -1,4 +1,4 @@
-// Whether the sum of the losses of some examples is known.
+// Tells sums of losses that are known from those that are not.
 #ifndef EBB_PROTOCOL_KNOWN_LOSS_H_
 #define EBB_PROTOCOL_KNOWN_LOSS_H_
 

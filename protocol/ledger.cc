@@ -208,7 +208,7 @@ void Compare(const LedgerRow& expected, const LedgerRow& found,
   }
 }
 
-// Whether any of the rows is of an item of the epoch.
+// Returns whether any of the rows is of an item of the epoch.
 template <typename Rows>
 bool HasRowOf(const Rows& rows, int32_t epoch) {
   const auto first = rows.lower_bound(ItemId{epoch, 0});
@@ -236,7 +236,7 @@ AuditResult AuditLedger(const JobPlan& plan, const Ledger& ledger) {
       result.missing += plan.examples;
       continue;
     }
-    LedgerRow folded;  // What the folded items of this epoch should sum to.
+    LedgerRow folded;  // The right sum of the folded items of this epoch.
     for (int32_t shard = 0; shard < plan.shards(); ++shard) {
       const ItemId item{epoch, shard};
       LedgerRow expected = ExpectedRow(plan, item);

@@ -124,7 +124,7 @@ struct PushReply {
 // Rows of one sparse table that are wanted.
 struct PullRows {
   int32_t table = 0;
-  Payload keys;  // As of PushRows.
+  Payload keys;  // The same form as PushRows::keys.
 };
 
 struct PullSegmentRequest {
@@ -311,14 +311,14 @@ struct JobRegistration {
 struct RegisterServer {
   ServerId server;
   SessionId session;
-  std::string address;  // Where workers reach it.
+  std::string address;  // Workers reach it there.
   int64_t process_id = 0;
   std::vector<ServerId> known_servers;
   std::vector<JobRegistration> jobs;
   // Names the folder that all its versions are copied to, in which any server
   // that has it, too, finds them; empty: there is none.
   std::string shared_folder;
-  bool leaving = false;  // As in ServerLeaving.
+  bool leaving = false;  // The server leaves: see ServerLeaving.
   StoreDamage store_damage;
   // Names the store of its own: a new one, as after its disk was lost, has
   // another name. Empty: it has none, or an older ebb does not say.
@@ -334,9 +334,9 @@ struct RegisterPartitions {
 struct PartitionMarkReport {
   PartitionId partition;
   Term term;
-  std::vector<ItemMark> marks;  // Those that changed since the last report.
+  std::vector<ItemMark> marks;  // The marks that changed since the last report.
   std::vector<ItemMark> durable;
-  // As in PartitionRegistration, where that changed; else empty.
+  // The same as in PartitionRegistration, if it changed; else empty.
   std::vector<RoundVersion> stored;
   // Figures of the open round, which waits for its operation, if they are new.
   std::optional<RoundFigures> figures;
@@ -410,14 +410,14 @@ struct ServerStatistics {
   std::string refusal;
   // By the server of partition 0: epochs that changed since the last report.
   std::vector<EpochLossSum> losses;
-  // What `problem` is about.
+  // The subject of `problem`.
   ServerProblem problem_kind = ServerProblem::kOther;
   // SSP: by how many batches a pull that was answered was ahead of the slowest
   // worker, at most; of all since the server began with the job.
   int64_t clock_lead = 0;
   Traffic traffic;           // Since the last report.
   StoreDamage store_damage;  // In the server's life, of all jobs.
-  ScaledUpdates scaled;      // Those in `staleness`.
+  ScaledUpdates scaled;      // Covers the updates in `staleness`.
   // By the server of partition 0, of a job with clocks: how long workers with
   // nothing else to do waited since the last report, as a clock bound parked
   // their pulls. Absent: the server does not measure it.
@@ -589,7 +589,7 @@ struct RegisterWorker {
   int64_t clock = 0;            // SSP: -1 if it was in no view.
   JobId only_job;               // It takes items of this job only; 0: of any.
   bool no_evaluations = false;  // It cannot evaluate.
-  int64_t examples = 0;         // As in Progress.
+  int64_t examples = 0;         // The same as in Progress.
 };
 // "I could take `items` more": parked until there are some. 0: it leaves.
 struct LeaseRequest {
@@ -625,7 +625,7 @@ struct ItemEnd {
   int64_t failed_end = 0;
   bool non_finite = false;
   std::string error;
-  int64_t examples = 0;  // As in Progress.
+  int64_t examples = 0;  // The same as in Progress.
   // kFailed: a message of the job is over a limit, and will always be.
   bool over_limit = false;
 };
@@ -664,7 +664,7 @@ struct Lease {
   ViewNumber joined;           // SSP.
   int64_t start_clock = 0;
   std::vector<SkippedRange> skipped;  // Ranges of this item.
-  double rate_factor = 1;             // As in RollbackRecord.
+  double rate_factor = 1;             // The same as in RollbackRecord.
 };
 struct EvaluationLease {
   JobRecordPtr record;
@@ -692,7 +692,7 @@ struct ServerAddress {
 struct Placement {
   JobId job;
   Generation generation;
-  std::vector<PartitionPlace> partitions;  // Those that are served now.
+  std::vector<PartitionPlace> partitions;  // The partitions served now.
   std::vector<ServerAddress> servers;
 };
 

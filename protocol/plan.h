@@ -47,7 +47,7 @@ inline constexpr int32_t kMaxRowWidth = 4096;
 inline constexpr int64_t kMaxCachedRows = int64_t{1} << 30;
 inline constexpr int64_t kMaxCacheBatches = 1'000'000;
 
-// What to do about an item that keeps killing workers, or about a batch with a
+// The reaction to an item that keeps killing workers, or to a batch with a
 // gradient that is not finite.
 enum class PoisonPolicy {
   kPause,
@@ -154,8 +154,8 @@ struct JobPlan {
                       [](const SparseTablePlan& t) { return t.trained(); }));
   }
 
-  // Whether a part of what a batch does may stay with its worker, marked or
-  // not, until the end of its item.
+  // Returns whether a part of a batch's effect may stay with its worker, marked
+  // or not, until the end of its item.
   bool KeepsEffect() const {
     return KeepsResiduals(filters.push) || algorithm.keeps_effect;
   }
@@ -188,7 +188,7 @@ struct JobPlan {
   int64_t BatchEnd(ItemId item, int64_t begin) const {
     return std::min(begin + BatchSize(item), ItemSize(item));
   }
-  // Whether [begin, end) is a non-empty run of whole batches of the item.
+  // Returns whether [begin, end) is a run of whole batches, and not empty.
   bool OnGrid(ItemId item, int64_t begin, int64_t end) const {
     const int64_t batch = BatchSize(item);
     return begin >= 0 && begin < end && end <= ItemSize(item) &&
@@ -201,8 +201,8 @@ struct JobPlan {
     const int64_t size = ItemSize(item);
     return run == 0 ? size : std::min((begin / run + 1) * run, size);
   }
-  // Whether the batch that begins there is computed from newer values than the
-  // one before it.
+  // Returns whether the batch that begins there is computed from newer values
+  // than the one before it.
   bool PullsAt(ItemId item, int64_t begin) const {
     if (algorithm.pulls_to_push) {
       return begin == 0 || BatchEnd(item, begin) == PushEnd(item, begin);
@@ -225,7 +225,7 @@ struct JobPlan {
   }
   // The smallest there is.
   int64_t LeastClockBound() const;
-  // Whether anything has one, so that workers are in a view and tell clocks.
+  // True if anything has one: then workers are in a view and tell clocks.
   bool clocked() const {
     return LeastClockBound() != SparseTablePlan::kNoBound;
   }
@@ -338,8 +338,8 @@ struct RollbackRecord {
                          const RollbackRecord&) = default;
 };
 
-// Whether a version is of the generation's line: its own, or of the generation
-// that it was rolled back to, no newer than the one it started from.
+// Returns whether a version is of the generation's line: its own, or of the
+// generation that it was rolled back to, no newer than the one it started from.
 inline bool OfLine(const VersionKey& key, Generation generation,
                    const RollbackRecord& rollback) {
   if (key.generation == generation) return true;

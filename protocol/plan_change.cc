@@ -23,7 +23,7 @@ std::string Encoded(const JobPlan& plan) {
   return EncodeJobRecord(record);
 }
 
-// What is free to change as it is in `from`.
+// Takes from `from` all that may change while the job goes on.
 void TakeFree(const JobPlan& from, JobPlan* plan) {
   plan->epochs = from.epochs;
   plan->batch_by_epoch = from.batch_by_epoch;  // Compared by itself.

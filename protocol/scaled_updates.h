@@ -13,8 +13,8 @@ struct ScaledUpdates {
   static constexpr double kNothing = 0.01;
 
   int64_t updates = 0;
-  int64_t scaled = 0;           // Those with a factor below 1.
-  int64_t to_nothing = 0;       // Those with a factor below kNothing.
+  int64_t scaled = 0;           // Updates with a factor below 1.
+  int64_t to_nothing = 0;       // Updates with a factor below kNothing.
   double factor_sum = 0;        // All factors; not scaled: 1.
   double scaled_staleness = 0;  // The sum of factor times staleness.
 

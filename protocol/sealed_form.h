@@ -56,7 +56,7 @@ class FormReader {
   void operator()(uint32_t since, Fields&&... fields) {
     if (version_ >= since) read_(fields...);
   }
-  // What only that version has, and this ebb writes no more.
+  // Reads what only that version has; this ebb does not write it any more.
   template <typename Read>
   void Only(uint32_t version, const Read& read) {
     if (version_ == version) read(read_);

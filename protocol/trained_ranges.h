@@ -48,7 +48,7 @@ class TrainedRanges {
   std::span<const FloatRange> PartsOf(PartitionId partition) const {
     return parts_[partition.value()];
   }
-  // Those of the whole job, of which some are neighbours.
+  // Returns the trained parts of the whole job. Some are neighbours.
   const std::vector<FloatRange>& parts() const { return all_; }
 
   // The trained part of float32 values of the whole job, without a copy.

@@ -49,14 +49,14 @@ typedef struct EbbAlgorithmOption {
   const char* value;
 } EbbAlgorithmOption;
 
-/* What the job says. */
+/* The part of the job that the algorithm may read. */
 typedef struct EbbAlgorithmConfig {
   const EbbAlgorithmOption* options; /* In the order of their names. */
   int64_t option_count;
   int64_t workers; /* The most; 0: any number. */
 } EbbAlgorithmConfig;
 
-/* What ebb must know about the algorithm. It is the same at each call. */
+/* Says how ebb runs the algorithm. It is the same at each call. */
 typedef struct EbbAlgorithmPlan {
   /* Batches of an item that one push covers, and that are computed from one
    * pull; 0: all of the item. Each run of batches begins at a multiple of the
@@ -81,14 +81,14 @@ typedef struct EbbAlgorithmPlan {
   int32_t adds;
 } EbbAlgorithmPlan;
 
-/* What a rule must know about one batch. */
+/* The facts about one batch that a rule needs. */
 typedef struct EbbLocalStep {
   float rate;           /* algorithm.local_rate, else the optimizer's, with its
                          * schedule. */
   float gradient_scale; /* 1 / the batch size: makes a mean of the sum. */
 } EbbLocalStep;
 
-/* What a rule must know about one push. */
+/* The facts about one push that a rule needs. */
 typedef struct EbbLocalPush {
   int64_t examples; /* Since the last push or begin. */
   int32_t whole;    /* 1: push all that stayed in the rule. */

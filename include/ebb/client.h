@@ -73,7 +73,7 @@ struct ClientOptions {
   // data or compiles something for its first batch needs it. Batches may take
   // longer if those before did. Default: 1 min.
   absl::Duration patience = absl::Minutes(1);
-  // Whether the next values are pulled while a batch is computed. This is
+  // True: the next values are pulled while a batch is computed. This is
   // faster, but the values lack the batch. Default: true.
   bool prefetch = true;
   // Evaluates these values, if the job has evaluations. Called on a thread of
@@ -101,7 +101,7 @@ struct Place {
 // One of the tables that make the model's vector of parameters.
 struct Table {
   std::string name;
-  int64_t offset = 0;  // Where its first value stands in the vector.
+  int64_t offset = 0;  // The place of its first value in the vector.
   int64_t size = 0;
   // The lengths of its dimensions; the last index runs fastest. Empty: the job
   // was submitted by an ebb that did not note them.

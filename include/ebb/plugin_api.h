@@ -78,7 +78,7 @@ typedef struct EbbTable {
   int64_t dim_count;
   int32_t init; /* EBB_INIT_... */
   float init_parameter;
-  int32_t regularized; /* Whether L2 applies: 1 for weights, 0 for biases. */
+  int32_t regularized; /* 1 if L2 applies: to weights, not to biases. */
 } EbbTable;
 
 /* The labels are any numbers; or 1 and (0 or -1); or 0, 1, ... classes - 1. */
@@ -122,7 +122,7 @@ typedef struct EbbModel EbbModel; /* Yours to define. */
 
 typedef struct EbbModelPlugin {
   uint32_t api_version; /* EBB_MODEL_PLUGIN_API_VERSION */
-  const char* kind;     /* As jobs name it: [a-z][a-z0-9_]* */
+  const char* kind;     /* Its name in job files: [a-z][a-z0-9_]* */
   const char* summary;  /* One line for people. */
 
   /* Sets *model. An error's text is "model.KEY: what is wrong", on request
@@ -165,7 +165,7 @@ EBB_MODEL_PLUGIN_EXPORT const EbbModelPlugin* ebb_model_plugin(
 
 /* NOLINTBEGIN(readability-identifier-naming): names for C. */
 
-/* What a row given for a key does. Additive: its floats are added. Counts: its
+/* The effect of a row for a key. Additive: its floats are added. Counts: its
  * integers are added modulo 2^64, which is exact in every order. Write-once:
  * the bytes that are given first stay; batches may come in any order. */
 enum { EBB_ROWS_ADDITIVE = 1, EBB_ROWS_COUNTS = 2, EBB_ROWS_WRITE_ONCE = 3 };
