@@ -11,9 +11,9 @@ namespace {
 
 // A push has the histograms of all slots, most often of few examples. 4 MiB.
 constexpr int64_t kHistogramFloats = int64_t{1} << 20;
-// Those of one node: 512 KiB.
+// The histograms of one node: 512 KiB.
 constexpr int64_t kDefaultNodeFloats = int64_t{1} << 17;
-// Those of one node and of all tables: 64 MiB and 1 GiB.
+// The most for one node and for all tables: 64 MiB and 1 GiB.
 constexpr int64_t kMostNodeFloats = int64_t{1} << 24;
 constexpr int64_t kMostFloats = int64_t{1} << 28;
 constexpr int64_t kFewestDefaultBins = 15;
@@ -73,7 +73,7 @@ int64_t BoostedShape::Leaves() const {
 }
 
 int64_t BoostedShape::Slots() const {
-  // Those of the last level, or the children of one split in each tree.
+  // The nodes of the last level, or the children of one split in each tree.
   const int64_t wanted =
       outputs * (leaves == 0 ? std::max<int64_t>(1, Leaves() / 2)
                              : std::min<int64_t>(2, Leaves()));

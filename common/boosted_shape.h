@@ -30,11 +30,11 @@ struct BoostedNodeColumns {
   // Examples up to the upper edge of this interval go left; without an upper
   // edge, all that have a value do.
   static constexpr int64_t kBin = 1;
-  // Where examples without a value go: 0 left, 1 right.
+  // The side for examples without a value: 0 left, 1 right.
   static constexpr int64_t kMissing = 2;
   // The number of the left child. The right one follows it.
   static constexpr int64_t kLeft = 3;
-  // What a leaf adds to the margin; of others the gain.
+  // The addition of a leaf to the margin; of others the gain.
   static constexpr int64_t kValue = 4;
   static constexpr int64_t kCount = 5;
 };
@@ -55,7 +55,7 @@ struct BoostedValidation {
   static constexpr int64_t kCount = 2;
 };
 
-// Whether no tree learns from the example, so that its loss says when to stop:
+// True if no tree learns from the example, so that its loss says when to stop:
 // so many are drawn by the job's seed and the number of the example.
 bool IsKeptBack(uint64_t seed, double share, int64_t number);
 
@@ -93,7 +93,7 @@ struct BoostedShape {
   // nothing: it measures the last tree.
   int64_t Rounds() const;
 
-  // Where the tables begin. `base` has what a margin begins with, by output.
+  // The offsets of the tables. `base` has what a margin begins with, by output.
   int64_t EdgesAt() const { return outputs; }
   int64_t NodesAt() const { return EdgesAt() + features * Edges(); }
   int64_t TreeFloats() const { return Nodes() * BoostedNodeColumns::kCount; }

@@ -1,4 +1,4 @@
-// What a core wants done, between the lock under which it decides and the
+// Holds what a core wants done, between the lock under which it decides and the
 // threads that do it.
 //
 //   Mutex mu_;

@@ -1,4 +1,4 @@
-// Whether something that lasts is worth a line in the log once more: at first,
+// Says when something that lasts is worth one more line in the log: at first,
 // and then ever more rarely.
 //
 //   if (telling.Due(now)) Log("ps 1 cannot be reached");

@@ -19,7 +19,7 @@
 
 namespace ebb {
 
-// Where a batch is in the data, in epochs: 2.25 is a quarter into the third.
+// A batch's place in the data, in epochs: 2.25 is a quarter into the third.
 // It is the middle of the batch's examples [begin, end), counted within the
 // epoch (those of earlier shards included) of `examples`. The middle, so that
 // no batch falls on the zero that a warm-up begins with or a cosine ends in.

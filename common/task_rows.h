@@ -55,7 +55,7 @@ absl::Status CutTask(
 // Thread-compatible.
 class TaskJoiner {
  public:
-  // What learns each result of which all parts are there, in the order of the
+  // Takes each result of which all parts are there, in the order of the
   // tasks.
   using OnResult =
       std::function<absl::Status(int64_t task, absl::string_view bytes)>;

@@ -20,7 +20,7 @@ namespace {
 using google::protobuf::Struct;
 using google::protobuf::Value;
 
-constexpr size_t kLargestDim = size_t{1} << 53;  // As JSON can say.
+constexpr size_t kLargestDim = size_t{1} << 53;  // JSON has no larger integers.
 
 absl::Status Damaged(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("no safetensors file: ", what));

@@ -15,7 +15,7 @@ namespace ebb {
 
 enum class TensorType { kFloat32, kUint64, kInt64, kUint8, kFloat64 };
 
-// What the formats call a type.
+// The names of a type in the formats.
 struct TensorTypeNames {
   TensorType type;
   int64_t bytes;  // Bytes of an element.
@@ -41,13 +41,13 @@ struct TensorFileView {
 
 // The length of what describes the tensors stands before it.
 inline constexpr size_t kTensorLengthBytes = 8;
-// As the format says.
+// The limit of the format.
 inline constexpr size_t kLargestTensorHeader = size_t{100} << 20;
-// Where the header has the metadata.
+// The header's key of the metadata.
 inline constexpr char kTensorMetadata[] = "__metadata__";
-// What the names of tensors with the state of an optimizer begin with.
+// The names of tensors with the state of an optimizer begin with this.
 inline constexpr char kSlotsPrefix[] = "slots/";
-// Likewise of averages of the weights: "averages/TABLE".
+// The names of averages of the weights begin with this: "averages/TABLE".
 inline constexpr char kAveragesPrefix[] = "averages/";
 
 // Views of a safetensors file. DataLoss: it is not such a file, or damaged;

@@ -31,7 +31,7 @@ void EncodeHalves(const Payload& values, ToHalves convert, std::byte* out) {
   }
 }
 
-// Where decoded values go, one after the other.
+// Takes decoded values, one after the other.
 class Sink {
  public:
   explicit Sink(std::span<const std::span<float>> parts) : parts_(parts) {}

@@ -51,7 +51,7 @@ constexpr Encoding EncodingOf(const Filter& filter) {
   return Encoding::kFloat32;
 }
 
-// Whether a part of a gradient may stay with the worker for a while.
+// Returns whether a part of a gradient may stay with the worker for a while.
 constexpr bool KeepsResiduals(const Filter& filter) {
   return filter.kind == FilterKind::kTopK ||
          (filter.kind == FilterKind::kThreshold && filter.threshold > 0);

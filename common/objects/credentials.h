@@ -46,7 +46,7 @@ std::string EnvironmentOr(const Environment& environment, const char* name,
 absl::StatusOr<Credentials> ParseCredentials(absl::string_view text,
                                              absl::string_view profile);
 
-// Where the keys come from:
+// The keys come from
 //
 // - AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN,
 // - else a token service, if AWS_WEB_IDENTITY_TOKEN_FILE is set
@@ -69,7 +69,7 @@ class CredentialsSource {
   void Expire();
 
  private:
-  // What was read, from when to when it serves, and when it ends.
+  // The credentials that were read, with the times of their use and end.
   struct Known {
     std::optional<Credentials> credentials;
     absl::Time since = absl::InfiniteFuture();

@@ -15,7 +15,7 @@ namespace ebb {
 
 namespace {
 
-// What tells one content of a file from another.
+// Returns a text that tells one content of a file from another.
 std::string EtagOf(const HttpResponse& response) {
   const std::string etag = response.Header("etag");
   return etag.empty() ? response.Header("last-modified") : etag;

@@ -20,7 +20,7 @@ namespace ebb {
 struct HttpObjectsOptions {
   // "https://host/folder/", before each key.
   std::string base_url;
-  std::string ca_file;  // As S3Options::ca_file.
+  std::string ca_file;  // The same as S3Options::ca_file.
   HttpTimeouts timeouts;
   RetryOptions retries;
 

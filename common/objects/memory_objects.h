@@ -27,7 +27,7 @@ struct ObjectCall {
   bool changes() const { return kind == Kind::kPut || kind == Kind::kDelete; }
 };
 
-// What a store may get wrong.
+// The faults that a store may have.
 struct ObjectWeaknesses {
   bool creates_twice = false;  // `create_only` is ignored.
   bool lists_no_puts = false;  // A list shows only what was deleted once.

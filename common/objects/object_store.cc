@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kProbes = 8;
 
-// Whether one page after the other has it.
+// Returns whether the whole list, page after page, has the key.
 absl::StatusOr<bool> IsListed(ObjectStore* store, const std::string& key) {
   EBB_ASSIGN_OR_RETURN(const std::vector<ListedObject> listed,
                        ListAllObjects(store, key));

@@ -149,7 +149,7 @@ std::string NameOf(const testing::TestParamInfo<Kind>& test) {
 INSTANTIATE_TEST_SUITE_P(Store, ObjectStoreTest, testing::ValuesIn(Kinds()),
                          NameOf);
 
-// Those that take objects in parts.
+// The kinds that take objects in parts.
 std::vector<Kind> BucketKinds() {
   std::vector<Kind> kinds = Kinds();
   std::erase_if(kinds, [](Kind kind) {

@@ -33,7 +33,7 @@ struct S3Options {
   std::string ca_file;
   HttpTimeouts timeouts;
   RetryOptions retries;
-  // Where the credentials come from.
+  // The credentials come from there.
   Environment environment = ProcessEnvironment;
   std::function<absl::Time()> now = absl::Now;
 

@@ -1,4 +1,4 @@
-// What is particular to buckets: faults, and the words for what is wrong.
+// Tests what only buckets have: faults, and the words for what is wrong.
 #include "common/objects/s3_objects.h"
 
 #include <gmock/gmock.h>

@@ -11,11 +11,11 @@
 
 namespace ebb {
 
-// Where the token is, and which service gives keys for it.
+// Says where the token is, and which service gives keys for it.
 struct WebIdentity {
   std::string token_file;
   std::string role;          // "arn:aws:iam::123456789012:role/trainer"
-  std::string session_name;  // What the logs of the service call this process.
+  std::string session_name;  // This process's name in the service's logs.
   std::string endpoint;      // "https://sts.eu-central-1.amazonaws.com"
   std::string ca_file;       // Empty: the certificates of the machine.
 };

@@ -72,10 +72,10 @@ std::string ParseFlagDuration(const std::string& text,
 // empty: nothing. Without a port, gRPC would silently take 443. Port 0 picks a
 // free one, if `listens`.
 std::string CheckFlagAddress(absl::string_view address, bool listens);
-// Likewise, without the white space around it, as in a file that --address-file
-// made.
+// Does the same without the white space around it, as in a file that
+// --address-file made.
 std::string TakeFlagAddress(std::string* address, bool listens);
-// Likewise with a HOST or a HOST:PORT; empty text stands for the default.
+// Does the same with a HOST or a HOST:PORT; empty text stands for the default.
 std::string CheckFlagAdvertise(absl::string_view address);
 // Puts brackets around an IPv6 address; returns all else as it is.
 std::string WithBrackets(std::string address);

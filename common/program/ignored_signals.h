@@ -11,9 +11,9 @@ namespace ebb {
 
 bool IsIgnored(int signal);
 
-// Those of `signals` that are not ignored. Only these may be blocked: the
-// kernel keeps a blocked signal for the thread that waits for it, ignored or
-// not.
+// Returns those of `signals` that are not ignored. Only these may be blocked:
+// the kernel keeps a blocked signal for the thread that waits for it, ignored
+// or not.
 sigset_t NotIgnored(std::initializer_list<int> signals);
 
 }  // namespace ebb

@@ -1,4 +1,4 @@
-// Where ebb's Python package is.
+// Finds ebb's Python package.
 #ifndef EBB_COMMON_PROGRAM_PYTHON_PACKAGES_H_
 #define EBB_COMMON_PROGRAM_PYTHON_PACKAGES_H_
 

@@ -30,7 +30,7 @@ int64_t UnitBytes(absl::string_view text) {
   return int64_t{1} << (10 * (letter + 1));
 }
 
-// What is wrong with it; empty: nothing, and `text` is the number of bytes.
+// Returns the mistake; empty: there is none, and `text` is the number of bytes.
 // CLI11's AsSizeValue takes -1 for 2^64 - 1 and a unit alone for one of it.
 std::string ToBytes(std::string* text) {
   const absl::string_view given = absl::StripAsciiWhitespace(*text);

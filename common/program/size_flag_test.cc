@@ -12,7 +12,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// As a flag: the bytes, or what is wrong.
+// Parses a flag: returns the bytes, or what is wrong.
 std::string Parse(const std::string& text) {
   CLI::App app;
   uint64_t bytes = 0;

@@ -1,4 +1,4 @@
-// What a process begins with that this one starts.
+// The state in which a child process begins.
 //
 //   SpawnSetup setup;
 //   setup.Append(STDOUT_FILENO, "child.log");

@@ -1,4 +1,4 @@
-// Whether the probabilities of a model of two classes come true: of the
+// Measures whether the probabilities of a two-class model come true: of the
 // examples to which it gives 0.8, 80 % should be of the positive class.
 //
 //   Calibration calibration;

@@ -35,8 +35,8 @@ inline constexpr absl::string_view kBaselineRmse = "baseline_rmse";
 
 // A figure that people may expect something of; baselines are none.
 struct FigureKind {
-  absl::string_view name;   // As job files, reports and messages have it.
-  absl::string_view title;  // As people read it.
+  absl::string_view name;   // Its name in job files and reports.
+  absl::string_view title;  // Its name for people.
   bool two_classes = false;
   bool classes = false;
   bool values = false;

@@ -20,7 +20,7 @@ class Area {
 
   int64_t bytes() const { return bytes_; }
 
-  // Where `bytes` (more than 0) may be put: the lowest place, so that the same
+  // Returns a place for `bytes` (more than 0): the lowest one, so that the same
   // lines of the cache are used again. Absent: no such room now.
   std::optional<int64_t> Take(int64_t bytes) {
     const int64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -61,7 +61,7 @@ class Area {
 
   const int64_t bytes_;
   std::map<int64_t, int64_t> free_;   // Size by offset; no two touch.
-  std::map<int64_t, int64_t> taken_;  // Likewise.
+  std::map<int64_t, int64_t> taken_;  // The same.
 };
 
 }  // namespace ebb::shm

@@ -47,7 +47,7 @@ class FileTable {
   // Absent: none of that number.
   std::optional<File> Get(uint32_t number) const;
 
-  // Where the values lie, in their order.
+  // Returns where the values lie, in their order.
   std::vector<Run> Find(const Payload& values) const;
 
   // Counts what a reader elsewhere begins to keep of the files. False: there is

@@ -17,7 +17,7 @@ namespace ebb::shm {
 
 namespace {
 
-// What stands before each record; both a multiple of it, so that it never has
+// Stands before each record. Both are a multiple of it, so that it never has
 // to be read in two parts.
 struct RecordHeader {
   uint32_t bytes = 0;
@@ -152,7 +152,7 @@ void Link::Wake(uint32_t reasons) {
 }
 
 bool Link::PeerLooksSoon() const {
-  // As in Wake().
+  // Pairs with the fence of Wait(), as in Wake().
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return (peer_->waits.load(std::memory_order_relaxed) & kSoon) != 0;
 }

@@ -65,7 +65,7 @@ struct Record {
   std::string bytes;
 };
 
-// Whether to look again for a moment, instead of sleeping: only while looking
+// Says when to look again for a moment instead of sleeping: only while looking
 // helps, and only while no other thread wants the processor.
 class Spinner {
  public:

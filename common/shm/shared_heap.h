@@ -23,7 +23,7 @@ namespace ebb::shm {
 // Thread-safe. Memory taken from it may outlive it.
 class SharedHeap {
  public:
-  // As others map it.
+  // The most that others map.
   static constexpr int64_t kMostBytes = int64_t{4} << 30;
 
   // Reserves address space for `bytes`. Memory is taken as it is used, and

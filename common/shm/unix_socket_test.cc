@@ -76,7 +76,7 @@ TEST(UnixSocketTest, TheEndOfTheOtherIsSeen) {
   EXPECT_TRUE(IsGone(disconnected.one.get(), Peer{}));
 }
 
-// As of a process that was killed while a child of it lives on.
+// This happens to a process that was killed while a child of it lives on.
 TEST(UnixSocketTest, TheEndOfTheProcessIsSeenThoughTheSocketIsOpen) {
   const std::string name =
       absl::StrCat("ebb-test-", absl::BytesToHexString(RandomBytes(8)));

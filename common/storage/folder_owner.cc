@@ -34,7 +34,7 @@ constexpr char kNewOwnerFile[] = "owner.new";
 constexpr absl::string_view kScheduler = "scheduler";
 constexpr absl::string_view kServer = "server ";
 
-// As far as it can be read.
+// Returns all that can be read of it.
 std::string Contents(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream contents;

@@ -36,7 +36,7 @@ class FolderOwnerTest : public testing::Test {
     std::ifstream file(folder_ / name, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
   }
-  // As RocksDB leaves it; a server's keeps its values in blob files.
+  // Writes what RocksDB leaves; a server's keeps its values in blob files.
   void WriteDatabase(bool servers, const std::string& number = "000007",
                      const std::string& database = "db") const {
     Write(database + "/CURRENT", "MANIFEST-000005\n");

@@ -134,7 +134,7 @@ constexpr Use kToConnect = {X509_PURPOSE_SSL_CLIENT, "connect to others",
 constexpr Use kToBeConnectedTo = {X509_PURPOSE_SSL_SERVER, "be connected to",
                                   "serverAuth"};
 
-// What gRPC will be asked with the certificate, and would only fail at.
+// gRPC will use the certificate for these, and would only then fail.
 std::vector<Use> UsesOf(Role role) {
   switch (role) {
     case Role::kScheduler:

@@ -231,7 +231,7 @@ TEST_F(CertificateTest, OneThatMayNotBeUsedForItsRoleIsNamed) {
   }
 }
 
-// What an authority signed ends with it.
+// A certificate ends when its authority does.
 TEST_F(CertificateTest, TheEarliestEndOnTheWayToTheAuthorityCounts) {
   const Identity authority = {Contents(folder_ / "ca.pem"),
                               Contents(folder_ / "ca.key")};

@@ -25,7 +25,7 @@ class IdentityWatchTest : public ::testing::Test {
   }
 
   TlsFiles Own() const { return FilesIn(folder_.path(), "own"); }
-  // As what mounts secrets does it, so that each time is another file.
+  // Replaces the file by another one, as mounted secrets are replaced.
   void Copy(const std::string& name, const std::string& kind) {
     const std::string to = folder_ / "own" + kind;
     fs::copy_file(folder_ / name + kind, to + ".new");

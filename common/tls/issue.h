@@ -56,7 +56,7 @@ absl::StatusOr<Identity> Issue(const Identity& authority,
 // one of them is there. After any error, nothing is that was not.
 absl::Status WriteIdentity(const std::string& path, const Identity& identity);
 
-// Where `ebb certs` and WriteAllRoles put them: ca.pem, NAME.pem, NAME.key.
+// The files of `ebb certs` and WriteAllRoles: ca.pem, NAME.pem, NAME.key.
 TlsFiles FilesIn(const std::string& folder, const std::string& name);
 // A new authority in `folder`, which exists, and a certificate for each role,
 // named as it. Errors: as of WriteIdentity.

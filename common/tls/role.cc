@@ -15,7 +15,7 @@ namespace {
 constexpr absl::string_view kScheme = "ebb:";
 constexpr absl::string_view kPrefix = "ebb://role/";
 
-// What a stranger wrote, for a message: short, printable.
+// Quotes what a stranger wrote, for a message: short, printable.
 std::string Quoted(absl::string_view text) {
   constexpr size_t kMost = 40;
   return absl::StrCat("\"", absl::CHexEscape(text.substr(0, kMost)),

@@ -30,7 +30,7 @@ struct TlsSettings {
   absl::Status Validate() const;
 };
 
-// Whether messages to this address stay on this machine: "localhost:1",
+// Returns whether messages to this address stay on this machine: "localhost:1",
 // 127.0.0.0/8, "[::1]:1", "unix:PATH". Other names do not count as local.
 bool IsLocalAddress(absl::string_view address);
 

@@ -66,7 +66,7 @@ HWY_INLINE hn::Vec<Bits<D>> LoadHalves(D, const std::byte* from) {
 
 constexpr uint32_t kSign = 0x80000000, kInfinity = 0x7f800000;
 
-// What rounding made of the magnitude of each of `floats`, unless that is
+// Stores the rounded magnitude of each of `floats`, unless that is
 // infinite or NaN, with its sign.
 template <uint32_t kHalfInfinity, uint32_t kHalfNan, class D>
 HWY_INLINE void StoreSigned(hn::Vec<Bits<D>> half, hn::Vec<Bits<D>> floats, D d,
@@ -145,7 +145,7 @@ void Float16From(const std::byte* halves, size_t count, float* out) {
   });
 }
 
-// As Noise::Bits.
+// Returns the same as Noise::Bits.
 template <class U>
 HWY_INLINE hn::Vec<U> NoiseBits(U u, const Noise& noise, hn::Vec<U> index) {
   auto x = hn::Xor(index, hn::Set(u, static_cast<uint32_t>(noise.seed)));

@@ -26,7 +26,7 @@ constexpr uint64_t kLargeBody = uint64_t{1} << 20;
 constexpr size_t kMostHeaders = 256;
 constexpr size_t kMostHeaderBytes = 16 << 10;
 
-// What libcurl's callbacks work on.
+// The state of libcurl's callbacks.
 struct Transfer {
   const HttpRequest* request = nullptr;
   HttpResponse response;
@@ -44,7 +44,7 @@ size_t ReadBody(char* to, size_t size, size_t count, void* data) {
   auto* const transfer = static_cast<Transfer*>(data);
   const size_t room = size * count;
   size_t done = 0;
-  uint64_t begin = 0;  // Where the part begins in the body.
+  uint64_t begin = 0;  // The offset of the part in the body.
   for (const absl::string_view part : transfer->request->body) {
     const uint64_t at = transfer->sent + done;
     if (at < begin + part.size() && done < room) {

@@ -48,7 +48,7 @@ struct HttpResponse {
   }
 };
 
-// Whether a server that answered so may answer otherwise the next time. One
+// True if a server that answered so may answer otherwise the next time. One
 // that lacks something or has no room left will not.
 bool StatusMayPass(int status);
 

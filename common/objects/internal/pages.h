@@ -1,4 +1,4 @@
-// What the object stores share: pages of a whole list, and the words of errors.
+// Shared by the object stores: pages of a whole list, and the words of errors.
 #ifndef EBB_COMMON_OBJECTS_INTERNAL_PAGES_H_
 #define EBB_COMMON_OBJECTS_INTERNAL_PAGES_H_
 

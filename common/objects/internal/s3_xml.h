@@ -22,7 +22,7 @@ absl::StatusOr<ObjectPage> ParseListing(absl::string_view xml);
 struct S3Error {
   std::string code;     // "NoSuchKey"; empty: the document says none.
   std::string message;  // At most 300 bytes, printable.
-  std::string region;   // Where the bucket is, if it is elsewhere.
+  std::string region;   // The bucket's region, if it is another.
 };
 S3Error ParseS3Error(absl::string_view xml);
 
@@ -32,7 +32,7 @@ std::string ParseUploadId(absl::string_view xml);
 // The ETag in the answer to the end of such an upload; empty: it is an error,
 // or another document.
 std::string ParseCompletedUpload(absl::string_view xml);
-// What ends the upload: the ETags of its parts, in their order.
+// The request that ends the upload: the ETags of its parts, in their order.
 std::string CompleteUploadXml(std::span<const std::string> etags);
 
 // An AssumeRoleWithWebIdentityResponse of the security token service.

@@ -12,7 +12,7 @@
 
 namespace ebb {
 
-// What is signed. Values are as they are before any encoding.
+// The parts that are signed. Values are as they are before any encoding.
 struct UnsignedRequest {
   std::string method;  // "GET"
   std::string path;    // "/bucket/key"

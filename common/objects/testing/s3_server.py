@@ -39,7 +39,7 @@ from xml.sax.saxutils import escape
 BUCKET = "bucket"
 REGION = "us-east-1"
 KEYS = {"AKIDEXAMPLE": "secret/EXAMPLE+key"}
-# Those that the token service gives, and their session token.
+# The keys that the token service gives, and their session token.
 ASSUMED = ("ASIAEXAMPLE", "assumed/EXAMPLE+key", "session/TOKEN+1==")
 LEAST_PART = 5 << 20
 DATE = "Thu, 26 Nov 2026 12:00:00 GMT"
@@ -155,7 +155,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         region = "<Region>eu-central-9</Region>" if status in (301, 400) else ""
         document = (f"<Error><Code>{code}</Code><Message>said by the test"
                     f"</Message>{region}</Error>")
-        if self.command == "POST":  # As the token service says it.
+        if self.command == "POST":  # The token service's form.
             document = f"<ErrorResponse>{document}</ErrorResponse>"
         self.answer(status, document.encode())
 

@@ -15,7 +15,7 @@ namespace ebb {
 struct Oddities {
   // The only alternative name, byte for byte.
   std::optional<std::string> uri;
-  // As OpenSSL's configuration has it; empty: the extension is left out.
+  // The value for OpenSSL's configuration; empty: the extension is left out.
   std::optional<std::string> extended_key_usage;
   std::optional<absl::Time> not_after;
 };
