@@ -65,7 +65,7 @@ struct ClientOptions {
   // bounds on staleness or memory, to models of which this many fit into a
   // window.
   int32_t batches_per_pull = 1;
-  // Whether the next pull overlaps with computing; costs one update of
+  // True: the next pull overlaps with computing, which costs one update of
   // staleness. It begins just in time (client/pull_start.h). Without it a pull
   // waits for the answers to this worker's pushes, unless a local rule goes on
   // by itself.
@@ -100,7 +100,7 @@ struct BatchRows {
   std::vector<std::vector<PullRows>> partitions;
   std::shared_ptr<const void> batch;  // The computer's own: what it read.
 
-  // Whether they are those of a batch that names its item, begin and end.
+  // True if they are those of a batch, which has an item, begin and end.
   template <typename Batch>
   bool Are(const Batch& of) const {
     return item == of.item && begin == of.begin && end == of.end;
@@ -146,16 +146,16 @@ struct ComputeTask {
   int64_t begin = 0;
   int64_t end = 0;
   PulledValuesPtr values;
-  // Where the job's filter or algorithm keeps parts of gradients, by partition:
-  // whether this is the batch, or run, that is sent to it next.
+  // If the job's filter or algorithm keeps parts of gradients, says by
+  // partition whether this is the batch, or run, that is sent to it next.
   std::vector<bool> due;
-  // Whether a push ends with the batch, and how many examples before `begin`
-  // it has: their sums are with the computing thread (local_training.h).
+  // True: a push ends with the batch. It has so many examples before `begin`,
+  // too: their sums are with the computing thread (local_training.h).
   bool push = true;
   int64_t gathered = 0;
   // After this push the worker must keep no part of the item.
   bool whole = false;
-  double rate_factor = 1;  // As in RollbackRecord.
+  double rate_factor = 1;  // The same as in RollbackRecord.
   // The batches that are likely to come next, also of items after this one.
   std::vector<ExampleRun> ahead;
 };

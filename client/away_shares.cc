@@ -53,7 +53,7 @@ void AwayShares::Send(bool try_all, absl::Time now) {
 
 void AwayShares::Send(LeasedItem* held, bool try_all, absl::Time now) {
   if (held->shares.empty()) return;
-  // Those of one server are one push if they are of the same run.
+  // The shares of one server are one push if they are of the same run.
   std::map<std::pair<int64_t, int64_t>, std::vector<PushSegment>> by_run;
   for (const auto& [p, share] : held->shares.all()) {
     const bool whole = held->SharePending(p) ||

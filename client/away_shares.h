@@ -1,4 +1,4 @@
-// What a worker computes for partitions that no server serves at the moment:
+// Keeps what a worker computes for partitions that no server serves just now:
 // it is kept as shares (local_shares.h), and pushed when a server answers again
 // (docs/decisions/0007-local-steps.md).
 //
@@ -23,7 +23,7 @@ class AwayShares {
   // `job` is not owned, and outlives it.
   explicit AwayShares(JobState* job) : job_(*job) {}
 
-  // Whether the batch that begins there can be kept for the partition.
+  // Returns whether the batch that begins there can be kept for the partition.
   bool CanKeep(const LeasedItem& held, PartitionId p, int64_t begin) const;
   // Keeps the batch for the partitions that are away.
   void Keep(LeasedItem* held, const Pusher::Order& batch, ClientActions* out);

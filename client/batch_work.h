@@ -34,7 +34,7 @@ class BatchWork {
         leases_(*leases),
         shares_(*shares) {}
 
-  // As in RollbackRecord, of the present generation.
+  // The factor is that of the present generation's RollbackRecord.
   void set_rate_factor(double factor) { rate_factor_ = factor; }
   // Begins the next batch, to be computed or passed over. False: there is none,
   // or a server is awaited.
@@ -44,10 +44,10 @@ class BatchWork {
                   absl::Time now, ClientActions* out);
 
  private:
-  // Whether the batch is worth computing: where a server refused or did not
+  // True if the batch is worth computing: where a server refused or did not
   // answer, the same batch would be computed again and again.
   bool Reachable(const LeasedItem& held, int64_t begin, absl::Time now) const;
-  // Where what is pushed from `begin` on ends: before what is to be skipped.
+  // Returns the end of what is pushed from `begin` on, before what is skipped.
   int64_t PushEnd(const LeasedItem& held, int64_t begin) const;
   // Computes the next batch of what is pushed from `begin` on.
   void Compute(const LeasedItem& held, int64_t begin, absl::Time now,

@@ -71,7 +71,7 @@ struct ClientShellOptions {
   KillPoints kill_points;
 };
 
-// Where a worker may be killed in tests (KillPoints).
+// The points at which tests may kill a worker (KillPoints).
 std::span<const absl::string_view> ClientKillPoints();
 
 class ClientShell {

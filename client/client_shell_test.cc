@@ -511,7 +511,7 @@ TEST(FloatPoolTest, BuffersLieWhereServersReadOnceOneDoes) {
   EXPECT_EQ(pool.Take(1 << 20)->span().data(), elsewhere);
 }
 
-// As who pins pages asks for.
+// Pinning pages needs this.
 TEST(FloatPoolTest, LargeBuffersHaveTheirPagesForThemselves) {
   constexpr int64_t kFloats = (1 << 18) + 1;
   const auto heap = *shm::SharedHeap::Create(8 << 20);

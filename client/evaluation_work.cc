@@ -152,7 +152,7 @@ void EvaluationWork::OnEvaluated(const EvaluationResult& result,
   sums.loss_sum += result.loss_sum;
   // Either no part has classes, or all have.
   sums.correct = result.correct < 0 ? -1 : sums.correct + result.correct;
-  sums.figures = result.figures;  // Those of all parts so far.
+  sums.figures = result.figures;  // From all parts so far.
   if (pending_->rows->last) return Report(sums, out);
   pending_->computing = false;
   pending_->begin = std::exchange(pending_->rows, nullptr)->end;

@@ -22,7 +22,7 @@ int64_t RoundUp(int64_t bytes, int64_t unit) {
 std::shared_ptr<std::byte> Allocate(int64_t bytes) {
   const int64_t alignment = AlignmentOf(bytes);
   void* memory = std::aligned_alloc(alignment, RoundUp(bytes, alignment));
-  if (memory == nullptr) std::abort();  // As operator new would.
+  if (memory == nullptr) std::abort();  // Operator new does so, too.
   return {static_cast<std::byte*>(memory), std::free};
 }
 

@@ -29,11 +29,11 @@ struct FoundJob {
 absl::StatusOr<FoundJob> FindJob(rpc::SchedulerAdminClient* admin,
                                  absl::string_view name, JobId number = {});
 
-// Whether the job is over. Errors as above; blocks for at most `patience`.
+// Asks whether the job is over. Errors as above; blocks for at most `patience`.
 absl::StatusOr<JobEnd> AskForEnd(rpc::SchedulerAdminClient* admin, JobId job,
                                  absl::Duration patience);
 
-// What the person should know whose program joins the job and does not
+// Returns what the person should know whose program joins the job and does not
 // evaluate. Empty: the job has no evaluations.
 std::string EvaluationsLeftToOthers(const JobRecord& record);
 

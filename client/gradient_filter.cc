@@ -19,7 +19,7 @@ constexpr uint64_t kPushes = 1;
 // One that is computed, and the one before it, which may step back.
 constexpr size_t kMostFilteredItems = 2;
 
-// Where what is pushed begins.
+// Returns where the push begins.
 int64_t BeginOf(const ComputeTask& task) { return task.begin - task.gathered; }
 
 // A function of the position in the data, so that every computation of the same
@@ -31,7 +31,7 @@ uint64_t SeedOf(const ComputeTask& task) {
   return HashAppend(seed, static_cast<uint64_t>(BeginOf(task)));
 }
 
-// As float32 where that is no larger.
+// Keeps float32 if that is not larger.
 FilteredGradient Sparse(const Payload& values) {
   Payload bytes = Encode(Encoding::kSparse, values, {});
   if (bytes.size() < values.size())

@@ -1,4 +1,4 @@
-// What a program hands in for a batch.
+// The gradient and figures that a program hands in for a batch.
 #ifndef EBB_CLIENT_HAND_IN_H_
 #define EBB_CLIENT_HAND_IN_H_
 

@@ -35,7 +35,7 @@ class ItemProgress {
   int64_t size() const { return size_; }
   int32_t partitions() const { return static_cast<int32_t>(positions_.size()); }
 
-  // Where the next batch begins; size() when everything is on its way.
+  // Returns where the next batch begins; size() when everything is on its way.
   int64_t Next() const {
     int64_t least = size_;
     for (const Position& p : positions_) least = std::min(least, p.sent);

@@ -32,8 +32,8 @@ class JobComputer {
   // The bytes it holds beside the values and gradients of its job: data.
   virtual int64_t held_bytes() const { return 0; }
 
-  // What else to do if that does not fit into the worker's memory: text that
-  // follows the error. Empty: nothing.
+  // Says what else to do if that does not fit into the worker's memory: text
+  // that follows the error. Empty: nothing.
   virtual std::string RoomAdvice(const JobRecord& /*record*/) const {
     return "";
   }

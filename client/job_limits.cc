@@ -27,8 +27,8 @@ int64_t JobBytes(const ClientOptions& options, const JobPlan& plan,
       (limits.prefetch ? 1 + (options.assembles_next ? 1 : 0) : 0) +
       (limits.evaluates_beside && plan.evaluate_every > 0 ? 1 : 0) +
       (limits.goes_on && plan.consistency.local_steps > 0 ? 3 : 0);
-  // What is left over, at as many places of two items; and what is left and
-  // sent of the gradient that is divided.
+  // The residuals, at as many places of two items; and what is left
+  // and sent of the gradient that is divided.
   const int64_t left = KeepsResiduals(plan.filters.push)
                            ? 2 * (limits.batches_in_flight + 1) + 2
                            : 0;
@@ -72,7 +72,7 @@ int32_t MostBatchesPerPull(const ClientOptions& options, const JobPlan& plan) {
       plan.trained_tables() > 0) {  // Each batch has rows of its own.
     return 1;
   }
-  // Where the network is full more batches only wait longer.
+  // More batches would only wait longer when the network is full.
   const int64_t bytes = std::max<int64_t>(plan.parameters, 1) *
                         static_cast<int64_t>(sizeof(float));
   return static_cast<int32_t>(std::clamp<int64_t>(

@@ -16,18 +16,18 @@ namespace ebb::client {
 inline constexpr int64_t kProgramBytes = int64_t{64} << 20;
 
 struct JobLimits {
-  // As in ClientOptions, or less.
+  // The same as in ClientOptions, or less.
   int32_t batches_in_flight = 1;
   bool prefetch = false;
-  // Whether a snapshot may be pulled while training holds values, too.
+  // True: a snapshot may be pulled while training holds values, too.
   bool evaluates_beside = false;
-  // Whether it goes on while servers are away (away_shares.h).
+  // True: the job goes on while servers are away (away_shares.h).
   bool goes_on = false;
 
   friend bool operator==(const JobLimits&, const JobLimits&) = default;
 };
 
-// What the options ask for, whatever memory there is.
+// Returns what the options ask for, whatever memory there is.
 JobLimits MostLimits(const ClientOptions& options, const JobPlan& plan);
 
 // Returns the memory that a job takes with these limits. Each of its parameters

@@ -1,5 +1,5 @@
-// Whether a job can be computed on this worker: its data are opened and its
-// model is built once (PrepareJob), and again when the job is changed.
+// Finds out whether a job can be computed on this worker: opens its data and
+// builds its model once (PrepareJob), and again when the job is changed.
 //
 //   Begin ──> preparing ──> ready
 //               ^  └──────> waiting, when the data are out of reach for now

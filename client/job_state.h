@@ -44,7 +44,7 @@ struct JobState {
   // The batch of this job that is being computed; null: none.
   const Computation::Batch* computing() const;
 
-  // What may be under way, by the memory there is.
+  // Returns how much may be under way, by the memory there is.
   JobLimits limits() const;
   // It goes on with what it has while servers are away.
   bool GoesOn() const { return limits().goes_on; }

@@ -177,7 +177,7 @@ absl::Time JobWork::NextTick(absl::Time last) const {
   absl::Time next =
       std::min({leases_.NextTick(), loading_.NextTick(), pulls_.NextTick(last),
                 state_.routes.NextRetry(last)});
-  // What Advance looks at is not due again once it came after it.
+  // Advance looks at it, so it is not due again once `last` came after it.
   if (reach_.next_placement() > last) {
     next = std::min(next, reach_.next_placement());
   }

@@ -1,4 +1,4 @@
-// What a worker does for one job: pulls values, has batches computed, pushes
+// Does a worker's work for one job: pulls values, has batches computed, pushes
 // their sums, and takes each server's verdict.
 //
 //   lease ──> prepare ──> pull ──> compute ──> push ──> acknowledged ──> done

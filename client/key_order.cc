@@ -99,7 +99,7 @@ std::vector<std::vector<PushRows>> KeyOrder::Pushes(
     const auto [first, last] = PlacesOf(PartitionId(p));
     if (first == last) continue;
     const Payload keys = KeysOf(PartitionId(p));
-    int64_t table = 0;  // Where its matrix begins, in bytes.
+    int64_t table = 0;  // The offset of its matrix, in bytes.
     for (int32_t t = 0; t < plan.trained_tables(); ++t) {
       const int64_t row = plan.sparse_tables[t].width * kFloatBytes;
       all[p].push_back(

@@ -32,8 +32,8 @@ struct LeasedItem {
   // A part of the computed gradient waits for the item's next batch.
   bool left_over = false;
 
-  // Where the next batch for the partition begins, sent or kept; and the next
-  // batch of all, at most the item's size.
+  // Returns where the next batch for the partition begins, sent or kept; and
+  // the next batch of all, at most the item's size.
   int64_t Next(PartitionId p) const { return shares.Next(p, progress.sent(p)); }
   int64_t Next() const;
   // The partition's share is there and can be sent as it is.
@@ -49,9 +49,9 @@ struct LeasedItem {
   // Returns by how many examples the item falls back.
   int64_t Refused(PartitionId p, int64_t mark);
 
-  // Whether the batch that begins there is to be passed over.
+  // Returns whether the batch that begins there is to be passed over.
   bool Skips(int64_t begin) const { return SkipsAny(begin, begin + 1); }
-  // Whether some of the examples are.
+  // Returns whether some of the examples are.
   bool SkipsAny(int64_t begin, int64_t end) const;
 };
 
@@ -88,7 +88,7 @@ class LeasedItems {
   // The first item with something left to compute, where its next batch begins
   // in *begin; null: there is none.
   LeasedItem* Next(int64_t* begin);
-  // As Next, as if `computed` (null: no run) were pushed already.
+  // Does the same as Next if `computed` (null: no run) were pushed already.
   const LeasedItem* NextAfter(const Run* computed, int64_t* begin) const;
 
   // The batches that are likely to come next, in order: those of the held items
@@ -99,8 +99,8 @@ class LeasedItems {
   // Batches that are kept in shares, of all items.
   int64_t KeptBatches(const JobPlan& plan) const;
 
-  // What is gathered, of one item at a time; empty: nothing is. It is dropped
-  // with its item.
+  // The gathered run, of one item at a time; empty: there is none. It is
+  // dropped with its item.
   const std::optional<Gathered>& gathered() const { return gathered_; }
   void Gather(Gathered gathered) { gathered_ = std::move(gathered); }
   void DropGathered() { gathered_.reset(); }

@@ -1,5 +1,5 @@
-// What a worker computed for one item while servers were away. Each of their
-// partitions has one sum over a run of whole batches. The sum is pushed as one
+// The sums that a worker computed for an item while servers were away. Each of
+// their partitions has one over a run of whole batches. It is pushed as one
 // when the partition is served again (docs/decisions/0007-local-steps.md).
 //
 // A share is not sent yet, so a broken stream or a new term does not affect it.
@@ -44,8 +44,8 @@ class LocalShares {
   void Drop(PartitionId p) { shares_.erase(p); }
   void Clear() { shares_.clear(); }
 
-  // Where the next batch for the partition begins, if the sent pushes end at
-  // `sent`.
+  // Returns where the next batch for the partition begins, if the sent pushes
+  // end at `sent`.
   int64_t Next(PartitionId p, int64_t sent) const {
     const LocalShare* share = shares_.empty() ? nullptr : Find(p);
     return share != nullptr && share->begin == sent ? share->end : sent;

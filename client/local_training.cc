@@ -18,7 +18,7 @@ namespace {
 
 // One that is computed, and the one before it, which may step back.
 constexpr size_t kMostTrainedItems = 2;
-// Where no batch begins.
+// No batch begins there.
 constexpr int64_t kNowhere = -1;
 
 // The rule's own vector as if it had been pulled.

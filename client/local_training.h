@@ -86,7 +86,7 @@ class LocalTraining {
     std::weak_ptr<const PulledValues> pulled;
     // With frozen tables: all values, those of the rule among them.
     std::vector<float> whole;
-    int64_t position = 0;  // Where the next batch of it begins.
+    int64_t position = 0;  // Its next batch begins there.
     // The sums of the gathered run.
     int64_t gathered = 0;
     int64_t batches = 0;

@@ -60,7 +60,7 @@ class LocalTrainingTest : public testing::Test {
     task.push = push;
     return task;
   }
-  // Where the batch is to be computed.
+  // Returns the values at which the batch is to be computed.
   std::vector<float> BeginAt(const ComputeTask& task) {
     const auto local = training_.Begin(task);
     EXPECT_TRUE(local.ok()) << local.status();
@@ -222,7 +222,7 @@ class RunsWithRowsTest : public LocalTrainingTest {
     values->row_values = {{Payload::Of(std::move(rows))}, {}};
     return values;
   }
-  // What the batch's rows are computed at.
+  // Returns the rows at which the batch is to be computed.
   std::vector<float> RowsAt(const ComputeTask& task) {
     const auto local = training_.Begin(task);
     EXPECT_TRUE(local.ok()) << local.status();

@@ -70,7 +70,7 @@ void PullAhead::PullNext(absl::Time now, ClientActions* out) {
     pushes_answered_ = true;
     start_.Pushed(now - computing->since);
   }
-  // What is computed, or will be before the values are there.
+  // The run that is computed, or will be before the values are there.
   std::optional<LeasedItems::Run> computed;
   if (computing != nullptr) {
     computed = {computing->run.item, computing->push_begin, computing->run.end};
@@ -223,7 +223,7 @@ void PullAhead::DropValues() {
 }
 
 void PullAhead::DropStale(PartitionId p) {
-  DropValues();  // As old as what was refused.
+  DropValues();  // They are as old as what was refused.
   puller_.DropRows(p);
   // It may have taken rows that were there.
   if (job_.computing() == nullptr || puller_.keeps_rows()) puller_.Cancel();

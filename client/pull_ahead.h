@@ -95,7 +95,7 @@ class PullAhead {
   absl::Time NextTick(absl::Time last) const;
 
  private:
-  // What the next batch is to be computed from: values of a round, and where
+  // The values for the next batch: those of a round, and if
   // the job has sparse tables, with its rows.
   struct Wanted {
     int64_t round = -1;
@@ -107,8 +107,8 @@ class PullAhead {
   // future: when the pushes before it are answered, or it ends.
   absl::Time StartDuring(const Computation::Batch* computing) const;
   bool WaitsForPushes() const;
-  // Whether the batch at `from` goes on from what is computed from the last
-  // pull.
+  // Returns whether the batch at `from` goes on from what is computed from the
+  // last pull.
   bool GoesOnAt(ItemId item, int64_t from) const;
   // Takes the values out of `values_`, or uses `used_` once more.
   void Used(const PulledValuesPtr& values);
@@ -124,15 +124,15 @@ class PullAhead {
   bool told_ = false;       // The computer knows of them.
   PulledValuesPtr used_;    // Good for `uses_left_` more batches.
   int32_t uses_left_ = 0;
-  // Where several are computed from one pull: the last batch that was begun,
-  // and from what.
+  // The last batch that was begun, and its values, if several are computed from
+  // one pull.
   struct Last {
     LeasedItems::Run run;
     PulledValuesPtr values;
   };
   std::optional<Last> last_;
   bool parked_ = false;
-  bool pushes_answered_ = false;  // Those before the present batch.
+  bool pushes_answered_ = false;  // For the batches before.
   // The next pull waits for this time, and for nothing else.
   std::optional<absl::Time> due_;
   absl::Time since_;  // The present pull began then, or was due.

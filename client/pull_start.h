@@ -53,7 +53,7 @@ class PullStart {
     return after < kLeastShare * batch ? absl::ZeroDuration() : after;
   }
 
-  // Whether there is mostly time to wait for the answers to pushes.
+  // True if there is mostly time to wait for the answers to pushes.
   bool AfterPushes() const {
     if (!pulls_.enough() || !batches_.enough() || !pushes_.enough()) {
       return false;

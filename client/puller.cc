@@ -280,7 +280,7 @@ bool Puller::Failed(const PullId& id) {
 
 PulledValuesPtr Puller::TakeValues() {
   state_ = State::kIdle;
-  values_->target_clock = spec_.target_clock;  // As it was lowered.
+  values_->target_clock = spec_.target_clock;  // It was lowered.
   if (spec_.go_on) last_ = values_;
   return std::move(values_);
 }

@@ -32,7 +32,7 @@ struct PullSpec {
   int64_t snapshot = 0;
   Encoding encoding = Encoding::kFloat32;
   BatchRowsPtr rows;          // Null: the job has no sparse tables.
-  bool during_batch = false;  // As in PulledValues.
+  bool during_batch = false;  // The same as in PulledValues.
   // For partitions that are away, the values of the pull before are used, if
   // they are of the same generation. The values of this pull are kept for the
   // next.
@@ -98,7 +98,7 @@ class Puller {
   // Takes missing values of the partition from the pull before, if that is
   // possible.
   bool GoOn(PartitionId p);
-  // Whether the pull before, of the same generation, is at hand.
+  // True if the pull before, of the same generation, is at hand.
   bool HasLast() const {
     return last_ != nullptr && last_->generation == spec_.generation;
   }
@@ -113,7 +113,7 @@ class Puller {
   // Finds the rows that are still missing; returns whether there are none in
   // the partition.
   bool FindRows(PartitionId p, Term term);
-  // As HaveRows, with those that were there.
+  // Does the same as HaveRows, and adds those that were there.
   bool CompleteRows(const PullSegment& segment, int64_t clock,
                     std::vector<Payload> rows);
   // The most bytes of values, with their keys, that are requested of the

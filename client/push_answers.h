@@ -1,6 +1,6 @@
-// What follows from the answer to a push: each partition's verdict moves the
-// item's marks, or ends its lease; a push that had no room is sent again; and
-// one that failed steps back.
+// Draws the consequences of the answer to a push: each partition's verdict
+// moves the item's marks, or ends its lease; a push that had no room is sent
+// again; and one that failed steps back.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_PUSH_ANSWERS_H_

@@ -57,9 +57,9 @@ class Pusher {
     BatchPtr batch;
     std::vector<std::pair<PartitionId, Term>> segments;
     int64_t bytes = 0;
-    std::optional<SendPush> kept;  // As it was sent, or will be.
+    std::optional<SendPush> kept;  // The push that was or will be sent.
   };
-  // Whether a segment of the push is still to be pushed.
+  // Returns whether a segment of the push is still to be pushed.
   using Wanted =
       absl::FunctionRef<bool(const PushRequest&, const PushSegment&)>;
 

@@ -145,7 +145,7 @@ class PushWindowTest : public testing::Test {
     result_.gradient = Payload::Of(std::vector<float>(8, 1.0f));
   }
 
-  // What is sent, as numbers in the sequence.
+  // Returns what is sent, as numbers in the sequence.
   static std::vector<int64_t> Sent(const ClientActions& actions) {
     std::vector<int64_t> sequence;
     for (const ClientAction& action : actions) {

@@ -1,4 +1,4 @@
-// Where a job's partitions are, as a worker knows it.
+// Knows for a worker where a job's partitions are.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_ROUTES_H_

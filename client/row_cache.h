@@ -54,7 +54,7 @@ struct CachedRows {
     std::vector<int32_t> missing;
     std::vector<uint64_t> asked;  // Their keys, of a table with a cache.
   };
-  std::vector<Table> tables;  // As they are wanted.
+  std::vector<Table> tables;  // In the order of what is wanted.
   // Rows to request; each table at most once, and only with keys.
   std::vector<PullRows> ask;
   // PullSegment::updates of the oldest answer that a row is of.

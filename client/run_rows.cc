@@ -26,7 +26,7 @@ std::vector<T> VectorOf(const Payload& payload) {
   return values;
 }
 
-// What a server would make of two pushes of a row that is not trained, in one.
+// Joins two pushes of a row that is not trained, as a server would.
 void AddWritten(RowKind kind, std::span<const float> more,
                 std::span<float> kept) {
   if (kind == RowKind::kAdditive) {

@@ -55,7 +55,7 @@ class RunRowsTest : public testing::Test {
     return run->Add(plan_, {.rate = 1, .gradient_scale = 0.5},
                     {std::move(rows), {}});
   }
-  // Where the gradients of the first partition's rows are taken.
+  // Returns the values at which the first partition's gradients are taken.
   std::vector<float> ValuesOf(const RunRows& run, int32_t table,
                               std::vector<uint64_t> keys,
                               std::vector<float> pulled) const {
@@ -118,7 +118,7 @@ TEST_F(RunRowsTest, NothingIsLeftOfARunThatIsForgotten) {
   EXPECT_THAT((*run.Push(plan_, {}))[0], IsEmpty());
 }
 
-// As a server would make one of two pushes.
+// A server would make the same of two pushes.
 TEST_F(RunRowsTest, WhatExamplesWroteIsJoined) {
   plan_.sparse_tables = {{.width = 2, .kind = RowKind::kAdditive},
                          {.width = 1, .kind = RowKind::kCounts},

@@ -13,7 +13,7 @@ namespace ebb::client {
 
 namespace {
 
-// What lasts less is nothing to tell.
+// A shorter trouble is not worth a line.
 constexpr absl::Duration kWorthTelling = absl::Seconds(1);
 // A server that is reached answers a question, which has no values, in less.
 constexpr absl::Duration kQuestionTimeout = absl::Seconds(3);

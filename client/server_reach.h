@@ -36,7 +36,7 @@ class ServerReach {
   // A call to the server failed.
   void Broke(ServerId server, const CallFailure& why, absl::Time now,
              ClientActions* out);
-  // As Broke, and what was pushed on the stream may be lost, too.
+  // The same as Broke, and what was pushed on the stream may be lost, too.
   void BreakServer(ServerId server, const CallFailure& why, absl::Time now,
                    ClientActions* out);
 

@@ -1,5 +1,5 @@
-// What a worker does for a job with sparse tables: it asks for the rows of a
-// batch before it pulls, and pulls and pushes these.
+// Tests what a worker does for a job with sparse tables: it asks for the rows
+// of a batch before it pulls, and pulls and pushes these.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -107,7 +107,7 @@ class SparseRowsTest : public testing::KeptActions {
     }
     On([&](auto* out) { core_.OnPullReply(pull.id, reply, now_, out); });
   }
-  // What the batch that begins there adds to its row.
+  // Computes what the batch that begins there adds to its row.
   void Computed(int64_t begin) {
     ComputeResult result;
     result.gradient = Payload::Of(std::vector<float>{1, 2});
@@ -372,7 +372,7 @@ class SparseProgramTest : public SparseRowsTest {
                         .evaluates_whole = true,
                         .batch_patience = absl::Seconds(60)}) {}
 
-  // Whether the lease is renewed so long after the last event.
+  // Returns whether the lease is renewed so long after the last event.
   bool RenewsAfter(absl::Duration time) {
     sent_.clear();
     now_ += time;

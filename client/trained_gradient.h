@@ -17,7 +17,7 @@
 
 namespace ebb::client {
 
-// What of a job is trained.
+// The trained parts of a job.
 struct TrainedParts {
   TrainedRangesPtr dense;  // Null: all dense values.
   // By sparse table; empty: none is frozen.

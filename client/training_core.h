@@ -126,7 +126,7 @@ class TrainingCore {
   // After every event: whatever can be done next.
   void Advance(absl::Time now, ClientActions* out);
   void AskForLeases(ClientActions* out);
-  // Whether one more item is to be leased beyond options.held_items.
+  // Returns whether to lease one more item beyond options.held_items.
   bool HoldsTooFewBatches(int32_t items) const;
   void SayLeaving(ClientActions* out);
   void FinishDrain(ClientActions* out);

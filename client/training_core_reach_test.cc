@@ -1,4 +1,4 @@
-// What a worker says and does while it does not reach a server.
+// Tests what a worker says and does while it does not reach a server.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -252,7 +252,7 @@ TEST_F(ReachTest, APathThatTakesNoPushesIsToldToo) {
   EXPECT_THAT(requests_.back().unreached, SizeIs(1));
 }
 
-// As where a firewall ends each connection that carries much.
+// This happens if a firewall ends each connection that carries much.
 TEST_F(ReachTest, APathThatClosesOnPushesIsToldToo) {
   const CallFailure closed{CallCause::kClosed, "Socket closed"};
   Begin(LeaseOf(0));

@@ -1,4 +1,4 @@
-// What a worker asks for and pushes, in which order, whatever servers and
+// Tests what a worker asks for and pushes, in which order, whatever servers and
 // scheduler answer.
 #include "client/training_core.h"
 

@@ -1,5 +1,5 @@
-// What the jobs of one worker share. TrainingCore keeps it up to date; the jobs
-// read it, number their pulls by it and use its one computation.
+// The state that the jobs of one worker share. TrainingCore keeps it up to
+// date; the jobs read it, number their pulls by it and use its one computation.
 #ifndef EBB_CLIENT_WORKER_STATE_H_
 #define EBB_CLIENT_WORKER_STATE_H_
 

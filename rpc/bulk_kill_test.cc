@@ -30,7 +30,7 @@ constexpr int kKills = 100;
 constexpr absl::Duration kAtMost = absl::Seconds(15);
 constexpr absl::Duration kLong = absl::Seconds(20);
 
-// What the processes of the test tell each other.
+// The processes of the test tell each other this.
 struct Board {
   std::atomic<int64_t> pushes;
   std::atomic<int64_t> torn;

@@ -21,7 +21,7 @@ constexpr int64_t kMost = 8;  // Blocks that are kept.
 
 class BulkMemoryTest : public testing::Test {
  protected:
-  // As many, one after the other.
+  // Takes so many, one after the other.
   std::vector<std::shared_ptr<std::byte>> Blocks(int count) {
     std::vector<std::shared_ptr<std::byte>> blocks;
     for (int i = 0; i < count; ++i) {

@@ -152,7 +152,7 @@ class BulkTest : public testing::Test {
     return std::make_unique<OddWorker>(host_.get(),
                                        *host_->Offer(kBulkVersion));
   }
-  // As a worker would send it.
+  // Encodes a push as a worker does.
   static std::string Encoded(const PushRequest& push, uint64_t id) {
     const Payload message = Encode(push);
     const size_t header = internal::HeaderOf(message).size();
@@ -419,7 +419,7 @@ TEST_F(BulkTest, APushWithoutRoomIsResourceExhausted) {
   EXPECT_EQ(ps_.pushes.Now().size(), 1);
 }
 
-// As one whose process stands still.
+// Its process may stand still.
 TEST_F(BulkTest, AWorkerThatGivesNoSignOfLifeIsDropped) {
   Start({.keepalive_time = absl::Milliseconds(50),
          .keepalive_timeout = absl::Milliseconds(50)});

@@ -1,4 +1,4 @@
-// What arrives is never trusted: see convert.h.
+// Tests that no message is trusted: see convert.h.
 #include <google/protobuf/text_format.h>
 
 #include <string>

@@ -9,8 +9,8 @@
 #include "rpc/internal/fields.h"
 #include "rpc/internal/server_messages.h"
 
-// What moves a partition: fetches between two servers, and what the scheduler
-// and they say of it.
+// The messages that move a partition: fetches between two servers, and what the
+// scheduler and they say of it.
 namespace ebb::rpc {
 
 using internal::AtMost;

@@ -8,7 +8,7 @@
 #include "rpc/internal/fields.h"
 #include "rpc/internal/server_messages.h"
 
-// What a server says that it has.
+// The messages by which a server says what it has.
 namespace ebb::rpc {
 
 static_assert(internal::kFields<StoreDamage> == 6);

@@ -506,7 +506,7 @@ TEST(ConvertTest, FetchHeaderSurvivesWithEveryResult) {
 
 // --- Sessions ----------------------------------------------------------------
 
-// As ExpectSame, for one variant of a stream, each time in a new stream.
+// Does the same as ExpectSame for a variant of a stream, each in a new stream.
 template <typename Variant, typename Struct>
 void ExpectSameInStream(const Struct& value, const std::string& text) {
   const Variant variant(value);

@@ -13,7 +13,7 @@
 #include "rpc/internal/envelope_reader.h"
 #include "rpc/internal/fields.h"
 
-// As convert_server_to_scheduler.cc.
+// The functions are as in convert_server_to_scheduler.cc.
 namespace ebb::rpc {
 
 using internal::AtMost;

@@ -41,7 +41,7 @@ struct DataSetsClient::Impl {
   DataSetsOptions options;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<DataSets::Stub> stub;
-  // Whether it was ever there; nothing else is read by it.
+  // True once it was there; nothing else is read by it.
   mutable std::atomic<bool> reached = false;
 
   template <typename Request, typename Response>

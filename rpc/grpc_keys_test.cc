@@ -107,7 +107,7 @@ class GrpcKeysTest : public testing::TestWithParam<bool> {
     const auto got = answer.Wait();
     EXPECT_TRUE(got.ok()) << got.status();
   }
-  // What the server's `n`th was.
+  // Pushes, and returns the keys of the server's `n`th push.
   std::vector<uint64_t> Push(const std::vector<uint64_t>& keys, size_t n) {
     // Where the server was away, the channel has to find out that it is back.
     absl::Status status = absl::UnavailableError("");

@@ -140,8 +140,8 @@ TEST(GrpcLimitsTest, SessionsBeyondTheLimitAreRefused) {
   EXPECT_TRUE(second.closed.Now().empty());
 }
 
-// What the metrics tell of `security`: how many were refused, by reason, where
-// any were.
+// Returns what the metrics tell of `security`: how many were refused, by
+// reason, if any were.
 std::map<std::string, int> Told(const Security& security) {
   metrics::OpenMetrics text;
   AddNetwork(security, &text);

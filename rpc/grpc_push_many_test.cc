@@ -134,8 +134,8 @@ class OrderingPs : public PsHandler {
 
 class GrpcPushManyTest : public testing::Test {
  protected:
-  // What the server calls. The server ends before it, since pushes may still
-  // arrive when a test has seen all that it waits for.
+  // Makes what the server calls. The server ends before it, since pushes may
+  // still arrive when a test has seen all that it waits for.
   template <typename Ps>
   Ps& Made() {
     auto made = std::make_shared<Ps>();

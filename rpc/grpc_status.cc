@@ -13,7 +13,7 @@ namespace ebb::rpc {
 
 namespace {
 
-// What gRPC says when it has waited long enough for a connection. The second is
+// The texts of gRPC after it waited long enough for a connection. The second is
 // what the system says of a socket that is given up. No connection was reset,
 // for there was none.
 constexpr absl::string_view kGivenUp = "tcp handshaker shutdown";
@@ -35,7 +35,7 @@ constexpr Words kWords[] = {
     {"DNS resolution failed", CallCause::kName},
     {"ame or service not known", CallCause::kName},
     {"Connection refused", CallCause::kRefused},
-    // What LocalCredentials say of another machine (grpc_setup.cc).
+    // LocalCredentials say so of another machine (grpc_setup.cc).
     {"neither UDS or TCP loopback", CallCause::kPlain},
     {kGivenUpBySystem, CallCause::kNoAnswer},
     {"Socket closed", CallCause::kClosed},
@@ -74,11 +74,11 @@ std::string NameNotFound(absl::string_view message) {
   return absl::StrCat("the name ", name, " does not resolve: ", why);
 }
 
-// What gRPC says of a peer that it does not reach, without its own workings:
+// Says why gRPC does not reach a peer, without its own workings:
 // "... last error: UNKNOWN: ipv4:10.0.0.1:7000: Failed to connect to remote
 // host: Connection refused".
 std::string Plain(const std::string& message, CallCause cause) {
-  // What a verifier of ours says (grpc_security.cc).
+  // A verifier of ours says this (grpc_security.cc).
   constexpr absl::string_view kVerifier =
       "Custom verification check failed with error: ";
   if (const size_t at = message.find(kVerifier.data());

@@ -14,8 +14,8 @@ namespace ebb::rpc {
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
 
-// As FromGrpc, for a call that this side did not cancel: the other side did,
-// because it is going, which is kUnavailable.
+// Does the same as FromGrpc for a call that this side did not cancel: the other
+// side did, because it is going, which is kUnavailable.
 absl::Status FromGrpcNotCancelled(const grpc::Status& status);
 
 }  // namespace ebb::rpc

@@ -183,7 +183,7 @@ class GrpcTlsTest : public ::testing::Test {
     server_ = *std::move(server);
   }
 
-  // What a daemon of `role` answers to an empty message.
+  // Returns what a daemon of `role` answers to an empty message.
   absl::Status Call(const std::string& rpc, const std::string& address, Role of,
                     const SecurityPtr& as) {
     grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(
@@ -208,7 +208,7 @@ class GrpcTlsTest : public ::testing::Test {
     v1::GetStatusResponse response;
     return FromGrpc(stub->GetStatus(&context, {}, &response));
   }
-  // As a person asks.
+  // Asks as a person does.
   absl::Status Ask(const SecurityPtr& as) {
     return SchedulerAdminClient(scheduler_->address(), as)
         .GetStatus({}, kLong)
@@ -476,7 +476,7 @@ TEST_F(GrpcTlsTest, AKeyThatOthersCanReadIsNamed) {
 
 // --- Rotation ----------------------------------------------------------------
 
-// As a secret that is mounted is replaced: each file at once.
+// Replaces a file at once, as a mounted secret is replaced.
 void Replace(const std::string& path, const std::string& text) {
   {
     std::ofstream file(path + ".new");

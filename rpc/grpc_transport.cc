@@ -39,8 +39,8 @@ using internal::StoppableService;
 
 namespace {
 
-// What listens beside the services of an address: the faster ways, where there
-// are any, and what all ways share; or data sets.
+// Everything that listens beside the services of an address: the faster ways,
+// if there are any, and what all ways share; or data sets.
 struct Beside {
   std::unique_ptr<internal::Traffic> traffic;
   std::unique_ptr<internal::KeptKeys> kept_keys;

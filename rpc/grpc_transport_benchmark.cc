@@ -132,7 +132,7 @@ BENCHMARK(BM_Pull)->Apply(Cells);
 }  // namespace
 }  // namespace ebb::rpc
 
-// As the daemons do: without it, large messages are half as fast.
+// Sets up malloc as daemons do: otherwise large messages are half as fast.
 int main(int argc, char** argv) {
   ebb::ConfigureMalloc();
   benchmark::Initialize(&argc, argv);

@@ -84,8 +84,8 @@ class GrpcHealthSocket final : public HealthSocket {
   std::thread thread_;
 };
 
-// Whether a process listens at the path: gRPC would put its own socket there. A
-// process with a full queue that accepts no connection counts, too.
+// Returns whether a process listens at the path: gRPC would put its own socket
+// there. A process with a full queue that accepts no connection counts, too.
 bool SomebodyListens(const std::string& path) {
   const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_un address = {};

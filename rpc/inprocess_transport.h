@@ -34,9 +34,9 @@ class InProcessTransport : public Transport {
   std::unique_ptr<ServerSession> ConnectServerSession(
       const std::string& address, ServerSessionHandler* handler) override;
 
-  // As if the process that listens there were killed: its sessions close at the
-  // other side and calls to it fail, with kUnavailable. Its handlers get no
-  // more calls until the listener is destroyed (then OnClosed), and messages
+  // Acts as if the process that listens there were killed: its sessions close
+  // at the other side and calls to it fail, with kUnavailable. Its handlers get
+  // no more calls until the listener is destroyed (then OnClosed), and messages
   // that it sends go nowhere. The address can be listened on again. No effect
   // if no listener is there.
   void Unplug(const std::string& address);

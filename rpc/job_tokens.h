@@ -91,7 +91,7 @@ class JobTokens {
   std::string key_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<JobId, SessionId>, std::string> lent_ ABSL_GUARDED_BY(mu_);
   std::deque<std::string> keys_ ABSL_GUARDED_BY(mu_);  // Newest first.
-  // Whether it has a token.
+  // True if it has a token.
   absl::flat_hash_map<JobId, bool> jobs_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -65,7 +65,7 @@ std::vector<uint64_t> KeysOf(const PushRequest& push, size_t segment) {
   return Numbers(push.segments[segment].rows[0].keys);
 }
 
-// As it arrives.
+// Returns the push as it arrives.
 PushRequest Without(PushRequest push, const NamedKeys& named) {
   size_t list = 0;
   for (PushSegment& segment : push.segments) {

@@ -7,7 +7,7 @@
 
 namespace ebb::rpc {
 
-// Whether it speaks TLS, until when its certificate is valid, and what it
+// Adds whether it speaks TLS, until when its certificate is valid, and what it
 // refused. Reads that certificate.
 void AddNetwork(const Security& security, metrics::OpenMetrics* text);
 

@@ -13,7 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 using Queue = PushQueue<int>;
-// What each call has.
+// The pushes of each call.
 using Sent = std::vector<std::vector<int>>;
 
 Sent PushesOf(const Queue::Calls& calls) {

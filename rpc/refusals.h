@@ -23,7 +23,7 @@ enum class Refusal {
 };
 inline constexpr size_t kRefusals = 8;
 
-// As metrics name it.
+// Returns its name in metrics.
 constexpr absl::string_view RefusalName(Refusal refusal) {
   constexpr std::array<absl::string_view, kRefusals> kNames = {
       "handshake", "role",        "token",    "message",

@@ -59,7 +59,7 @@ constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     {"/grpc.health.v1.Health/Check", RoleSet::All()},
     {"/grpc.health.v1.Health/Watch", RoleSet::All()},
 
-    // Those of people and tools, at the scheduler
+    // The RPCs of people and tools, at the scheduler
     EBB_SCHEDULER_ADMIN_RPCS(EBB_OF_SCHEDULER)
     // and at the servers.
     EBB_PS_ADMIN_RPCS(EBB_OF_PS)};

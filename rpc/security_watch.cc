@@ -8,7 +8,7 @@ namespace ebb::rpc {
 
 namespace {
 
-// As often as gRPC reads them (internal/grpc_security.cc).
+// gRPC reads them as often (internal/grpc_security.cc).
 constexpr absl::Duration kLookAgain = absl::Seconds(1);
 
 }  // namespace

@@ -69,7 +69,7 @@ Payload AlikeIn(shm::SharedHeap* heap, float value) {
   return payload;
 }
 
-// Whether all values are alike; `value` is what they are.
+// Returns whether all values are alike; `value` is what they are.
 bool AllAlike(const Payload& payload, float* value) {
   std::vector<float> floats(payload.size() / sizeof(float));
   payload.CopyTo(std::as_writable_bytes(std::span<float>(floats)));
@@ -78,7 +78,7 @@ bool AllAlike(const Payload& payload, float* value) {
   return floats == std::vector<float>(kFloats, *value);
 }
 
-// What the processes of a test tell each other.
+// The processes of a test tell each other this.
 struct Board {
   std::atomic<int64_t> pushes;
   std::atomic<int64_t> torn_pushes;

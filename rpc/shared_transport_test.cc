@@ -464,7 +464,7 @@ TEST_F(SharedTest, AReplyThatNobodyWaitsForAnyMoreIsGivenBack) {
   EXPECT_TRUE(Soon([&] { return pinned() == 0; }));
 }
 
-// As rows of sparse tables do, which are gathered for each pull.
+// Rows of sparse tables come so: they are gathered for each pull.
 TEST_F(SharedTest, ValuesThatLieInNoFileComeWithTheReply) {
   KeepingPs keeping;
   auto listener = *transport_.ListenPs("any:0", {.data = &keeping});

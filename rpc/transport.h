@@ -63,14 +63,14 @@ struct TransportOptions {
   int max_calls = 16384;
   // How long a listener that is destroyed lets calls finish. Default 1 s.
   absl::Duration shutdown_grace = absl::Seconds(1);
-  // Whether a worker and a server of one machine and one user reach each other
+  // True: a worker and a server of one machine and one user reach each other
   // through shared memory, if both allow it (docs/decisions/0009). Default: no.
   // The messages are the same, except for Fetch, which takes no shared memory.
   bool shared_memory = false;
   // The heap of a worker's gradients, which such servers read in place;
   // gradients elsewhere are copied. Default: none.
   std::shared_ptr<shm::SharedHeap> heap;
-  // Whether a worker and a server move pushes and pulls over a TCP connection
+  // True: a worker and a server move pushes and pulls over a TCP connection
   // of their own where they do not share memory, and two servers the partitions
   // that move, if both allow it (docs/decisions/0034). Default: no.
   bool bulk_stream = false;

@@ -64,13 +64,13 @@ class JobLoop : private JobComputer {
   // errors of JoinedJob::Next.
   absl::StatusOr<std::optional<Work>> Take();
 
-  // Those of Batch, for the batch with this ticket.
+  // The functions of Batch, for the batch with this ticket.
   absl::Status Pull(uint64_t ticket, std::span<float> model);
   absl::Status Hand(uint64_t ticket, std::span<const float> gradient,
                     double loss_sum);
   void Abandon(uint64_t ticket, absl::string_view why);
 
-  // Those of JoinedJob.
+  // The functions of JoinedJob.
   std::vector<Place> Ahead(size_t most) const;
   absl::StatusOr<std::vector<int64_t>> ExamplesAt(const Place& place) {
     return orders_.ExamplesAt({place.epoch, place.shard}, place.begin,

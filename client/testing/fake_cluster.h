@@ -90,7 +90,7 @@ class FakeCluster : private rpc::SchedulerHandler {
 
   static std::string address() { return "scheduler"; }
 
-  // As a crash; then a new life that remembers nothing, and listens elsewhere.
+  // Crashes it; then a new life remembers nothing, and listens elsewhere.
   void RestartServer(ServerId id);
   void StopScheduler();
   void StartScheduler();

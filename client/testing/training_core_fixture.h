@@ -123,7 +123,7 @@ class TrainingCoreTest : public KeptActions {
     result.gradient = Payload::Of(std::vector<float>(4, 1.0f));
     On([&](auto* out) { core_.OnComputed(std::move(result), now_, out); });
   }
-  // As a filter that keeps values makes it, for some of the partitions.
+  // Hands in what a filter that keeps values makes, for some of the partitions.
   void Filtered(bool leaves, const std::vector<bool>& there) {
     ComputeResult result;
     result.gradient = Payload::Of(std::vector<float>(4, 1.0f));

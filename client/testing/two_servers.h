@@ -195,7 +195,7 @@ class TwoServersTest : public testing::Test {
   std::map<PartitionId, uint64_t> oracles_;
   std::map<PartitionId, LedgerRow> ledgers_;
   std::vector<std::pair<PartitionId, PushRequest>> pushes_;
-  std::vector<int64_t> computed_;  // Where the batches began …
+  std::vector<int64_t> computed_;  // The starts of the batches …
   // … and from which values: those pulled are as many as the pushes before.
   std::vector<float> computed_from_;
   std::unique_ptr<const Algorithm> algorithm_;

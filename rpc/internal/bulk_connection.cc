@@ -34,7 +34,7 @@ absl::string_view RpcOf(uint32_t kind) {
   }
 }
 
-// What the RPC with the same meaning allows (rpc_roles.h).
+// Checks what the RPC with the same meaning allows (rpc_roles.h).
 absl::Status CheckRole(const CallServices& services, const BulkPeer& peer,
                        uint32_t kind) {
   if (!peer.role.has_value()) return absl::OkStatus();

@@ -30,9 +30,9 @@
 namespace ebb::rpc::internal {
 
 struct BulkHostOptions {
-  std::string host;        // Where the server listens.
+  std::string host;        // The server listens there.
   int port = 0;            // 0: a free one.
-  int64_t room_bytes = 0;  // As of BulkMemory.
+  int64_t room_bytes = 0;  // For BulkMemory.
   int64_t kept_bytes = 0;
   BulkStreamOptions stream = {};
   std::shared_ptr<TlsContext> tls = {};  // Null: plain text.
@@ -65,8 +65,8 @@ class BulkHost {
     std::unique_ptr<BulkSocket> socket;
     absl::Time until;
     TlsSocket* shaking = nullptr;  // The socket, until its handshake is done.
-    BulkPeer peer = {};            // As its certificate says.
-    int16_t events = POLLIN;       // What it waits for.
+    BulkPeer peer = {};            // From its certificate.
+    int16_t events = POLLIN;       // It waits for these.
     std::array<char, sizeof(BulkGreeting)> bytes = {};
     size_t got = 0;
   };

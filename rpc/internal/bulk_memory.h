@@ -1,4 +1,4 @@
-// Where the values that a bulk stream brings lie.
+// The memory for the values that a bulk stream brings.
 #ifndef EBB_RPC_INTERNAL_BULK_MEMORY_H_
 #define EBB_RPC_INTERNAL_BULK_MEMORY_H_
 

@@ -15,7 +15,7 @@ namespace ebb::rpc::internal {
 namespace {
 
 constexpr size_t kBufferBytes = size_t{64} << 10;
-// What is read behind values, so that the next frame comes with them; all of
+// The bytes read behind values, so that the next frame comes with them; all of
 // the buffer would copy the first values of that.
 constexpr size_t kBehindBytes = 4096;
 // A header is kept as it comes, in steps of this size.

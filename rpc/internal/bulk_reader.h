@@ -52,8 +52,8 @@ class BulkReader {
   // Without `admit`, all may be sent.
   explicit BulkReader(std::shared_ptr<BulkMemory> memory, Admit admit = {});
 
-  // Where the next bytes go, in this order; returns how many spaces there are,
-  // at least one.
+  // Sets where the next bytes go, in this order; returns how many spaces there
+  // are, at least one.
   size_t Spaces(std::array<iovec, kMostSpaces>* spaces);
   // Bytes that the frame which has begun still brings; 0: none has begun.
   uint64_t due() const { return text_left_ + part_left_; }
@@ -106,7 +106,7 @@ class BulkReader {
   const std::shared_ptr<BulkMemory> memory_;
   const Admit admit_;
   std::vector<std::byte> buffer_;
-  size_t begin_ = 0, end_ = 0;  // What was read and not yet used.
+  size_t begin_ = 0, end_ = 0;  // Read and not yet used.
 
   // The message whose values come in several frames; kind 0: there is none.
   Incoming large_;

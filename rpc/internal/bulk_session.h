@@ -35,7 +35,7 @@ class BulkAsker {
   virtual void Cancel() = 0;
 };
 
-// What a session is made with, besides an offer.
+// The options of a session, besides an offer.
 struct BulkSessionOptions {
   TransportOptions transport = {};
   Guard guard = {};
@@ -71,7 +71,7 @@ class BulkSession : public PreferredSession {
   void Stop() override;
   void Close(const absl::Status& status) override;
 
-  // Where what the server sends is received.
+  // The memory for what the server sends.
   const BulkMemory& memory() const { return stream_->memory(); }
 
  private:
@@ -79,7 +79,7 @@ class BulkSession : public PreferredSession {
     absl::Time deadline;
     CallDone done;
     std::optional<PushRequest> whole;  // Set if the message names keys.
-    KeyLists lists;                    // Those that a pull asks for.
+    KeyLists lists;                    // The keys that a pull asks for.
   };
 
   // Begins a call, which is taken. False: it must go another way.

@@ -41,7 +41,7 @@ class BulkSocket {
   // Bytes that it took wait here: the next Write(), of anything or nothing,
   // sends them. The writing thread's.
   virtual bool Unsent() const = 0;
-  // What the system has taken so far. The writing thread's.
+  // Returns how much the system has taken so far. The writing thread's.
   virtual uint64_t sent_bytes() const = 0;
 };
 

@@ -28,7 +28,7 @@
 namespace ebb::rpc::internal {
 
 struct BulkStreamOptions {
-  // As of TransportOptions.
+  // The same as in TransportOptions.
   absl::Duration keepalive_time = absl::Seconds(2);
   absl::Duration keepalive_timeout = absl::Seconds(2);
   // Messages that wait to be sent; beyond, the connection ends.
@@ -145,7 +145,7 @@ class BulkStream {
   BulkReader reader_;
   absl::Time heard_;
   absl::Time asked_ = absl::InfiniteFuture();  // The ping that is not answered.
-  // As of the last look (CheckBrings).
+  // The state at the last look (CheckBrings).
   BulkReader::Unfinished unfinished_;
   absl::Time unfinished_since_ = absl::InfiniteFuture();
 

@@ -1,4 +1,4 @@
-// What a call ends with, on every way beside gRPC.
+// The end of a call, on every way beside gRPC.
 #ifndef EBB_RPC_INTERNAL_CALL_DONE_H_
 #define EBB_RPC_INTERNAL_CALL_DONE_H_
 

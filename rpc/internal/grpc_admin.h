@@ -84,7 +84,7 @@ Request ByNumber(const Request& request, const JobRecord& record) {
   return by_number;
 }
 
-// What a caller shows about the request's job (admin_rpcs.h).
+// The token that a caller shows for the request's job (admin_rpcs.h).
 enum class AdminToken { kNoToken, kJobToken };
 
 // Runs `method` of `handler`, which may be null.

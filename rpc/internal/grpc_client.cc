@@ -22,7 +22,7 @@ namespace {
 
 // --- Tokens ------------------------------------------------------------------
 
-// What a session learns of the tokens of jobs from what passes through it.
+// Learns the tokens of jobs from what passes through a session.
 // Thread-compatible; of what is sent, and of what is received.
 class WorkerTokens {
  public:
@@ -232,7 +232,7 @@ class GrpcSession : public Session<Out>,
   const std::shared_ptr<Done> done_ = std::make_shared<Done>();
   grpc::ClientContext context_;
   InMessage in_;                     // Used by the reading reactions.
-  RecordReceiver received_records_;  // Likewise.
+  RecordReceiver received_records_;  // The same.
   Mutex mu_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kOpen;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;  // out_ is gRPC's.

@@ -30,7 +30,7 @@ constexpr int kThreads = 2;
 // chunks a MiB each. A process of ebb asks for a few at once.
 constexpr int kMostCalls = 128;
 constexpr int kMostOfOnePeer = 16;
-// Likewise, of those that carry a manifest, which may have 8 MiB.
+// The same for those that carry a manifest, which may have 8 MiB.
 constexpr int kMostWithManifest = 8;
 constexpr int kMostWithManifestOfOnePeer = 2;
 // How long a caller that does not read its answer can keep a place from others:

@@ -249,8 +249,8 @@ class PsService : public PsBase, public StoppableService {
                       PushReply reply) { ticket->Answer(std::move(reply)); });
       traffic_->HandlerReturned();
     }
-    // What is to be judged after one that its caller must send again would be
-    // held for it, and this call with it: the caller would never know.
+    // A push that is to be judged after one that its caller must send again
+    // would be held for it, and this call with it: the caller would never know.
     for (; i < pushes->size(); ++i) {
       answers->Set(i, absl::FailedPreconditionError(
                           "a push before it, in the same call, was not taken"));
@@ -354,7 +354,7 @@ class PsService : public PsBase, public StoppableService {
     return CheckToken(context, *sender);
   }
 
-  // What is done with a request whose sender may send it, and nothing more.
+  // Does nothing more with a request whose sender may send it.
   struct Nothing {
     template <typename Request>
     absl::Status operator()(Request*) const {

@@ -71,7 +71,7 @@ class PushManyCall : public grpc::ServerUnaryReactor {
       }
       Finish(all);
     }
-    // Those that were handed over go on.
+    // The pushes that were handed over go on.
     void Cancel() {
       {
         MutexLock lock(&mu_);

@@ -32,7 +32,7 @@ class StreamBase {
   virtual void Abort(absl::Status local) = 0;
 };
 
-// What the scheduler's end of a stream does about tokens: of what it reads, and
+// Handles the tokens at the scheduler's end of a stream: of what it reads, and
 // of what it writes.
 class WorkerLinkTokens {
  public:
@@ -108,8 +108,8 @@ class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
         context_(context),
         tokens_(guard, admin, context) {}
 
-  // What the RPC's method returns. A null handler refuses the stream, with
-  // `refused`.
+  // Returns what the RPC's method returns. A null handler refuses the stream,
+  // with `refused`.
   grpc::ServerBidiReactor<InMessage, OutMessage>* Start(
       std::shared_ptr<Stream> self, std::unique_ptr<SessionHandler<In>> handler,
       const absl::Status& refused) {
@@ -177,7 +177,7 @@ class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
     if (!writing_) this->Finish(ToGrpc(remote_));
   }
 
-  // As End, but a write under way is given up.
+  // Does the same as End, but gives up a write under way.
   void Break(absl::Status local, const absl::Status& remote)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (state_ == State::kEnding) {
@@ -247,8 +247,8 @@ class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
   grpc::CallbackServerContext* const context_;  // gRPC's, until Finish.
   std::shared_ptr<Stream> self_;
   std::unique_ptr<SessionHandler<In>> handler_;  // Used by the reactions.
-  InMessage in_;                                 // Likewise.
-  RecordReceiver received_records_;              // Likewise.
+  InMessage in_;                                 // The same.
+  RecordReceiver received_records_;              // The same.
   Tokens tokens_;
   Mutex mu_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kOpen;
@@ -257,7 +257,7 @@ class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
   std::deque<Out> queue_ ABSL_GUARDED_BY(mu_);
   RecordSender sent_records_ ABSL_GUARDED_BY(mu_);
   absl::Status local_ ABSL_GUARDED_BY(mu_);   // Why this side ended it.
-  absl::Status remote_ ABSL_GUARDED_BY(mu_);  // What the other side is told.
+  absl::Status remote_ ABSL_GUARDED_BY(mu_);  // The other side is told this.
   OutMessage out_;
 };
 

@@ -96,7 +96,7 @@ void SetUpServer(const std::string& address, const TransportOptions& options,
   // A peer that connects and stays silent is dropped.
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                               Milliseconds(kHandshakeLimit));
-  // What one connection asks for at once; more waits at its side.
+  // The most that one connection asks for at once; more waits at its side.
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                               kStreamsPerConnection);
   // Two daemons at one address are a mistake.

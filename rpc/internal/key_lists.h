@@ -31,8 +31,8 @@ namespace ebb::rpc::internal {
 // The lists of one pull, by partition and table.
 class KeyLists {
  public:
-  // Those of the request, which share its memory; a partition or table that is
-  // there twice makes none.
+  // Returns those of the request, which share its memory; a partition or table
+  // that is there twice makes none.
   static KeyLists Of(const PullRequest& request);
   // The same in memory of their own, of Bytes().
   KeyLists Copied() const;

@@ -8,7 +8,7 @@
 
 namespace ebb::rpc::internal {
 
-// As Guard::CheckWorker reads a request.
+// The fields of a request that Guard::CheckWorker reads.
 struct MessageSender {
   struct Stamp {
     SessionId worker;

@@ -15,7 +15,7 @@ constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 // A session that ends sooner counts as one that could not be opened.
 constexpr absl::Duration kSteady = absl::Seconds(5);
-// Where asking again soon makes no sense.
+// The pause if asking again soon makes no sense.
 constexpr absl::Duration kRefusedPause = absl::Seconds(30);
 
 absl::Time Until(absl::Duration deadline) { return SteadyNow() + deadline; }

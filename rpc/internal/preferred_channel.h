@@ -39,7 +39,7 @@ class PreferredSession {
   virtual bool Pull(const PullRequest& request, absl::Time deadline,
                     PsChannel::PullDone* done) = 0;
   virtual bool Clock(const ClockUpdate& update) = 0;
-  // Where PreferredWay::fetches is set.
+  // Called only if PreferredWay::fetches is set.
   virtual bool Fetch(const FetchRequest& /*request*/, absl::Time /*deadline*/,
                      PsChannel::FetchDone* /*done*/) {
     return false;

@@ -138,7 +138,7 @@ class PushQueue {
     return now;
   }
 
-  // Whether pushes may travel together.
+  // True if pushes no longer travel together.
   bool apart() const { return apart_; }
 
  private:
@@ -192,7 +192,7 @@ class PushQueue {
 
   const PushQueueOptions options_;
   bool apart_ = false;
-  // Those with calls under way.
+  // The streams with calls under way.
   absl::flat_hash_map<PushStream, Stream> streams_;
 };
 

@@ -1,4 +1,4 @@
-// What a server does with a message that arrived whole, on every way beside
+// Serves a message that arrived whole, on every way beside
 // gRPC.
 #ifndef EBB_RPC_INTERNAL_SERVED_CALL_H_
 #define EBB_RPC_INTERNAL_SERVED_CALL_H_
@@ -22,7 +22,7 @@
 
 namespace ebb::rpc::internal {
 
-// What the connections of a listener share. Not owned.
+// Shared by the connections of a listener. Not owned.
 struct CallServices {
   PsHandler* data = nullptr;
   Traffic* traffic = nullptr;
@@ -89,8 +89,8 @@ class CallTicket {
   const bool is_push_;
 };
 
-// Whether a sender that shows `token` may send the request. A fetch is of a
-// server, and not of one job.
+// Checks whether a sender that shows `token` may send the request. A fetch is
+// of a server, and not of one job.
 inline absl::Status CheckSender(const CallServices&, const FetchRequest&,
                                 absl::string_view) {
   return absl::OkStatus();

@@ -27,7 +27,7 @@
 
 namespace ebb::rpc::internal {
 
-// What the connections of a listener share (CallServices). Not owned.
+// Shared by the connections of a listener (CallServices). Not owned.
 struct SharedServices {
   PsHandler* data = nullptr;
   shm::FileTable* files = nullptr;

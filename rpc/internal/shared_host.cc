@@ -24,7 +24,7 @@ namespace {
 constexpr int64_t kMiB = int64_t{1} << 20;
 // Headers of pushes and pulls: a few hundred bytes each.
 constexpr int64_t kUpRingBytes = kMiB / 4;
-// Where blocks lie: 24 bytes for each, of 64 KiB.
+// Places of blocks: 24 bytes for each, of 64 KiB.
 constexpr int64_t kDownRingBytes = 2 * kMiB;
 // Twice what a worker has under way to a server (client/actions.h), so that
 // what is read holds nothing up.

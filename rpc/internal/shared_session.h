@@ -125,7 +125,7 @@ class SharedSession : public PreferredSession,
   // it any more.
   absl::flat_hash_map<uint64_t, Lent> lent_ ABSL_GUARDED_BY(mu_);
   std::deque<uint64_t> waiting_ ABSL_GUARDED_BY(mu_);    // Calls, not yet sent.
-  std::vector<uint64_t> releases_ ABSL_GUARDED_BY(mu_);  // Likewise.
+  std::vector<uint64_t> releases_ ABSL_GUARDED_BY(mu_);  // The same.
   absl::Time next_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
 };
 

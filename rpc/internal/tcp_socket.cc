@@ -113,7 +113,7 @@ absl::StatusOr<HostAndPort> SplitPeer(absl::string_view peer) {
 
 absl::StatusOr<Fd> ListenTcp(const std::string& host, int* port) {
   if (host == "0.0.0.0" || host == "::") {
-    // As gRPC does, both kinds of addresses where the machine has both.
+    // Like gRPC, takes both kinds of addresses where the machine has both.
     sockaddr_in6 all = {};
     all.sin6_family = AF_INET6;
     all.sin6_addr = in6addr_any;

@@ -12,7 +12,7 @@ namespace ebb::rpc::internal {
 
 namespace {
 
-// As often as gRPC does (grpc_security.cc).
+// gRPC reads as often (grpc_security.cc).
 constexpr absl::Duration kReadAgain = absl::Seconds(1);
 // The fastest first, as in gRPC's connections.
 constexpr char kTlsCiphers[] =

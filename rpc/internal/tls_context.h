@@ -39,8 +39,8 @@ class TlsContext {
   std::shared_ptr<SSL_CTX> context_ ABSL_GUARDED_BY(mu_);
 };
 
-// What OpenSSL says about the last call of this thread that failed, and forgets
-// it; `ssl` null: the call was not about a connection.
+// Returns what OpenSSL says about the last call of this thread that failed, and
+// forgets it; `ssl` null: the call was not about a connection.
 std::string TlsError(absl::string_view what, const SSL* ssl);
 
 }  // namespace ebb::rpc::internal

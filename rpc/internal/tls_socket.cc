@@ -27,8 +27,8 @@ constexpr size_t kTlsReadBytes = size_t{64} << 10;
 constexpr size_t kTlsWriteTurn = size_t{32} << 10;
 // Bytes that are decrypted before that.
 constexpr size_t kTlsReadTurn = size_t{128} << 10;
-// What OpenSSL may write without a write of ours: answers to the other side's
-// messages about keys.
+// The most that OpenSSL writes without a write of ours: answers to the other
+// side's messages about keys.
 constexpr size_t kMostFreshBytes = 4 * kTlsWriteTurn;
 // A record that is not complete, which OpenSSL holds when it can read no more.
 constexpr uint64_t kMostHeldBytes = uint64_t{32} << 10;
@@ -211,7 +211,7 @@ absl::StatusOr<size_t> TlsSocket::Read(std::span<const iovec> to) {
         if (SSL_get_error(ssl_, result) == SSL_ERROR_WANT_READ) return all;
         read_error_ = absl::UnavailableError(
             at_end_ ? "it closed the connection" : TlsError("TLS", ssl_));
-        // What came before it counts.
+        // The bytes before it count.
         if (all > 0) return all;
         return read_error_;
       }

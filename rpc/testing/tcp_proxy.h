@@ -22,9 +22,9 @@ class TcpProxy {
 
   const std::string& address() const { return address_; }
 
-  // As when the process at the other end is killed. New ones are accepted.
+  // Acts as if the process at the other end were killed. New ones are accepted.
   void CloseConnections();
-  // As when the network or the machine at the other end is gone.
+  // Acts as if the network or the machine at the other end were gone.
   void StopForwarding() { forwarding_ = false; }
 
  private:
