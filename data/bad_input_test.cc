@@ -283,7 +283,7 @@ TEST_P(BadLineTest, MayBeLeftOut) {
 TEST_P(BadLineTest, IsLeftOutBeforeASplit) {
   SourceSpec spec = Skipping(this->spec());
   spec.split = Split{.test_fraction = 0.5, .seed = 3};
-  // As if the line were not there.
+  // The same without the line.
   Format without = GetParam().format;
   without.lines.erase(without.lines.begin() + 2);
   const auto data = Dataset::Load(spec, open_);

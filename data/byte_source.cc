@@ -224,7 +224,7 @@ class MaybeCompressedSource : public ByteSource {
     at_end_ = n == 0;
     return absl::OkStatus();
   }
-  // As much as tells one kind from another; a pipe may give it byte by byte.
+  // Reads enough to tell one kind from another; a pipe may give single bytes.
   absl::Status FillFront() {
     while (!at_end_ && end_ - begin_ < internal::kMagicBytes) {
       EBB_RETURN_IF_ERROR(Fill());

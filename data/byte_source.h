@@ -1,4 +1,4 @@
-// Where readers get their bytes: a file or memory, plain or compressed.
+// Gives readers their bytes: a file or memory, plain or compressed.
 #ifndef EBB_DATA_BYTE_SOURCE_H_
 #define EBB_DATA_BYTE_SOURCE_H_
 

@@ -128,7 +128,7 @@ TEST_P(CompressionTest, JoinsMembers) {
             "abcd");
 }
 
-// As `gzip -t` accepts it: tapes and block copies leave zeros behind.
+// It accepts what `gzip -t` does: tapes and block copies leave zeros behind.
 TEST_P(CompressionTest, PassesOverZerosAtTheEnd) {
   for (const size_t zeros : {1, 511, 200000}) {
     const auto read =

@@ -35,7 +35,7 @@ std::string Examples(const Index& index) {
                       " that are left out");
 }
 
-// Whether an index of this meaning is of a source that means `spec`, in
+// Returns whether an index of this meaning is of a source that means `spec`, in
 // whatever order its columns are.
 bool IsOf(absl::string_view index, absl::string_view spec) {
   return absl::ConsumePrefix(&index, spec) &&
@@ -256,7 +256,7 @@ absl::Status Dataset::ReadAll(Reader& reader, const SourceSpec& spec,
   const bool classes = internal::HasClasses(spec);
   const bool rows = sparse() || keyed();
   if (rows) offsets_.push_back(0);
-  // Those that the reader gave, but the training data has no place for.
+  // The examples that the reader gave, but the training data has no place for.
   internal::BadExamples bad(spec.on_bad_example);
   Example example;
   for (;;) {
@@ -419,7 +419,7 @@ absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
                      Examples(index));
   }
   if (spec.kind == SourceKind::kPacked) {
-    // As `ebb data cat --from` counts.
+    // This is how `ebb data cat --from` counts.
     return absl::StrCat("example ", example, " of ", spec.path);
   }
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,

@@ -114,7 +114,7 @@ class Dataset {
   int order_version() const;
   // The examples of this window will be wanted soon. Does not block.
   void Expect(int64_t window) const;
-  // Where an example stands in what OfNumbers() was made for.
+  // Returns an example's place in what OfNumbers() was made for.
   int64_t NumberOf(int64_t example) const {
     return numbers_.empty() ? example : numbers_[example];
   }

@@ -100,7 +100,7 @@ void Dataset::GatherDense(std::span<const int64_t> examples,
   const char* const rows = bytes
                                ? reinterpret_cast<const char*>(dense_bytes())
                                : reinterpret_cast<const char*>(dense_values());
-  // Whether rows that follow one another are one run of features.
+  // True if rows that follow one another are one run of features.
   const bool joins = !bytes || term_.empty();
   for (size_t i = 0; i < examples.size();) {
     const int64_t first = examples[i];

@@ -19,7 +19,7 @@ struct ExampleBatch;
 // No example has more numbers beside its keys.
 inline constexpr int64_t kMostDenseBeside = int64_t{1} << 20;
 
-// What Reader::ColumnOrder() of records says in Index::meaning:
+// Finds what Reader::ColumnOrder() of records says in Index::meaning:
 // "dense:3/1,5/4", the fields of numbers beside keys with their widths. Empty:
 // there are none.
 std::string DenseShapeIn(absl::string_view meaning);
@@ -29,9 +29,9 @@ std::string DenseShapeIn(absl::string_view meaning);
 // take them as they are. Immutable.
 class DenseBeside {
  public:
-  // Those of the source with this Index::meaning and so many fields; without
-  // numbers width() is 0. InvalidArgument: a feature of numbers shares its
-  // field.
+  // Makes that of the source with this Index::meaning and so many fields;
+  // without numbers width() is 0. InvalidArgument: a feature of numbers shares
+  // its field.
   static absl::StatusOr<DenseBeside> Of(absl::string_view meaning,
                                         int64_t fields);
 
@@ -39,7 +39,7 @@ class DenseBeside {
   int64_t width() const { return width_; }
   // The fields that are left to keys.
   int64_t fields() const { return fields_; }
-  // Whether the field's entries are numbers.
+  // Returns whether the field's entries are numbers.
   bool IsDense(Field field) const { return targets_[field].width > 0; }
   // The place of its first number in `beside`, or the new number of a field
   // with keys.

@@ -13,7 +13,7 @@
 
 namespace ebb::data {
 
-// Where a date has its year at the end, which number stands first.
+// The number that stands first in a date with its year at the end.
 enum class DateOrder { kYearFirst, kDayFirst, kMonthFirst };
 
 // One column of a table. A missing field of text is the empty text.
@@ -38,7 +38,7 @@ struct ColumnEncoding {
 
   // The number of its features.
   int64_t width() const;
-  // Whether its features are 0 or 1 and stand for text.
+  // Returns whether its features are 0 or 1 and stand for text.
   bool IsCategory() const;
 
   friend bool operator==(const ColumnEncoding&,
@@ -65,7 +65,7 @@ struct Encoding {
   std::vector<std::string> classes;
   // The words of documents. Empty for other data.
   Vocabulary vocabulary;
-  // What is subtracted from each feature, after the scale, so that float32
+  // Numbers to subtract from the features, after the scale, so that float32
   // keeps what tells its numbers apart. Empty: nothing from any.
   std::vector<double> origins;
 

@@ -108,7 +108,7 @@ bool AreNumbers(const std::vector<std::string>& fields) {
   });
 }
 
-// What lines look like, and between what their fields stand.
+// The look of lines, and the delimiter of their fields.
 struct LookOfText {
   FileLook look = FileLook::kUnclear;
   string_view delimiter;

@@ -27,7 +27,7 @@ enum class FileLook {
 // How much of a file is enough to tell.
 inline constexpr size_t kLookBytes = 4096;
 
-// What a file looks like whose first bytes, decompressed, are `front`: the
+// Returns the look of a file whose first bytes, decompressed, are `front`: the
 // whole file, or kLookBytes of it.
 FileLook LookOf(absl::string_view front);
 
@@ -35,14 +35,14 @@ FileLook LookOf(absl::string_view front);
 // are not those of a table.
 absl::string_view DelimiterOf(absl::string_view front);
 
-// Whether a file of this look could be of this format. An unclear one could.
+// True if a file of this look could be of this format. An unclear one could.
 bool CouldBe(SourceKind kind, FileLook look);
 
-// What such a file is, for a message: "a table, whose columns ...". Empty for
-// an unclear one.
+// Says what such a file is, for a message: "a table, whose columns ...". Empty
+// for an unclear one.
 absl::string_view TextOf(FileLook look);
 
-// What files of a format have, for a message: "sparse rows such as ...".
+// Says what files of a format have, for a message: "sparse rows such as ...".
 absl::string_view ContentOf(SourceKind kind);
 
 }  // namespace ebb::data

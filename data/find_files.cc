@@ -30,7 +30,7 @@ bool IsLeftOut(absl::string_view name) {
   return absl::StartsWith(name, ".") || absl::StartsWith(name, "_");
 }
 
-// Whether a file says something about data, as its name shows. notice.csv and
+// True if a file says something about data, as its name shows. notice.csv and
 // day0.log may well be data.
 bool IsAboutData(absl::string_view name) {
   const std::string lower = absl::AsciiStrToLower(name);
@@ -75,7 +75,7 @@ absl::Status HasFolder(absl::string_view folder, absl::string_view name) {
                    "/*.csv for its own"));
 }
 
-// What was found, in its order.
+// Returns what was found, in its order.
 absl::StatusOr<Paths> Ordered(absl::string_view path, Paths found) {
   if (found.size() > kMaxFilesFound) {
     return absl::InvalidArgumentError(
@@ -124,7 +124,7 @@ absl::StatusOr<Paths> FilesIn(absl::string_view folder) {
   return OrderedFolder(folder, std::move(found));
 }
 
-// Whether a folder that cannot be read ends the search: a missing one has no
+// Says if a folder that cannot be read ends the search: a missing one has no
 // match.
 int StopsGlob(const char* /*folder*/, int error) {
   return error == ENOENT || error == ENOTDIR ? 0 : 1;

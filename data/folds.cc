@@ -13,7 +13,7 @@
 namespace ebb::data {
 namespace {
 
-// As Dataset has it: with more, the training data is refused.
+// The limit of Dataset: with more, it refuses the training data.
 constexpr size_t kMostClasses = 65536;
 
 // The folds of the examples in the block, in their order: Fisher and Yates.

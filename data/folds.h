@@ -48,7 +48,7 @@ class FoldCounter {
   absl::Status CheckAll(absl::string_view name) const;
 
  private:
-  // What to do about a class with too few examples.
+  // Says what to do about a class with too few examples.
   std::string TooFewHint(int64_t examples) const;
 
   // Examples that are dealt in one row.

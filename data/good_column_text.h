@@ -12,7 +12,7 @@
 
 namespace ebb::data {
 
-// As ReadColumnText, but returns the fields of those examples alone that
+// Like ReadColumnText, but returns the fields of those examples alone that
 // Dataset::LoadLike takes, if `spec` leaves bad ones out. `training` is of the
 // training data.
 absl::StatusOr<std::vector<std::string>> ReadGoodColumnText(

@@ -99,7 +99,7 @@ bool GetOrigins(absl::string_view* in, Index* index) {
                      [](double origin) { return origin != 0; });
 }
 
-// Whether the parts of an index that depend on each other fit.
+// Returns whether the parts of an index that depend on each other fit.
 bool Fits(const Index& index) {
   const Encoding& encoding = index.encoding;
   if (!encoding.origins.empty() &&

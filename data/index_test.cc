@@ -19,7 +19,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// What the golden file holds; it was written by another program.
+// The content of the golden file. Another program wrote it.
 Index Golden() {
   return {.meaning = "csv reader=1",
           .files = {{.bytes = 1000,

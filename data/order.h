@@ -60,7 +60,7 @@ class Order {
   // The examples of `item` by position. kInvalidArgument when there is no such
   // shard.
   absl::StatusOr<std::vector<int64_t>> Of(ItemId item) const;
-  // Those of the positions [begin, end) into `*examples`, in time that these
+  // Sets `*examples` to those of the positions [begin, end), in time that these
   // take. kInvalidArgument when there is no such shard, or no such positions.
   absl::Status Of(ItemId item, int64_t begin, int64_t end,
                   std::vector<int64_t>* examples) const;
@@ -86,15 +86,15 @@ class Order {
 
    private:
     static constexpr int kRounds = 8;  // The network's.
-    // What a round of the network makes of a half, if it is to be computed.
+    // Computes what a round of the network makes of a half.
     class Computed;
-    // The same of all halves.
+    // Looks it up in a table of all halves.
     class LookedUp;
 
     // Permutes 4^half_bits_ numbers.
     template <typename Function>
     uint64_t Permute(const Function& function, uint64_t number) const;
-    // Where the walk from this number ends.
+    // Returns where the walk from this number ends.
     template <typename Function>
     int64_t WalkFrom(const Function& function, uint64_t number) const;
     template <typename Function>

@@ -38,7 +38,7 @@ enum class Layout { kBytes, kDense, kSparse, kKeyed };
 
 // One example; its spans point into the reader.
 struct Example {
-  // As the file has it; 0 without labels.
+  // The label in the file; 0 without labels.
   float label = 0;
   std::span<const uint8_t> bytes;  // kBytes.
   // All but kBytes: scaled, and finite; but a missing field that is to become
@@ -76,18 +76,18 @@ class Reader {
   // The width of every example; for kSparse without a stated width, one more
   // than the highest id so far. For kKeyed the number of fields, likewise.
   virtual int64_t features() const = 0;
-  // Those of the columns, if the file names them, each feature has another
-  // name, and they are no longer than kMaxNameBytes. Known after the first
-  // Next().
+  // Returns those of the columns, if the file names them, each feature has
+  // another name, and they are no longer than kMaxNameBytes. Known after the
+  // first Next().
   virtual std::optional<ColumnNames> Names() const { return std::nullopt; }
   // The columns by their parts in an example, "3,1,2", if a header names them
   // in another order than the format has without one. Known after the first
   // Next(). Releases that did not look at headers read other values there.
   virtual std::string ColumnOrder() const { return ""; }
-  // Where the last example stands, for messages: "a.csv:17".
+  // Returns where the last example stands, for messages: "a.csv:17".
   virtual std::string Where() const = 0;
-  // What the owner should know about readable columns of the file so far, as
-  // sentences.
+  // Says what the owner should know about readable columns of the file so far,
+  // as sentences.
   virtual std::vector<std::string> Remarks() const { return {}; }
   // The features that the source names and no record so far has had.
   virtual std::vector<std::string> AbsentFeatures() const { return {}; }

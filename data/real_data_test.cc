@@ -105,7 +105,7 @@ TEST(SharedDataTest, DigitsSplit) {
   const Dataset train = MustLoad(spec);
   spec.split->part = Split::Part::kTest;
   const Dataset test = MustLoadLike(spec, train.index());
-  EXPECT_EQ(test.examples(), 336);  // As docs/data-order.md's program says.
+  EXPECT_EQ(test.examples(), 336);  // By the program in docs/data-order.md.
   EXPECT_EQ(train.examples(), 1797 - 336);
   // Standardised, each column of the training data has mean 0.
   std::vector<double> sums(64);

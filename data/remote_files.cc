@@ -179,7 +179,7 @@ class RemoteSource final : public ByteSource {
   std::string etag_;
   std::string part_;
   size_t at_ = 0;      // In the part.
-  uint64_t next_ = 0;  // Where the next part begins.
+  uint64_t next_ = 0;  // The next part begins there.
 };
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenOne(

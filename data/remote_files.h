@@ -15,7 +15,7 @@
 
 namespace ebb::data {
 
-// Whether the path is one of s3://BUCKET/KEY, http://HOST/PATH and
+// Returns whether the path is one of s3://BUCKET/KEY, http://HOST/PATH and
 // https://HOST/PATH, perhaps with ?QUERY behind it.
 bool IsRemote(absl::string_view path);
 
@@ -23,12 +23,12 @@ struct RemoteFilesOptions {
   // Only paths that begin with one of these are read; each ends with "/".
   // nullopt: all are.
   std::optional<std::vector<std::string>> sources;
-  // Where parts are kept for the next reader; empty: nowhere.
+  // The folder that keeps parts for the next reader; empty: none are kept.
   std::string cache_folder;
   uint64_t cache_bytes = uint64_t{10} << 30;
   // How much is read at once, and held in memory for each open file.
   uint64_t range_bytes = uint64_t{8} << 20;
-  // Where credentials and endpoints of buckets come from (s3_objects.h).
+  // Credentials and endpoints of buckets come from there (s3_objects.h).
   Environment environment = ProcessEnvironment;
   RetryOptions retries = {.patience = absl::Minutes(1)};
 };

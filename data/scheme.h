@@ -7,10 +7,10 @@
 
 namespace ebb::data {
 
-// Whether the path is "SCHEME://..." and so no file of this machine.
+// Returns whether the path is "SCHEME://..." and so no file of this machine.
 bool HasScheme(absl::string_view path);
 
-// What is asked of a file of this machine. kInvalidArgument: the path has a
+// Checks that a path is of this machine. kInvalidArgument: the path has a
 // scheme; the error says what to write instead.
 absl::Status CheckLocal(absl::string_view path);
 

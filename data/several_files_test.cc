@@ -89,7 +89,7 @@ TEST(SeveralFilesTest, MayEachHaveTheHeaderButNoOther) {
     return Values(*Load(Table("p"), {{"p/1", first}, {"p/2", second}}));
   };
   EXPECT_THAT(values("a,b,y\n3,4,1\n"), ElementsAre(1, 2, 3, 4));
-  EXPECT_THAT(values("3,4,1\n"), ElementsAre(1, 2, 3, 4));  // As split makes.
+  EXPECT_THAT(values("3,4,1\n"), ElementsAre(1, 2, 3, 4));  // By `split`.
   EXPECT_THAT(Load(Table("p"), {{"p/1", first}, {"p/2", "b,a,y\n3,4,1\n"}})
                   .status()
                   .message(),

@@ -37,7 +37,7 @@ enum class SourceKind {
 // predict (regression).
 enum class LabelKind { kClass, kReal };
 
-// What to do about an example that cannot be read, or that does not fit the
+// The reaction to an example that cannot be read, or that does not fit the
 // training data. kStop is an error. kSkip leaves it out, and it does not count
 // as an example. Either way it is the same on every machine, as it follows from
 // the bytes of the file alone.
@@ -67,7 +67,7 @@ struct Split {
   Folds folds;
 };
 
-// Whether the part holds the example with this number, counted from 0. Folds
+// True if the part holds the example with this number, counted from 0. Folds
 // are those of an example's number alone: neither stratified nor by group.
 bool Selects(const Split& split, int64_t example);
 
@@ -79,7 +79,7 @@ struct TextOptions {
   // Between fields: a text of 1 to kMaxDelimiterBytes bytes, or kWhitespace.
   // Absent: as the format guesses it.
   std::optional<std::string> delimiter;
-  // Whether quotes around a field are removed ("a ""b"" c"). Such a field may
+  // True if quotes around a field are removed ("a ""b"" c"). Such a field may
   // have delimiters and line breaks in it.
   bool quotes = true;
   // Words that stand for no value, beside the usual ones: NA, NaN, null, ...
@@ -109,7 +109,7 @@ struct CsvOptions {
   // kAuto: the first line is a header when none of its used fields is a
   // number; a mixture is an error.
   enum class Header { kAuto, kYes, kNo };
-  // What happens to a field that is empty or a word such as NA.
+  // The reaction to a field that is empty or a word such as NA.
   // kConstant: it reads as `missing_value`. kMean: as the mean of its column
   // over the training data. kKeep: as NaN. A missing label is always an error.
   enum class Missing { kError, kConstant, kMean, kKeep };
@@ -126,7 +126,7 @@ struct CsvOptions {
   double missing_value = 0;
   // Columns of categories, whatever they look like.
   std::vector<std::string> categorical;
-  // Whether other columns are categories too where they have text that does not
+  // True if other columns are categories too where they have text that does not
   // look like mistakes among numbers. Texts that are all dates are dates.
   bool categories_by_text = true;
   // A column of at most this many categories has a feature for each of them.
@@ -136,7 +136,7 @@ struct CsvOptions {
   // Columns of dates and times: days since 1970, or their parts.
   std::vector<std::string> dates;
   bool date_parts = false;
-  // Whether 03/04/2021 is the third of April. Absent: as the other dates of the
+  // True if 03/04/2021 is the third of April. Absent: as the other dates of the
   // column say.
   std::optional<bool> day_first;
 };
@@ -145,7 +145,7 @@ struct LibsvmOptions {
   // The number of features; 0 is the highest id found. Name it where the test
   // data has ids that the training data has not.
   int64_t features = 0;
-  // Whether ids count from 0 instead of 1.
+  // True if ids count from 0 instead of 1.
   bool zero_based = false;
   // Ids are keys of sparse tables, any numbers of 64 bits, and stand in field
   // 0; `features` and `zero_based` are not used.
@@ -195,9 +195,9 @@ struct BagsOptions {
 
 // The folder is SourceSpec::path.
 struct PackedOptions {
-  // Whether its examples are to be keys; else columns of numbers.
+  // True if its examples are to be keys; else columns of numbers.
   bool keyed = false;
-  // Whether missing values stay NaN; else they become the mean of their column.
+  // True if missing values stay NaN; else they become the mean of their column.
   bool keep_missing = false;
 };
 
@@ -208,7 +208,7 @@ struct ProtobufOptions {
   std::string message;  // The full name of the messages' type.
 };
 
-// What becomes of images, PNG or JPEG.
+// The form that images, PNG or JPEG, get.
 struct ImageOptions {
   // The size that they are scaled to. 0: all have that of the first.
   int64_t width = 0;
@@ -220,7 +220,7 @@ struct ImageOptions {
 // compressed rows of a sparse one.
 struct NpyOptions {
   std::string features;
-  // Whether `features` is the archive of a sparse matrix in any layout, which
+  // True if `features` is the archive of a sparse matrix in any layout, which
   // says its columns itself.
   bool archive = false;
   std::string labels;  // Not read without labels.
@@ -229,7 +229,7 @@ struct NpyOptions {
   std::string indptr;
   // How many a sparse matrix has. Not used with keys.
   int64_t columns = 0;
-  // Whether `indices` are keys of sparse tables, which stand in field 0.
+  // True if `indices` are keys of sparse tables, which stand in field 0.
   bool keys = false;
 
   bool sparse() const { return archive || !indptr.empty(); }
@@ -239,7 +239,7 @@ struct NpyOptions {
 // words are keys in field 0, in the order of the text, or features. Words
 // beyond the vocabulary are left out.
 struct DocumentOptions {
-  // Whether a document is a line. Else it is a paragraph, which an empty line
+  // True if a document is a line. Else it is a paragraph, which an empty line
   // ends.
   bool lines = false;
   bool lower_case = true;
@@ -250,7 +250,7 @@ struct DocumentOptions {
   std::vector<std::string> stop_words;
   // Documents of fewer words of the vocabulary are left out.
   int64_t least_words = 1;
-  // Whether an example counts its words: each of them is one feature, whose
+  // True if an example counts its words: each of them is one feature, whose
   // value is how often it is there.
   bool counts = false;
   // Longer documents, in words, are cut into examples that are about as long as
@@ -258,13 +258,13 @@ struct DocumentOptions {
   int64_t longest = 0;
 };
 
-// What the value of this name in a record is in an example.
+// The use of a record's value of this name in an example.
 struct RecordFeature {
   enum class As {
     kLabel,
     kDense,  // `width` numbers.
     kKey,    // The key of one word or whole number.
-    kKeys,   // Those of any number of them.
+    kKeys,   // The keys of any number of them.
     kBytes   // Bytes, each of which is a number.
   };
   std::string name;
@@ -280,7 +280,7 @@ struct RecordFeature {
   // it is bad.
   std::optional<double> missing;
 
-  // Whether examples have keys because of it.
+  // Returns whether examples have keys because of it.
   bool keyed() const { return as == As::kKey || as == As::kKeys; }
 };
 
@@ -300,7 +300,7 @@ struct SourceSpec {
   // Data to predict from has none. LIBSVM lines may keep theirs: it is
   // skipped.
   bool has_labels = true;
-  // Whether the model looks at labels. If it does not, the column of a table's
+  // True if the model looks at labels. If it does not, the column of a table's
   // label is left out, whatever is in it.
   bool looks_at_labels = true;
   LabelKind label_kind = LabelKind::kClass;
@@ -343,16 +343,16 @@ struct SourceSpec {
   // entries of a batch (ExampleBatch::beside). No part of Meaning().
   bool dense_beside = false;
 
-  // Whether it has labels that are numbers.
+  // Returns whether it has labels that are numbers.
   bool numbers() const;
   // `path`, and how many follow it: "a.csv and 2 more paths". For messages.
   std::string Name() const;
 
   // The word of its format in job files: "csv".
   absl::string_view format_word() const;
-  // Whether its examples are keys of sparse tables (Layout::kKeyed).
+  // Returns whether its examples are keys of sparse tables (Layout::kKeyed).
   bool keyed() const;
-  // Whether these keys are hashes of words.
+  // Returns whether these keys are hashes of words.
   bool hashes_words() const;
 
   // kInvalidArgument, naming the field, its value and what would be right.

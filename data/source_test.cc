@@ -159,7 +159,7 @@ TEST(SourceSpecTest, MeaningNamesAllButThePaths) {
   EXPECT_EQ(sparse.Meaning(), "libffm" + rest + " fields=0");
   sparse.kind = SourceKind::kRatings;
   EXPECT_EQ(sparse.Meaning(), "ratings" + rest + " quotes=yes");
-  sparse.ratings.text.quotes = false;  // As it was before one could say so.
+  sparse.ratings.text.quotes = false;  // Older ebbs had no such option.
   EXPECT_EQ(sparse.Meaning(), "ratings" + rest);
   sparse.kind = SourceKind::kCriteo;
   EXPECT_EQ(sparse.Meaning(), "criteo" + rest +
@@ -210,7 +210,7 @@ TEST(SplitTest, EachExampleIsInOnePart) {
     EXPECT_NE(Selects(train, example), Selects(test, example));
     tested += Selects(test, example) ? 1 : 0;
   }
-  EXPECT_EQ(tested, 336);  // As the program of the specification counts.
+  EXPECT_EQ(tested, 336);  // By the program of the specification.
 }
 
 }  // namespace

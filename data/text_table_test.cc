@@ -615,7 +615,7 @@ TEST(TextTableTest, RefusesCategoriesThatAreNoFeatures) {
               HasSubstr("there is no column 'z' among 'a', 'y'"));
 }
 
-// As Kaggle has it: quoted names with commas, empty ages and cabins.
+// The file is like Kaggle's: quoted names with commas, empty ages and cabins.
 TEST(TextTableTest, ReadsAPassengerList) {
   std::string text =
       "PassengerId,Survived,Pclass,Name,Sex,Age,SibSp,Parch,Ticket,Fare,Cabin,"

@@ -44,7 +44,7 @@ const Range* Find(std::span<const Range> ranges, uint32_t character) {
 
 bool IsAsciiUpper(uint32_t c) { return c >= 'A' && c <= 'Z'; }
 
-// Whether it is a letter, a mark on one, or a digit.
+// Returns whether it is a letter, a mark on one, or a digit.
 bool IsOfWord(uint32_t c) {
   if (c < 0x80) {
     return IsAsciiUpper(c) || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');

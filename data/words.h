@@ -26,7 +26,7 @@ inline constexpr size_t kLongestWord = 256;  // In bytes.
 // ebb, so it is the same on all machines.
 class WordCutter {
  public:
-  // Whether upper-case letters become lower-case ones.
+  // With `lower_case`, upper-case letters become lower-case ones.
   explicit WordCutter(bool lower_case) : lower_case_(lower_case) {}
 
   // `line` stays valid while words are taken.

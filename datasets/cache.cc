@@ -37,7 +37,7 @@ constexpr absl::string_view kManifest = ".ebb-manifest";
 constexpr absl::string_view kChunkCached = "data-chunk-cached";
 constexpr absl::Duration kLook = absl::Milliseconds(50);
 
-// What the file holds, whatever it is called and in whichever set.
+// Names what the file holds, whatever it is called and in whichever set.
 std::string ContentOf(const DataFile& file) {
   std::string all = absl::StrCat(file.bytes, ":");
   for (const Checksum& chunk : file.chunks) {
@@ -64,7 +64,7 @@ bool IsOwn(const std::string& name) {
   return CheckSetId(name).ok() || absl::StrContains(name, kManifest);
 }
 
-// As internal::LockFile; but the patience begins anew while the holder of the
+// Like internal::LockFile; but the patience begins anew while the holder of the
 // lock writes to the file: a large one may take hours to fetch.
 absl::Status LockWritten(int fd, const std::string& path, bool shared,
                          int64_t patience_ms) {

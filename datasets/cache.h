@@ -81,7 +81,7 @@ class Cache {
   absl::StatusOr<Manifest> ManifestOf(const std::string& name);
   // The file, empty at first, and room for all of it.
   absl::Status Reserve(const std::string& path, int64_t bytes);
-  // Whether there is room, once unused files are gone. Locked.
+  // Returns whether there is room, once unused files are gone. Locked.
   absl::StatusOr<bool> MakeRoom(const std::string& but_of, int64_t bytes) const;
   // Returns the wrong chunks of the file, by their numbers in the set.
   static absl::StatusOr<std::vector<int64_t>> FindBad(const Manifest& manifest,

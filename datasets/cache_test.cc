@@ -125,7 +125,7 @@ TEST_F(CacheTest, OnlyDamagedChunksAreFetchedAgain) {
   EXPECT_TRUE(ReadFile(path) == Bytes(2 * kChunkBytes + 1, 1));
 }
 
-// As kill -9 leaves it.
+// The file is as kill -9 leaves it.
 TEST_F(CacheTest, AFileThatWasCutOffIsCompleted) {
   const auto cache = Make();
   const std::string path = Path(cache.get(), "a");

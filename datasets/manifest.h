@@ -70,7 +70,7 @@ struct DataUri {
   std::string path;
 };
 std::optional<DataUri> ParseUri(absl::string_view path);
-// Whether it names, or should name, files of a data set.
+// Returns whether it names, or should name, files of a data set.
 bool IsUri(absl::string_view path);
 // The data set that "ebb://NAME", or whatever follows the name after a "/", is
 // of. InvalidArgument: it names none.

@@ -159,7 +159,7 @@ TEST(ManifestTest, SizesAndChecksumsFitTogether) {
   EXPECT_FALSE(Manifest::Make({{"a", 0, {Checksum()}}}).ok());
   EXPECT_FALSE(Manifest::Make({{"a", -1, {}}}).ok());
   EXPECT_FALSE(Manifest::Make({{"a", kChunkBytes + 1, {Checksum()}}}).ok());
-  // As large as the manifest can say; not that anybody has it.
+  // The largest file that a manifest can name; no disk may have it.
   const int64_t chunks = kMaxManifestBytes / 16 + 1;
   EXPECT_THAT(std::string(Manifest::Make({{"a", chunks * kChunkBytes,
                                            std::vector<Checksum>(chunks)}})

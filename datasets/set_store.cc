@@ -69,8 +69,8 @@ absl::Status RemoveTree(const std::string& path) {
   return FileError(path, "cannot be removed");
 }
 
-// What a content takes, whatever its disk says: a file has an inode and a part
-// of a folder, also where it is empty.
+// Returns what a content takes, whatever its disk says: a file has an inode and
+// a part of a folder, also where it is empty.
 int64_t RoomFor(const Manifest& manifest) {
   constexpr int64_t kOfAFile = 4096;
   return manifest.total_bytes() +
@@ -78,7 +78,7 @@ int64_t RoomFor(const Manifest& manifest) {
          kOfAFile * static_cast<int64_t>(manifest.files().size());
 }
 
-// What the files below a folder take of its disk.
+// Returns what the files below a folder take of its disk.
 int64_t BytesOnDisk(const std::string& folder) {
   int64_t bytes = 0;
   struct stat info;
@@ -101,7 +101,7 @@ absl::Status KeepManifest(const std::string& content, absl::string_view bytes) {
   return internal::WriteWhole(path, bytes);
 }
 
-// Those that the file is in, from below `top` on, and that.
+// Adds the folders that the file is in, from below `top` on, and `top`.
 void AddFoldersOf(const std::string& file, const std::string& top,
                   std::set<std::string>* folders) {
   folders->insert(top);
@@ -118,7 +118,7 @@ absl::Status SyncAll(const std::set<std::string>& paths) {
   return absl::OkStatus();
 }
 
-// Those in a folder that is not there are none.
+// Returns the names in a folder; none if it is not there.
 std::vector<std::string> NamesIn(const std::string& folder) {
   std::vector<std::string> names;
   std::error_code error;
@@ -537,7 +537,7 @@ absl::Status SetStore::PutChunk(absl::string_view name, absl::string_view id,
 absl::Status SetStore::LinkTo(absl::string_view name, absl::string_view id) {
   const std::string link = Link(name);
   const std::string beside = absl::StrCat(SetFolder(name), "/link");
-  // Where it will stand.
+  // The link will lead there.
   const std::string to = absl::StrCat(kKept, "/", name, "/", id);
   unlink(beside.c_str());
   if (symlink(to.c_str(), beside.c_str()) != 0) {

@@ -52,7 +52,7 @@ class SetStoreTest : public ::testing::Test {
     return PushFolder(from_, name, store_.get(), options);
   }
   Manifest Read() { return *ReadFolder(from_, {}); }
-  // As a push that is killed when so many chunks were stored.
+  // Pushes like a process that is killed when so many chunks were stored.
   void PushHalf(int64_t chunks) {
     const Manifest manifest = Read();
     ASSERT_TRUE(store_->BeginPush("set", manifest.bytes(), false).ok());
@@ -64,7 +64,7 @@ class SetStoreTest : public ::testing::Test {
       ASSERT_TRUE(store_->PutChunk("set", manifest.id(), chunk, bytes).ok());
     }
   }
-  // What lies in the store of a set.
+  // Returns what lies in the store of a set.
   std::vector<std::string> Contents() {
     std::vector<std::string> names;
     for (const auto& one : fs::directory_iterator(root_ + "/.ebb-data/set")) {
@@ -460,7 +460,7 @@ TEST_F(SetStoreTest, APushThatHasNoRoomHarmsNothing) {
   EXPECT_TRUE(Push().ok());
 }
 
-// As where somebody else fills the disk: the push goes on when there is room.
+// Somebody else may fill the disk: the push goes on when there is room.
 TEST_F(SetStoreTest, AFullDiskEndsThePushAndLosesNothing) {
   rlimit before;
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);

@@ -1,4 +1,4 @@
-// What the fuzz targets of the readers do with an input.
+// Reads an input as the fuzz targets of the readers do.
 #ifndef EBB_DATA_FUZZ_FUZZING_H_
 #define EBB_DATA_FUZZ_FUZZING_H_
 

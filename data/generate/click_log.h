@@ -29,7 +29,7 @@ struct ClickOptions {
   std::vector<int64_t> vocabulary = {10, 100, 1000, 10'000, 100'000};
   // Exponents of the Zipf distributions.
   std::vector<double> exponents = {1.1};
-  // As in ClickModelOptions.
+  // The same as in ClickModelOptions.
   int rank = 4;
   bool field_aware = false;
   double linear = 1;

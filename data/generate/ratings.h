@@ -23,7 +23,7 @@ struct RatingOptions {
   double biases = 0.3;
   double factors = 0.7;
   double noise = 0.5;
-  bool time = false;  // Whether there is a fourth column.
+  bool time = false;  // True if there is a fourth column.
 
   // kInvalidArgument, naming the flag.
   absl::Status Validate() const;

@@ -208,7 +208,7 @@ absl::StatusOr<std::vector<Input>> FilesOfBags(const SourceSpec& spec,
   return files;
 }
 
-// Those of the training data where nothing is said.
+// The options say nothing: the training data has the width.
 int64_t WidthOfBags(const SourceSpec& /*spec*/) { return 0; }
 
 }  // namespace

@@ -19,8 +19,8 @@
 namespace ebb::data::internal {
 namespace {
 
-// What decoding one file may take. The defaults of all compressors, and their
-// highest plain levels, need less.
+// The most memory for decoding one file. The defaults of all compressors, and
+// their highest plain levels, need less.
 constexpr uint64_t kMaxMemory = uint64_t{256} << 20;
 
 absl::Status NoMemory() {
@@ -73,7 +73,7 @@ class GzipCodec : public Codec {
   z_stream stream_ = {};
 };
 
-// As GzipCodec, with the header of zlib.
+// The same as GzipCodec, with the header of zlib.
 class ZlibCodec : public GzipCodec {
  public:
   ZlibCodec() : GzipCodec(MAX_WBITS) {}
@@ -242,7 +242,7 @@ bool IsSkippable(absl::string_view front) {
          front.substr(1, 3) == "\x2a\x4d\x18";
 }
 
-// Whether a file begins as zlib writes it. Its first two bytes may begin a
+// True if a file begins as zlib writes it. Its first two bytes may begin a
 // text, too: "x^2". Those after them are hardly ever UTF-8 then, although the
 // last character may be cut. They may also be the length of a protobuf message
 // and its first field. Files have no dictionary, which kDictionary would

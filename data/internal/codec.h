@@ -49,7 +49,7 @@ inline constexpr size_t kMagicBytes = 12;
 // where it has none. `front` has kMagicBytes, unless there are fewer.
 const CodecKind* FindCodec(absl::string_view front);
 
-// Whether a further member of this kind may have this front.
+// Returns whether a further member of this kind may have this front.
 bool Continues(const CodecKind& kind, absl::string_view front);
 
 }  // namespace ebb::data::internal

@@ -17,7 +17,7 @@ namespace {
 
 using EncodingKind = ColumnEncoding::Kind;
 
-// What is remembered of a column.
+// The most that is remembered of a column.
 constexpr size_t kMostDistinct = 1 << 16;
 constexpr size_t kMostTexts = 4;
 constexpr size_t kLongestValue = 256;  // Longer ones are hashed.

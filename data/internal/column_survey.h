@@ -1,4 +1,4 @@
-// What the fields of one column have in common, and what the column becomes.
+// Finds what the fields of one column have in common, and what it becomes.
 #ifndef EBB_DATA_INTERNAL_COLUMN_SURVEY_H_
 #define EBB_DATA_INTERNAL_COLUMN_SURVEY_H_
 
@@ -44,11 +44,11 @@ class ColumnSurvey {
   // Returns what Add() returns.
   bool AddDistinct(absl::string_view field);
   void AddDate(absl::string_view field);
-  // Whether the texts look like mistakes among numbers.
+  // Returns whether the texts look like mistakes among numbers.
   bool IsDoubtful() const;
-  // Whether the fields without a date look like mistakes among dates.
+  // Returns whether the fields without a date look like mistakes among dates.
   bool AreDoubtfulDates() const;
-  // Whether nearly every row has a text of its own.
+  // Returns whether nearly every row has a text of its own.
   bool IsIdentifier() const;
   bool AreDates() const {
     return given_ > 0 && dates_ == given_ && (by_day_ || by_month_);
@@ -75,12 +75,12 @@ class ColumnSurvey {
   // Hashes of the fields that are not dates, up to a limit: beyond it, this is
   // not a column of dates.
   absl::flat_hash_set<uint64_t> distinct_others_;
-  // Whether all dates are such if the day, or the month, comes first; and
+  // True if all dates are such if the day, or the month, comes first; and
   // whether that makes a difference.
   bool by_day_ = true;
   bool by_month_ = true;
   bool differ_ = false;
-  // Whether some have day and month at the front, so that others may differ.
+  // True if some have day and month at the front, so that others may differ.
   bool day_or_month_first_ = false;
 };
 

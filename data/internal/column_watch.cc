@@ -28,7 +28,7 @@ bool NamesWeights(absl::string_view column) {
           absl::StartsWith(name, "case_") || absl::StartsWith(name, "row_"));
 }
 
-// Whether a column has the name of a pandas frame's index. In CSV an index
+// True if a column has the name of a pandas frame's index. In CSV an index
 // mostly has no name, and pandas calls the column unnamed when it reads that.
 bool NamesIndex(absl::string_view column, size_t place) {
   if (column.empty()) return place == 0;

@@ -35,7 +35,7 @@ class ColumnWatch {
     size_t column = 0;
     double first = 0;
   };
-  // Whether the column counted the rows so far, of which there are enough.
+  // True if the column counted the rows so far, of which there are enough.
   bool CountsRows(size_t column) const;
   void Look(const std::vector<absl::string_view>& fields);
 

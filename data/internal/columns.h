@@ -83,7 +83,7 @@ class ColumnFinder {
   std::map<absl::string_view, std::vector<size_t>> places_;
 };
 
-// Whether an option calls a column by a name: then there must be a header.
+// True if an option calls a column by a name: then there must be a header.
 bool IsName(absl::string_view column);
 
 }  // namespace ebb::data::internal

@@ -76,7 +76,7 @@ class CsvReader : public Reader {
   std::string WidthHint() const;
   // The same where it has too many, once all records have been looked at.
   std::string TooWideHint() const;
-  // What is wrong with a label that stands for a missing value.
+  // Says what is wrong with a label that stands for a missing value.
   std::string MissingLabel(absl::string_view label) const;
   // The end of an error about an empty label where all lines end with a
   // delimiter.
@@ -88,7 +88,7 @@ class CsvReader : public Reader {
   absl::Status CheckUnknown() const;
   // After the last record: what is wrong, or `more`.
   absl::StatusOr<bool> Finish(const absl::StatusOr<bool>& more);
-  // Whether many records were looked at for more mistakes.
+  // Returns whether many records were looked at for more mistakes.
   bool Enough() const {
     return !problems_.empty() && rows_ - good_rows_ >= kMostRowsForMistakes;
   }
@@ -370,7 +370,7 @@ absl::Status CsvReader::CheckUnknown() const {
 
 std::vector<std::string> CsvReader::Remarks() const {
   std::vector<std::string> remarks;
-  // Those of training data have been told.
+  // The remarks on training data have been told.
   if (!spec_.like.has_value()) {
     remarks = watch_->Remarks(schema_);
     if (spec_.has_labels && !spec_.looks_at_labels && spec_.csv.label.empty()) {
@@ -440,7 +440,7 @@ absl::Status ValidateCsv(const SourceSpec& spec) {
   return absl::OkStatus();
 }
 
-// What becomes of text, where it is not as by default.
+// Says what becomes of text if that is not the default.
 std::string MeaningOfText(const CsvOptions& csv) {
   const CsvOptions usual;
   std::string meaning;

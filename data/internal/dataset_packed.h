@@ -32,7 +32,7 @@ struct Dataset::Packed {
 
   const std::shared_ptr<const pack::PackedSet> set;
   SourceSpec spec;
-  Index constants;  // What windows need of the index.
+  Index constants;  // The part of the index for windows.
   double row_sum = 0;
   Cache cache;
 };

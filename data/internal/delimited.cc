@@ -16,7 +16,7 @@ namespace ebb::data::internal {
 
 namespace {
 
-// Whether a line is a number and then pairs of numbers.
+// Returns whether a line is a number and then pairs of numbers.
 bool IsLibsvm(absl::string_view line) {
   const absl::string_view label = TakeWord(&line);
   if (!IsNumber(label) || IsBlank(line)) return false;

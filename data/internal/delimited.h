@@ -100,7 +100,7 @@ class DelimitedRecords {
   Kept Keep(absl::StatusOr<bool> more) const;
   void Restore(const Kept& kept);
 
-  // Whether the current record is the header once more, in whatever case.
+  // True if the current record is the header once more, in whatever case.
   bool IsHeader() const;
 
   // The error where the current record is the header once more.
@@ -147,10 +147,10 @@ class DelimitedRecords {
   std::string path_;                 // The file of the current record.
   bool begins_file_ = false;         // It is the first of a further file.
   int64_t last_line_ = 0;            // The number of the line read last.
-  int64_t line_ = 0;                 // Where the current record begins.
+  int64_t line_ = 0;                 // The current record begins there.
   absl::Status status_;
   std::vector<absl::string_view> fields_;
-  std::optional<Kept> current_;  // Where a record after it was looked at,
+  std::optional<Kept> current_;  // A copy once a record after it was looked at,
   std::optional<Kept> ahead_;    // and that.
   std::string storage_;          // Fields of a record with quotes,
   std::vector<size_t> ends_;     // each of which ends there.

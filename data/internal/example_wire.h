@@ -68,7 +68,7 @@ class WireFields {
     }
   }
   bool bad() const { return bad_; }
-  // Whether it is this field, a text or message.
+  // Returns whether it is this field, a text or message.
   bool IsMessage(uint32_t field) const { return field_ == field && type_ == 2; }
   uint32_t field() const { return field_; }
   int type() const { return type_; }

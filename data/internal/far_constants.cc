@@ -28,7 +28,7 @@ bool HasOnlyNines(double value) {
   return true;
 }
 
-// Whether `value` is far from the other values, `low` to `high`. Values such as
+// True if `value` is far from the other values, `low` to `high`. Values such as
 // 1, 10, 100 and 1000, or 1, 2 and 24, may be the few steps of a scale.
 bool IsFar(double value, double low, double high, bool many_distinct) {
   if (!(low < high) || !IsWhole(value) || value == 0) return false;

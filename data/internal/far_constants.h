@@ -30,7 +30,7 @@ class FarConstants {
 
   struct Found {
     size_t column = 0;
-    std::string text;  // As the file has it first.
+    std::string text;  // The first text in the file.
     // "in 12 of 100 rows, far from its other values, 18 to 83".
     std::string where;
   };

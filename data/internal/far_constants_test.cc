@@ -26,7 +26,7 @@ void AddColumn(size_t column, const std::vector<double>& others, double odd,
   }
 }
 
-// What is found in one such column.
+// Returns what is found in one such column.
 std::vector<std::string> FoundIn(const std::vector<double>& others, double odd,
                                  absl::string_view text = "odd") {
   FarConstants constants;

@@ -22,7 +22,7 @@ absl::string_view WordOf(absl::string_view meaning) {
   return meaning.substr(0, meaning.find(' '));
 }
 
-// Whether labels of this format may be texts.
+// Returns whether labels of this format may be texts.
 bool HasTexts(SourceKind kind) {
   return kind == SourceKind::kCsv || kind == SourceKind::kImages;
 }

@@ -1,5 +1,5 @@
-// Whether examples fit what is known of the training data, and which classes
-// their labels name.
+// Checks whether examples fit what is known of the training data, and which
+// classes their labels name.
 #ifndef EBB_DATA_INTERNAL_FIT_H_
 #define EBB_DATA_INTERNAL_FIT_H_
 
@@ -17,7 +17,7 @@
 
 namespace ebb::data::internal {
 
-// What CheckFit() compares with the training data.
+// The properties that CheckFit() compares with the training data.
 struct Fitting {
   Layout layout = Layout::kDense;
   int64_t features = 0;
@@ -39,14 +39,14 @@ std::string WithColumns(absl::string_view meaning, absl::string_view columns);
 // Empty for other data.
 std::string ShapeIn(absl::string_view meaning);
 
-// Whether data of this kind can be read with the constants of other data.
+// Checks whether data of this kind can be read with the constants of others.
 absl::Status CheckFit(const SourceSpec& spec, const Fitting& fitting,
                       const Index& constants);
 
 // The number of a class that is in `classes`, or -1.
 int64_t ClassOf(const std::vector<float>& classes, float label);
 
-// Whether labels are to be classes.
+// Returns whether labels are to be classes.
 bool HasClasses(const SourceSpec& spec);
 
 // Adds the label of the example read last to `classes`, if it is new, and where
@@ -55,8 +55,8 @@ absl::Status AddClass(const Reader& reader, float label,
                       const Encoding& encoding, std::vector<float>* classes,
                       std::string* places);
 
-// Whether an example has no class and no features that the training data has
-// not.
+// Checks that an example has no class and no features that the training data
+// has not.
 absl::Status CheckExample(const Reader& reader, const Example& example,
                           bool classes, const Index& constants);
 

@@ -87,7 +87,7 @@ absl::Status Recode(string_view path, string_view encoding) {
                 encoding, " -t UTF-8 ", path, "` does");
 }
 
-// Whether nearly all bytes at `first`, `first` + 2, ... are zero, and few of
+// True if nearly all bytes at `first`, `first` + 2, ... are zero, and few of
 // the others: what the characters of European text are in UTF-16.
 bool HasZerosFrom(string_view front, size_t first) {
   size_t zeros[2] = {0, 0};

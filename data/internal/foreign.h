@@ -9,8 +9,8 @@
 
 namespace ebb::data::internal {
 
-// What files are to be. The front of a TFRecord file may look like any other
-// format, and JSON is refused where it is not expected.
+// The content that files should have. The front of a TFRecord file may look
+// like any other format, and JSON is refused where it is not expected.
 enum class Content { kOther, kTfRecord, kJson };
 
 // How much of a file is enough to tell.

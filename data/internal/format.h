@@ -1,4 +1,4 @@
-// What ebb knows of one format of data: the checks and the meaning of its
+// All that ebb knows of one format of data: the checks and the meaning of its
 // options, and its reader. A format is a file, internal/NAME_format.cc, which
 // defines `Format NameFormat()` in this namespace. The build lists the files
 // and calls the function of each.
@@ -33,7 +33,7 @@ struct Format {
   Layout (*layout)(const SourceSpec& spec) = nullptr;
   // Its keys are hashes of words (KeyOf).
   bool hashes_words = false;
-  // Whether all features are words, which no scale multiplies. Null: none are.
+  // True if all features are words, which no scale multiplies. Null: none are.
   bool (*only_words)(const SourceSpec& spec) = nullptr;
   // The width that the options state; 0: they leave it to the examples. Null:
   // the reader knows it when it is open.

@@ -17,11 +17,10 @@ namespace ebb::data::internal {
 
 // An example before it is decoded.
 struct RawImage {
-  std::string name;  // Where it stands: "flowers/rose/1.png".
+  std::string name;  // Its place: "flowers/rose/1.png".
   std::string bytes;
   float label = 0;
-  absl::Status
-      mistake;  // What is wrong with it beside the image, with its name.
+  absl::Status mistake;  // A mistake beside the image, with its name.
 };
 
 class ImageReader : public Reader {
@@ -58,10 +57,10 @@ class ImageReader : public Reader {
   BadExamples bad_;
   RawImage raw_;
   Image image_;
-  // Those of all images; 0 until they are known.
+  // The size of all images; 0 until it is known.
   int64_t width_;
   int64_t height_;
-  std::string first_;  // Where the image stands that they are taken from.
+  std::string first_;  // The place of the image with that size.
   bool pending_ =
       false;  // Begin() has read an example that Next() has not given.
   bool ended_ = false;

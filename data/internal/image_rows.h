@@ -35,7 +35,7 @@ class ImageRows {
   ImageRows(int64_t width, int64_t height, const ImageOptions& options,
             Image* image);
 
-  // Where the next row stands in the image, for a decoder that writes there.
+  // Returns where the next row stands, for a decoder that writes there.
   // Null: the image gets another size.
   uint8_t* Place();
   // Takes the next row, of width * channels bytes; it may be Place(). Takes no

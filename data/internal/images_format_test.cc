@@ -90,7 +90,7 @@ TEST(ImageTest, ReadsThePixelsThatWereWritten) {
   }
 }
 
-// As ITU-R 601 weighs red, green and blue.
+// ITU-R 601 weighs red, green and blue so.
 TEST(ImageTest, MakesColoursGrey) {
   const auto image = Decode(Golden("plain.png"), {.grey = true});
   ASSERT_TRUE(image.ok()) << image.status();

@@ -29,18 +29,18 @@ inline constexpr size_t kBytesBehindLine = 64;
 inline constexpr int64_t kMaxExampleBytes = int64_t{16} << 20;
 
 struct InputOptions {
-  // Whether files may begin as those that ebb does not read (foreign.h). Else
+  // True if files may begin as those that ebb does not read (foreign.h). Else
   // these are refused.
   bool any_format = false;
-  // What such a refusal may pass over.
+  // The content that is not refused.
   Content content = Content::kOther;
-  // Whether all files have one fingerprint, that of their names and bytes. For
+  // True if all files have one fingerprint, that of their names and bytes. For
   // folders of many files.
   bool together = false;
   // With `together`: how many parts of a path are the file's name, from the
   // end.
   int name_parts = 1;
-  // Whether ReadView() gives the bytes of plain files where they are, without
+  // True if ReadView() gives the bytes of plain files where they are, without
   // a copy. They may change meanwhile (CheckUnchanged()).
   bool in_place = false;
 };
@@ -105,7 +105,7 @@ class Input {
   std::string name() const;
   // The number of the line read last in its file, from 1.
   int64_t line_number() const { return line_number_; }
-  // Whether that is the first of a file but the very first file; comments and
+  // True if that is the first of a file but the very first file; comments and
   // empty lines are none.
   bool begins_further_file() const { return file_ > 0 && lines_ == 1; }
   // The bytes given out so far.
@@ -157,7 +157,7 @@ class Input {
   size_t begin_ = 0;
   size_t end_ = 0;
   bool at_end_ = false;
-  // Whether the source shows the bytes. Then place_ is what it has shown and
+  // True if the source shows the bytes. Then place_ is what it has shown and
   // was not given out. `given_` bytes before it were, and are to be hashed.
   bool in_place_ = false;
   absl::string_view place_;

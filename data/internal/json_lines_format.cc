@@ -32,7 +32,7 @@ absl::string_view ViewOf(std::string_view text) {
   return {text.data(), text.size()};
 }
 
-// Whether two texts are equal. Names are so short that a call of memcmp() would
+// True if two texts are equal. Names are so short that a call of memcmp() would
 // take longer.
 bool Equal(absl::string_view a, absl::string_view b) {
   const size_t size = a.size();
@@ -58,7 +58,7 @@ bool Equal(absl::string_view a, absl::string_view b) {
   return true;
 }
 
-// Where a text stops being UTF-8.
+// Returns where a text stops being UTF-8.
 size_t FirstBadByte(absl::string_view text) {
   size_t sound = 0;  // The length of the front that is known to be good.
   for (size_t i = 0; i < text.size(); ++i) {
@@ -96,7 +96,7 @@ std::optional<absl::string_view> FirstStrangeWord(absl::string_view line) {
   return std::nullopt;
 }
 
-// What to do about a word that JSON does not have.
+// Says what to do about a word that JSON does not have.
 std::string HintAt(absl::string_view word) {
   const std::string shown = Excerpt(word);
   const std::string lower = absl::AsciiStrToLower(word);
@@ -148,7 +148,7 @@ class JsonLinesReader : public LineReader {
   struct Found {
     int64_t line = 0;  // The last one that has it.
     element value;
-    std::vector<element> further;  // Those of further objects in a list.
+    std::vector<element> further;  // Values of further objects in a list.
   };
 
   // Adds the part of the name of feature `i` from `begin` on, which has `dots`
@@ -303,7 +303,7 @@ class JsonLinesReader : public LineReader {
       case element_type::BOOL:
         mapping_.AddWhole(int64_t{bool{value} ? 1 : 0});
         break;
-      case element_type::NULL_VALUE:  // As if the key were not there.
+      case element_type::NULL_VALUE:  // The key counts as missing.
         if (!top) mapping_.AddOther("a list with null in it");
         break;
     }
@@ -448,7 +448,7 @@ class JsonLinesReader : public LineReader {
   simdjson::dom::parser parser_;
   RecordMapping mapping_;
   Node root_;
-  std::vector<Found> found_;  // Those of the mapping, in its order.
+  std::vector<Found> found_;  // In the mapping's order.
   bool proposing_ = false;
   int64_t lines_ = 0;
   int64_t objects_ = 0;

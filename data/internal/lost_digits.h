@@ -46,8 +46,8 @@ class LostDigits {
   // or 0. Empty: none needs it, or the encoding has such numbers already.
   std::vector<double> Origins(int64_t features) const;
 
-  // What is lost: a sentence for each column, at most six. `name` names the
-  // column of a feature, and `advice` says what to do about a number.
+  // Says what is lost: a sentence for each column, at most six. `name` names
+  // the column of a feature, and `advice` says what to do about a number.
   std::vector<std::string> Remarks(
       const std::function<std::string(size_t feature)>& name,
       const std::string& advice) const;
@@ -76,7 +76,7 @@ class LostDigits {
   // The distance of neighbours among the floats that the feature's largest
   // numbers become.
   double StepOf(size_t feature) const;
-  // Whether what collapsed is more than noise.
+  // Returns whether what collapsed is more than noise.
   bool IsLost(size_t feature) const;
 
   const Encoding& encoding_;

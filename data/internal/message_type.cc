@@ -37,7 +37,7 @@ using Files = std::map<absl::string_view, const FileDescriptorProto*>;
 constexpr absl::string_view kMakeAnew =
     "make it by `protoc --include_imports --descriptor_set_out=FILE`";
 
-// As libprotobuf has it.
+// The limit of libprotobuf.
 constexpr int kDeepest = 100;
 
 // libprotobuf goes from a type to those of its fields in calls within calls, in
@@ -71,7 +71,7 @@ class FirstError : public DescriptorPool::ErrorCollector {
   std::string text_;
 };
 
-// Whether a file defines this message.
+// Returns whether a file defines this message.
 bool Defines(const FileDescriptorProto& file, absl::string_view name) {
   if (!file.package().empty() && (!absl::ConsumePrefix(&name, file.package()) ||
                                   !absl::ConsumePrefix(&name, "."))) {
@@ -253,7 +253,7 @@ class MessageType::Meter {
   int64_t memory() const { return memory_; }
 
  private:
-  // What a field takes beside its value.
+  // The bytes that a field takes beside its value.
   static constexpr int64_t kField = 24;
 
   bool AddBytes(CodedInputStream* in, const FieldDescriptor* field,

@@ -16,7 +16,7 @@
 
 namespace ebb::data::internal {
 
-// What a message may take in memory. A few bytes may stand for a large one: an
+// The most memory for a message. A few bytes may stand for a large one: an
 // empty message in it takes two.
 inline constexpr int64_t kMaxMessageMemory = int64_t{256} << 20;
 
@@ -49,7 +49,7 @@ class MessageType {
   google::protobuf::DescriptorPool pool_;
   mutable google::protobuf::DynamicMessageFactory factory_{&pool_};
   const google::protobuf::Descriptor* type_ = nullptr;
-  // What an empty message takes.
+  // The bytes of an empty message.
   absl::flat_hash_map<const google::protobuf::Descriptor*, int64_t> sizes_;
 };
 

@@ -29,7 +29,7 @@ struct NpyType {
   bool is_whole() const { return kind != 'f'; }
 };
 
-// What the header says.
+// The content of the header.
 struct NpyHeader {
   NpyType type;
   std::vector<int64_t> shape;

@@ -83,9 +83,9 @@ class NpyReader : public Reader {
   NpyArray& array(size_t i) { return arrays_[i]; }
   const NpyArray& array(size_t i) const { return arrays_[i]; }
 
-  // What has the features, for messages.
+  // Names what has the features, for messages.
   virtual std::string Name() const { return arrays_[0].path(); }
-  // Those of the files that are not among the arrays, which stand before them.
+  // Returns those of the files beside the arrays, which stand before them.
   virtual std::vector<FileFingerprint> FurtherFingerprints() const {
     return {};
   }
@@ -306,7 +306,7 @@ class SparseNpyReader : public NpyReader {
     return true;
   }
 
-  // As SciPy means it: entries in any order, and those of one column add up.
+  // SciPy means it so: entries in any order, and those of one column add up.
   void SortAndSum(int64_t row) {
     std::vector<size_t> order(indices_.size());
     std::iota(order.begin(), order.end(), 0);
@@ -338,7 +338,7 @@ class SparseNpyReader : public NpyReader {
 
   const bool keys_;
   const int64_t columns_;
-  int64_t end_ = 0;  // Where the last row that was read ends among the values.
+  int64_t end_ = 0;  // The last row that was read ends there.
   std::vector<double> numbers_;
   std::vector<int64_t> indices_;
   std::vector<float> values_;

@@ -12,7 +12,7 @@
 
 namespace ebb::data::internal {
 
-// Whether the path is that of an archive, or of an array in one.
+// Returns whether the path is that of an archive, or of an array in one.
 bool IsNpz(absl::string_view path);
 
 // Opens such paths, and all others by `open`. An array is read from the front

@@ -27,7 +27,7 @@ class NumberColumns {
     columns_.clear();
   }
 
-  // Whether a column has had numbers alone.
+  // Returns whether a column has had numbers alone.
   bool Any() const;
 
   // The columns of numbers in which a record has words, if it has words in all

@@ -22,7 +22,7 @@ bool AreDigits(absl::string_view text) {
          std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
 }
 
-// Whether `text` is 1,234 or 12,345,678 with this separator.
+// Returns whether `text` is 1,234 or 12,345,678 with this separator.
 bool HasThousands(absl::string_view text, char separator) {
   const std::vector<absl::string_view> groups = absl::StrSplit(text, separator);
   if (groups.size() < 2 || groups[0].size() > 3) return false;

@@ -22,7 +22,7 @@ struct OddNumber {
 // digits. nullopt: another text, or a number that ebb reads.
 std::optional<OddNumber> ParseOddNumber(absl::string_view text);
 
-// Those among the texts of one column. Not thread safe.
+// Collects those among the texts of one column. Not thread safe.
 class OddNumbers {
  public:
   void Add(absl::string_view text);

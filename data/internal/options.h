@@ -1,4 +1,4 @@
-// What formats share in checking their options and in saying what they mean.
+// Helps formats to check their options and to say what they mean.
 #ifndef EBB_DATA_INTERNAL_OPTIONS_H_
 #define EBB_DATA_INTERNAL_OPTIONS_H_
 

@@ -177,7 +177,7 @@ class PngDecoder {
     std::strncpy(self->why_, text, sizeof(self->why_) - 1);
     png_longjmp(png, 1);
   }
-  // What can be decoded in spite of it.
+  // The image can be decoded in spite of it.
   static void OnWarning(png_structp /*png*/, png_const_charp /*text*/) {}
 
   absl::string_view rest_;

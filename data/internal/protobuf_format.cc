@@ -85,7 +85,7 @@ std::string FieldsOf(const Descriptor& type) {
                    more > 0 ? absl::StrCat(" and ", more, " more") : "");
 }
 
-// What a field of this type cannot be; empty: it can.
+// Says what a field of this type cannot be; empty: it can.
 std::string Unsuitable(const FieldDescriptor& field, As as) {
   const std::string is =
       absl::StrCat(field.full_name(), " is of the type ", field.type_name());
@@ -180,7 +180,7 @@ std::string KeyText(const Message& entry) {
   }
 }
 
-// Whether the message has a value for this field, which is not repeated. In
+// True if the message has a value for this field, which is not repeated. In
 // proto3 most numbers and texts have one in any case.
 bool Has(const Message& message, const FieldDescriptor& field) {
   return !field.has_presence() ||
@@ -269,7 +269,7 @@ class ProtobufReader : public Reader {
   // Reads the length of the next message; false at the end of the last file.
   absl::StatusOr<bool> ReadLength(uint64_t* length) {
     constexpr int kMostBytes = 10;
-    // As libprotobuf has it.
+    // The limit of libprotobuf.
     constexpr uint64_t kMost = (uint64_t{1} << 31) - 1;
     *length = 0;
     for (int i = 0; i < kMostBytes; ++i) {
@@ -318,7 +318,7 @@ class ProtobufReader : public Reader {
     return Broken("is cut: the file ends within it; was it copied whole?",
                   NoLength());
   }
-  // What may be wrong if the first message cannot be read.
+  // Says what may be wrong if the first message cannot be read.
   absl::string_view NoLength() const {
     return number_ == 1
                ? "\nhint: before each message its length must stand, as "

@@ -225,7 +225,7 @@ TEST(ProtobufFormatTest, TellsALengthFromACompressedFile) {
 }
 
 TEST(ProtobufFormatTest, AMessageMayBeginAsAnotherFile) {
-  // As JSON: {"...
+  // It begins as JSON: {"...
   std::string unknown = Click("tags: 'a'");
   unknown = std::string("\x22\x79", 2) + std::string(0x79, '\x01');
   ASSERT_EQ(unknown.size(), 0x7bU);

@@ -1,4 +1,4 @@
-// Whether ratings without a header stand in another order than they are read.
+// Notices ratings without a header in another order than they are read.
 #ifndef EBB_DATA_INTERNAL_RATING_ORDER_H_
 #define EBB_DATA_INTERNAL_RATING_ORDER_H_
 

@@ -39,7 +39,7 @@ std::string GuessRatingDelimiter(absl::string_view line) {
   return ",";
 }
 
-// What a column is to a rating, in the usual order of the columns.
+// The roles of columns in a rating, in their usual order.
 enum Role : size_t { kUserRole, kItemRole, kRatingRole, kTimeRole, kRoles };
 constexpr std::array<absl::string_view, kRoles> kRoleNames = {"user", "item",
                                                               "rating", "time"};

@@ -322,7 +322,7 @@ void RecordMapping::EndOtherFeature() {
   const RecordFeature& feature = selected();
   if (feature.as == As::kKeys) return;
   if (count_ == 0 && feature.missing) {
-    // As it stands, in the place of each value.
+    // It stands in the place of each value.
     for (int64_t k = 0; k < feature.width; ++k) AddValue(*feature.missing);
     return;
   }

@@ -1,4 +1,4 @@
-// What the named values of a record become in an example
+// Makes the features of an example from the named values of a record
 // (SourceSpec::features): the part that the formats with records share.
 #ifndef EBB_DATA_INTERNAL_RECORD_MAPPING_H_
 #define EBB_DATA_INTERNAL_RECORD_MAPPING_H_
@@ -58,7 +58,7 @@ class RecordMapping {
   // Reader::AbsentFeatures().
   std::vector<std::string> AbsentFeatures() const;
 
-  // Whether the selected feature takes words.
+  // Returns whether the selected feature takes words.
   bool takes_keys() const { return selected().keyed(); }
 
   // Begins an example.
@@ -104,7 +104,7 @@ class RecordMapping {
   absl::Status End(Example* example);
 
  private:
-  // What is needed of a feature for each of its values.
+  // The part of a feature that each of its values needs.
   struct Target {
     RecordFeature::As as = RecordFeature::As::kDense;
     bool keyed = false;
@@ -127,7 +127,7 @@ class RecordMapping {
         absl::StrCat("feature \"", Shown(selected().name), "\": ", args...));
   }
   static std::string Shown(absl::string_view name);
-  // Where the search for a name begins in places_.
+  // Returns where the search for a name begins in places_.
   size_t PlaceOf(absl::string_view name) const;
   // Adds the number to a feature that stores it as it comes; false: it is
   // another feature, or the number does not suit it.

@@ -61,7 +61,7 @@ class RecordReader : public Reader {
                          std::vector<std::string>(fields.begin(), fields.end()))
                : Columns(Where(), fields.size(), {});
   }
-  // Whether a field is the name of a column of the training data.
+  // Returns whether a field is the name of a column of the training data.
   bool NamesTraining(const Fields& fields) const;
   // Keeps what a header says: the columns of the parts of an example, and the
   // label's (Columns::kNone: it has none). `usual` is their order without a

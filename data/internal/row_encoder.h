@@ -70,7 +70,7 @@ class RowEncoder {
   FieldProblem AddDate(size_t column, absl::string_view field, float* values);
   // Makes `*value`, one of the record, of a number.
   void Set(double number, LostDigits::Kind kind, float* value);
-  // What is subtracted from the feature that `value` is of the record.
+  // Returns what is subtracted from the feature that `value` is of the record.
   double OriginOf(const float* value) const {
     return encoding_.OriginOf(static_cast<size_t>(value - values_.data()));
   }

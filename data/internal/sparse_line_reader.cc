@@ -11,7 +11,7 @@ bool IsPair(absl::string_view word) {
   return word.find(':') != absl::string_view::npos;
 }
 
-// What rankers and SVM-light put between the label and the features.
+// Rankers and SVM-light put these between the label and the features.
 struct NamedPair {
   absl::string_view front;
   absl::string_view what;

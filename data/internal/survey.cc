@@ -54,7 +54,7 @@ class LabelSurvey {
     }
     return {classes_.begin(), classes_.end()};
   }
-  // What their owner should know of them; empty: nothing.
+  // Says what their owner should know of them; empty: nothing.
   std::string OddRemark() const { return odd_.Remark(); }
 
  private:
@@ -67,7 +67,7 @@ class LabelSurvey {
   bool utf8_ = true;
 };
 
-// What the options call the columns.
+// Returns the roles that the options give the columns.
 absl::StatusOr<std::vector<ColumnSurvey::Role>> RolesOf(
     const CsvOptions& csv, const TableSchema& schema) {
   std::vector<ColumnSurvey::Role> roles(schema.features.size(),

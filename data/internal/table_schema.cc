@@ -48,14 +48,14 @@ class SchemaReader {
   absl::Status Bad(const auto&... what) const {
     return schema_.columns.Bad(what...);
   }
-  // Whether the options call a column by a name.
+  // Returns whether the options call a column by a name.
   bool NamesColumns() const;
   bool Ignores(size_t column) const;
   absl::StatusOr<bool> FirstIsHeader();
   // The same where the training data is known: whether a field is the name of
   // one of its columns. Nothing: its names are not known.
   std::optional<bool> NamesTraining() const;
-  // Whether the first line, of one field, has another delimiter in it, and the
+  // True if the first line, of one field, has another delimiter in it, and the
   // commas of the `next` one are those of numbers.
   bool DelimitedOtherwise(const std::vector<std::string>& next) const;
   // Settles what each column is: by the options, or by the names of the

@@ -67,7 +67,7 @@ std::string LastEnding(absl::string_view ending) {
                                                     : ending.substr(dot + 1));
 }
 
-// Whether a name leads out of the folder that it would be unpacked in.
+// Returns whether a name leads out of the folder that it would be unpacked in.
 bool LeadsOut(absl::string_view name) {
   if (absl::StartsWith(name, "/")) return true;
   for (const absl::string_view part : absl::StrSplit(name, '/')) {
@@ -244,7 +244,7 @@ class TarReader : public ImageReader {
     return absl::OkStatus();
   }
 
-  // Where the next member stands.
+  // Says where the next member stands.
   std::string Place() const {
     return absl::StrCat(members_.path(), ": ", Shown(member_.name));
   }
@@ -266,10 +266,10 @@ class TarReader : public ImageReader {
   int64_t archive_ = 0;
   // Hashes of the keys of this archive.
   absl::flat_hash_set<uint64_t> seen_;
-  // Where the image and the label of the example stand; empty: nowhere yet.
+  // The places of the example's image and label; empty: not found yet.
   std::string image_;
   std::string label_;
-  // Likewise the first member whose name has more dots than a part's.
+  // The same for the first member whose name has more dots than a part's.
   std::string odd_;
   int64_t further_ = 0;  // Further such members that each count.
   // Twice() of the member that comes next, which begins an example.

@@ -46,7 +46,7 @@ int64_t TarNumber(std::span<const char> header, size_t at, size_t bytes) {
   return value;
 }
 
-// Whether the sum of its bytes is what it says. The sum counts as spaces.
+// True if the sum of its bytes is what it says. The sum counts as spaces.
 bool HasChecksum(std::span<const char> header) {
   constexpr size_t kAt = 148;
   constexpr size_t kBytes = 8;

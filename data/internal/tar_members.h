@@ -74,9 +74,9 @@ class TarMembers {
   int64_t archive_ = 0;
   std::string name_;     // The member that was read last, for messages.
   int64_t left_ = 0;     // Bytes of its content that are not read.
-  int64_t padding_ = 0;  // Those between it and the next header.
+  int64_t padding_ = 0;  // Bytes between it and the next header.
   int64_t members_ = 0;  // Headers read of this archive.
-  // What the headers before a member say of it; empty: nothing.
+  // The headers before a member say this of it; empty: nothing.
   std::string long_name_;
   std::string pax_size_;
 };

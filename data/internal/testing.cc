@@ -44,7 +44,7 @@ std::string Zlib(absl::string_view bytes, int level) {
 
 std::string Zstd(absl::string_view bytes) {
   ZSTD_CCtx* const context = ZSTD_createCCtx();
-  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);  // As `zstd` does.
+  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);  // `zstd` does so.
   std::string out(ZSTD_compressBound(bytes.size()), '\0');
   out.resize(ZSTD_compress2(context, out.data(), out.size(), bytes.data(),
                             bytes.size()));

@@ -45,7 +45,7 @@ absl::StatusOr<float> ToFloat(absl::string_view text, double value) {
   return static_cast<float>(value);
 }
 
-// Whether UTF-8 has one of the characters beyond ASCII that control a terminal
+// True if UTF-8 has one of the characters beyond ASCII that control a terminal
 // or turn the direction of text: U+0080 to U+009F, U+2028 to U+202E, and U+2066
 // to U+2069.
 bool HasControls(absl::string_view text) {

@@ -21,18 +21,18 @@ inline constexpr int64_t kMaxFeatures = (int64_t{1} << 31) - 1;
 // Letters of UTF-8 stay as they are.
 std::string Excerpt(absl::string_view text);
 
-// Whether all of `text` is UTF-8 without zero bytes.
+// Returns whether all of `text` is UTF-8 without zero bytes.
 bool IsUtf8(absl::string_view text);
 
 // Why a text that is not UTF-8 cannot be kept, as an error ends; `path` is that
 // of its file.
 std::string NotUtf8(absl::string_view text, absl::string_view path);
 
-// Whether all of `text` is a decimal number, perhaps nan or infinite; its
+// True if all of `text` is a decimal number, perhaps nan or infinite; its
 // value in `*value`.
 bool ParseNumber(absl::string_view text, double* value);
 
-// Whether `text` is such a number.
+// Returns whether `text` is such a number.
 bool IsNumber(absl::string_view text);
 
 // Returns a number times `scale` as a finite float. The error says what is
@@ -42,7 +42,7 @@ absl::StatusOr<float> ParseFeature(absl::string_view text, double scale);
 // The same for a label: a class is a whole number that float holds exactly.
 absl::StatusOr<float> ParseLabel(absl::string_view text, LabelKind kind);
 
-// Whether a number is such a label.
+// Returns whether a number is such a label.
 bool IsLabel(double value, LabelKind kind);
 
 // The end of an error about labels that are not classes: what to do.
@@ -50,11 +50,11 @@ inline constexpr char kIfNumbers[] =
     "; if labels are numbers to predict, take model: linear, or "
     "model.labels: values";
 
-// Whether all of `text` is a whole number from 0 to 2^64 - 1, of digits alone;
+// True if all of `text` is a whole number from 0 to 2^64 - 1, of digits alone;
 // it in `*value`.
 bool ParseWhole(absl::string_view text, uint64_t* value);
 
-// Whether a line has no word, in the sense of TakeWord().
+// Returns whether a line has no word, in the sense of TakeWord().
 bool IsBlank(absl::string_view line);
 
 // Takes the next word from `*line`, without the spaces and tabs around it;
@@ -71,10 +71,10 @@ class MissingWords {
   explicit MissingWords(std::vector<std::string> named)
       : named_(std::move(named)) {}
 
-  // Whether a field is empty, or one of the words that pandas, R and other
+  // True if a field is empty, or one of the words that pandas, R and other
   // programs write, in any case: NA, N/A, NaN, null, None, #N/A, <NA>, ?.
   bool Has(absl::string_view field) const;
-  // Whether a field is one of the job's own words.
+  // Returns whether a field is one of the job's own words.
   bool Named(absl::string_view field) const;
 
  private:

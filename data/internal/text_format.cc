@@ -206,9 +206,9 @@ class TextReader : public Reader {
   KeyedRow row_;
   std::vector<int32_t> ids_;  // Its keys, where words are counted.
 
-  int64_t documents_ = 0;  // Those that can be read.
+  int64_t documents_ = 0;  // Readable ones.
   int64_t short_ = 0;
-  int64_t lines_ = 0;  // Those of documents.
+  int64_t lines_ = 0;  // Lines of documents.
 };
 
 // "a vocabulary of 4,831 words; ...".

@@ -17,7 +17,7 @@ inline constexpr size_t kTfRecordFront = 12;
 // added.
 uint32_t MaskedCrc(absl::string_view bytes);
 
-// Whether a file with this front is a TFRecord file: the checksum of the first
+// True if a file with this front is a TFRecord file: the checksum of the first
 // length is right.
 bool IsTfRecord(absl::string_view front);
 

@@ -199,7 +199,7 @@ class TfRecordReader : public Reader {
   RecordMapping mapping_;
   Input file_;
   BadExamples bad_;
-  std::vector<WireFeature> found_;  // Those of the mapping, in its order.
+  std::vector<WireFeature> found_;  // In the mapping's order.
   int64_t number_ = 0;        // The number of the record in its file, from 1.
   int64_t begin_ = 0;         // Its first byte.
   absl::string_view record_;  // In the buffer of the file.

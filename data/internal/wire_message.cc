@@ -53,7 +53,7 @@ bool TakeBytes(const char** at, const char* end, absl::string_view* bytes) {
   return true;
 }
 
-// As libprotobuf checks it.
+// Checks it as libprotobuf does.
 bool IsText(absl::string_view bytes) {
   const bool ascii = std::ranges::all_of(
       bytes, [](char c) { return static_cast<uint8_t>(c) < 0x80; });

@@ -65,7 +65,7 @@ class WireMessage {
   struct Type {
     const google::protobuf::Descriptor* descriptor = nullptr;
     std::vector<Field> fields;  // By their numbers.
-    std::vector<int> paths;     // Those that end here.
+    std::vector<int> paths;     // Paths that end here.
     std::vector<int> parts;     // Types of its messages that have paths.
   };
 

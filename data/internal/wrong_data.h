@@ -1,4 +1,4 @@
-// What is said of data that cannot be used.
+// Errors about data that cannot be used.
 #ifndef EBB_DATA_INTERNAL_WRONG_DATA_H_
 #define EBB_DATA_INTERNAL_WRONG_DATA_H_
 

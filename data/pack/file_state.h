@@ -10,8 +10,8 @@
 
 namespace ebb::data::pack {
 
-// What the system tells of a file. It is another one if the file is another
-// or was written to.
+// The state that the system tells of a file. It is another one if the file is
+// another or was written to.
 struct FileState {
   uint64_t device = 0;
   uint64_t number = 0;
@@ -22,7 +22,7 @@ struct FileState {
   // kUnavailable, naming the path: the system does not tell.
   static absl::StatusOr<FileState> Of(const Fd& file, const std::string& path);
 
-  // Whether an open file has the same content. Its name may be that of another
+  // True if an open file has the same content. Its name may be that of another
   // one meanwhile.
   bool SameContent(const FileState& other) const {
     return bytes == other.bytes && modified_ns == other.modified_ns;

@@ -65,9 +65,9 @@ struct Footer {
   int64_t window = 0;  // Examples of each window; the last may have fewer.
   // The sum of the absolute values of sparse or keyed rows.
   double absolute_sum = 0;
-  // What the source meant, and its files. Features are not scaled. Classes are
-  // those of labels that are whole numbers; the moments of labels are absent
-  // if labels are texts.
+  // The meaning of the source, and its files. Features are not scaled. Classes
+  // are those of labels that are whole numbers; the moments of labels are
+  // absent if labels are texts.
   Index index;
   std::optional<ColumnNames> names;
   std::vector<int64_t> file_bytes;  // One entry for each file of windows.

@@ -19,7 +19,7 @@
 namespace ebb::data::pack {
 namespace {
 
-// What the handler knows of a mapping. It takes no lock.
+// The handler knows this of a mapping. It takes no lock.
 struct Region {
   std::atomic<bool> taken = false;
   std::atomic<uintptr_t> begin = 0;
@@ -35,14 +35,14 @@ std::array<Region, kRegions> regions;
 struct sigaction handler_before;
 uintptr_t page_bytes = 0;
 
-// Whether the address is in the region. Another thread may give the region to
+// True if the address is in the region. Another thread may give the region to
 // another mapping meanwhile: an end that is as before belongs to the beginning.
 bool Has(const Region& region, uintptr_t at) {
   const uintptr_t end = region.end.load();
   return at < end && at >= region.begin.load() && region.end.load() == end;
 }
 
-// Whether the page was one of a mapping, and has zeros now.
+// Puts zeros into the page if it is one of a mapping. Returns whether it did.
 bool PutZeros(uintptr_t at) {
   for (Region& region : regions) {
     if (!Has(region, at)) continue;
@@ -99,7 +99,7 @@ void ReturnRegion(int number) {
   region.taken.store(false, std::memory_order_release);
 }
 
-// Whether all pages are in the page cache.
+// Returns whether all pages are in the page cache.
 bool AllCached(void* at, int64_t bytes) {
   const auto size = static_cast<uintptr_t>(bytes);
   std::vector<unsigned char> there((size + page_bytes - 1) / page_bytes);

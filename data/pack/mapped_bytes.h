@@ -40,9 +40,9 @@ class MappedBytes {
   absl::Status Load() const;
 
   absl::string_view bytes() const { return bytes_; }
-  // Whether all of it was in memory already when it was mapped.
+  // Returns whether all of it was in memory already when it was mapped.
   bool was_cached() const { return was_cached_; }
-  // Whether some of the bytes that were read may have been others: zeros, or
+  // True if some of the bytes that were read may have been others: zeros, or
   // what was written to the file since `state`. A system call.
   bool lost() const;
 

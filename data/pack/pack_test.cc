@@ -414,7 +414,7 @@ TEST_F(PackTest, ChecksAWindowAgainIfItsFileChanged) {
     EXPECT_TRUE(absl::IsDataLoss(UseAll(*data))) << UseAll(*data);
     write(sound);
     EXPECT_TRUE(UseAll(*data).ok()) << UseAll(*data);
-    // As another set of the same name would.
+    // Another set of the same name would do so, too.
     std::filesystem::remove(path);
     write(bytes);
     EXPECT_TRUE(absl::IsDataLoss(UseAll(*data))) << UseAll(*data);
@@ -467,7 +467,7 @@ TEST_F(PackTest, AFileThatIsCutWhileItIsUsedIsAnError) {
   EXPECT_EQ(batch.values, before.values);
 }
 
-// What version 1 of the format is, for every later release.
+// Every later release must read version 1 of the format.
 TEST_F(PackTest, ReadsTheGoldenSet) {
   const auto golden = Dataset::Load(
       {.kind = SourceKind::kPacked, .path = "tests/golden/packed_v1"});

@@ -54,7 +54,7 @@ EBB_WIDE bool AnyInfinite(const float* values, size_t count) {
   return infinite != 0;
 }
 
-// Whether all are numbers, or NaN with `gaps`.
+// Returns whether all are numbers, or NaN with `gaps`.
 bool AllNumbers(std::span<const float> values, bool gaps) {
   return gaps ? !AnyInfinite(values.data(), values.size())
               : LargestBits(values.data(), values.size()) < kInfinity;

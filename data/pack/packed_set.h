@@ -79,12 +79,12 @@ class PackedSet {
   static absl::StatusOr<std::shared_ptr<const MappedBytes>> MapColumn(
       const Fd& file, const FileState& state, int64_t offset, int64_t bytes,
       const std::string& path);
-  // Whether the window was checked in this state of its file.
+  // Returns whether the window was checked in this state of its file.
   bool Checked(int64_t window, const FileState& state) const;
   std::string PathOf(const WindowEntry& window) const;
   absl::Status Damaged(int64_t window, absl::string_view what) const;
-  // Whether the rows of a window are possible. They say where memory is read,
-  // so this is looked at each time.
+  // Checks whether the rows of a window are possible. They say where memory is
+  // read, so this is looked at each time.
   absl::Status CheckRows(int64_t number, const Window& window) const;
 
   const std::string folder_;

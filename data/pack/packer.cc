@@ -49,7 +49,7 @@ absl::Status CannotPack(const Args&... args) {
   return absl::InvalidArgumentError(absl::StrCat(args...));
 }
 
-// What stands before the content of an example in a bucket.
+// The head before the content of an example in a bucket.
 struct RecordHead {
   uint64_t hash = 0;
   int64_t number = 0;
@@ -284,8 +284,8 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
     index.features = like.features;
     if (!encoding.classes.empty()) index.classes = like.classes;
   }
-  // Whether a label is one of the training data's is asked by a job that wants
-  // classes: whole numbers may be values.
+  // Only a job that wants classes asks whether a label is one of the training
+  // data's: whole numbers may be values.
   const bool known = training_ != nullptr && !encoding.classes.empty();
   const bool numbers = spec_.has_labels && encoding.classes.empty();
   internal::Moments label_moments(1);

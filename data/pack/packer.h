@@ -62,7 +62,7 @@ struct PackedFacts {
   int64_t left_out = 0;
   bool keyed = false;
   bool sparse = false;
-  std::vector<std::string> remarks;  // As Dataset::remarks().
+  std::vector<std::string> remarks;  // The same as Dataset::remarks().
 };
 
 // Packs the sources into `folder`, which must not be there, or be empty. The

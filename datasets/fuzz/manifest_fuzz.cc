@@ -39,8 +39,8 @@ void LookAt(const Manifest& manifest) {
 }
 
 void Run(const std::string& bytes) {
-  // As it is, and with a checksum that is right: else nothing behind it is
-  // ever looked at.
+  // Runs it with its checksum, and with one that is right: else nothing behind
+  // it is ever looked at.
   std::string sealed = bytes;
   const Checksum all = ChecksumOf(bytes);
   for (const uint64_t half : {all.high, all.low}) {

@@ -32,9 +32,9 @@ absl::StatusOr<std::string> ReadWhole(const std::string& path, int64_t most);
 absl::Status WriteWhole(const std::string& path, absl::string_view bytes);
 // Syncs a file or a folder.
 absl::Status Sync(const std::string& path);
-// Whether the path exists; a link itself counts.
+// Returns whether the path exists; a link itself counts.
 bool Exists(const std::string& path);
-// Whether `path` still names the file that is open as `fd`, and not a later
+// True if `path` still names the file that is open as `fd`, and not a later
 // one.
 bool StillThere(int fd, const std::string& path);
 // And all above it. Those that are there are fine.

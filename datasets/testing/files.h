@@ -78,7 +78,7 @@ class WatchedSource : public Source {
     return bytes;
   }
 
-  // Those that were asked for since this was called last.
+  // Returns the chunks that were asked for since this was called last.
   std::vector<int64_t> TakeChunks() {
     MutexLock lock(&mu_);
     return std::exchange(chunks_, {});
