@@ -57,18 +57,18 @@ class Algorithm {
   virtual AlgorithmPlan Plan() const { return {}; }
 
   // --- On servers ------------------------------------------------------------
-  // What the gradient of a step is multiplied by. `staleness`, at least 0,
-  // is the number of updates that the partition took between the pull of the
-  // values that the pushed gradient was computed from and this step. In rounds
-  // it is 0. A row of a sparse table has about the number of those updates that
+  // Returns the factor of a step's gradient. `staleness`, at least 0, is the
+  // number of updates that the partition took between the pull of the values
+  // that the pushed gradient was computed from and this step. In rounds it is
+  // 0. A row of a sparse table has about the number of those updates that
   // changed the row. The factor is 1 for a staleness of 0. It does not grow.
   virtual double RateFactor(int64_t /*staleness*/) const { return 1; }
-  // Whether it is ever another than 1.
+  // Returns whether the factor is ever another than 1.
   bool ScalesByStaleness() const { return RateFactor(int64_t{1} << 40) != 1; }
 
-  // Whether workers push changes of the values instead of gradients. Servers
-  // add a change unchanged. In rounds a push is a sum of changes, each times
-  // its number of examples, and servers add the mean.
+  // Returns whether workers push changes of the values instead of gradients.
+  // Servers add a change unchanged. In rounds a push is a sum of changes, each
+  // times its number of examples, and servers add the mean.
   virtual bool Adds() const { return false; }
 
   // --- On workers ------------------------------------------------------------
@@ -112,7 +112,7 @@ class AlgorithmRegistry {
   std::map<std::string, Entry, std::less<>> entries_;
 };
 
-// Those of this folder, each named after its paper where it is defined.
+// The algorithms of this folder. Where one is defined, its paper is named.
 AlgorithmRegistry BuiltinAlgorithms();
 
 }  // namespace ebb

@@ -28,7 +28,7 @@ struct RoundPlace {
   int64_t examples = 0;  // Examples in the round.
 };
 
-// What examples that are kept back say of a model that grows.
+// The loss of a growing model on the examples that are kept back.
 struct Validation {
   int64_t trees = 0;  // The trees whose loss was measured last.
   double loss = 0;    // Their mean loss.
@@ -53,9 +53,9 @@ class Coordinator {
       const RoundPlace& place, absl::string_view before,
       const std::vector<std::vector<double>>& figures) const = 0;
 
-  // Whether the job ends with the round that the operation closes, though its
-  // plan has more. InvalidArgument or DataLoss: it is none of this job's
-  // operations.
+  // Returns whether the job ends with the round that the operation closes,
+  // though its plan has more. InvalidArgument or DataLoss: it is none of this
+  // job's operations.
   virtual absl::StatusOr<bool> Ends(absl::string_view /*operation*/) const {
     return false;
   }

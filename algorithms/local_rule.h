@@ -17,16 +17,16 @@
 
 namespace ebb {
 
-// What a rule must know about one batch.
+// The facts about one batch that a rule needs.
 struct LocalStep {
   float rate = 0;            // By the schedule, at the batch's place.
   float gradient_scale = 1;  // 1 / the batch size: makes a mean of the sum.
 };
 
-// What a rule must know about one push.
+// The facts about one push that a rule needs.
 struct LocalPush {
   int64_t examples = 0;  // Since the last Push or Begin.
-  int64_t batches = 0;   // Likewise.
+  int64_t batches = 0;   // Since then, too.
   // It is the item's last, or the worker leaves: nothing may stay here.
   bool whole = false;
 };

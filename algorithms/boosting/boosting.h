@@ -35,7 +35,7 @@ namespace ebb {
 
 struct BoostingOptions {
   BoostedShape shape;
-  // What part of each leaf's value is added: above 0, at most 1.
+  // The part of each leaf's value that is added: above 0, at most 1.
   double shrinkage = 0.3;
   // Added to the second derivatives of a leaf: at least 0.
   double l2 = 1;
@@ -75,8 +75,8 @@ struct BoostingSplit {
   BoostingSums right;
 
   bool known() const { return left.examples > 0; }
-  // Whether it goes before the other: ties go to the lower feature, then to the
-  // lower interval.
+  // Returns whether it goes before the other: ties go to the lower feature,
+  // then to the lower interval.
   bool Beats(const BoostingSplit& other) const;
   friend bool operator==(const BoostingSplit&, const BoostingSplit&) = default;
 };
@@ -100,7 +100,7 @@ struct BoostingNode {
   friend bool operator==(const BoostingNode&, const BoostingNode&) = default;
 };
 
-// What the examples that are kept back say. A round measures the trees that
+// The loss of the examples that are kept back. A round measures the trees that
 // were complete before it.
 struct BoostingValidation {
   double loss = 0;  // Mean.

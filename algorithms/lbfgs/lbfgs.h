@@ -134,7 +134,7 @@ struct LbfgsOperation {
   LbfgsState state;       // After it.
   double first_norm = 0;  // The gradient's, in round 0.
 
-  // Whether the job ends with it: w = x.
+  // Returns whether the job ends with it: w = x.
   bool Ends(const LbfgsOptions& options) const;
 
   bool Changes(int slot) const;

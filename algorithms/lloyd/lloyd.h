@@ -104,7 +104,7 @@ struct LloydRun {
   int64_t first = 0;       // Its place.
   int64_t parameters = 0;  // The length of the whole vector.
   std::span<const float> values;
-  std::span<const float> sum;  // As long.
+  std::span<const float> sum;  // It has the same length.
 };
 
 // Adds what the run contributes to all figures but the inertia.
