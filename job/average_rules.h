@@ -10,9 +10,9 @@
 
 namespace ebb::job {
 
-// Whether a table with this rule has an average of its weights.
+// Returns whether a table with this rule has an average of its weights.
 bool HasAverage(const v1::Optimizer& optimizer);
-// Whether the job's rule, or one of a table, has.
+// Returns whether the rule of the job, or that of a table, has one.
 bool HasAverages(const v1::Job& job);
 
 // Checks optimizer.ema and optimizer.swa, of the job and of tables.
@@ -20,9 +20,9 @@ bool HasAverages(const v1::Job& job);
 // where tables are frozen.
 void CheckAverageRules(const v1::Job& job, Complaints* found);
 
-// What to tell of averages for which the job makes too few updates, `updates`
-// at most; a line each, empty: nothing. A job that begins with trained values
-// may mean it so.
+// Returns a line for each average for which the job makes too few updates,
+// `updates` at most; empty: none. A job that begins with trained values may
+// mean it so.
 std::string AverageNotes(const v1::Job& job, int64_t updates);
 
 }  // namespace ebb::job

@@ -17,7 +17,7 @@ BoostedShape BoostedShapeOf(const v1::Model& model, int64_t features,
 // The share of the examples that is kept back; 0: none, as all trees grow.
 double ValidationShareOf(const v1::Model& model);
 
-// Whether each tree learns from a share of the examples or features only.
+// Returns whether each tree learns from a share of examples or features only.
 bool DrawsShares(const v1::Model& model);
 
 }  // namespace ebb::job

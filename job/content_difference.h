@@ -1,4 +1,4 @@
-// Whether two submissions are of the same job.
+// Tells whether two submissions are of the same job.
 #ifndef EBB_JOB_CONTENT_DIFFERENCE_H_
 #define EBB_JOB_CONTENT_DIFFERENCE_H_
 

@@ -7,8 +7,8 @@
 
 namespace ebb::job {
 
-// Whether `ended` is what becomes of `whole` if it ends early: the same job
-// with fewer epochs, and rounds, whose operations or evaluations may end it
+// Returns whether `ended` is what becomes of `whole` if it ends early: the same
+// job with fewer epochs, and rounds, whose operations or evaluations may end it
 // (WithEpochs).
 bool EndsEarlyAs(const v1::Job& whole, const v1::Job& ended);
 

@@ -19,7 +19,7 @@ struct ExpectedFigure {
   std::string wanted;
 };
 
-// Those that are given, in the order of the job's message.
+// Returns the figures that are given, in the order of the job's message.
 std::vector<ExpectedFigure> ExpectationsOf(const v1::Expect& expect);
 
 // Why no evaluation of the job has a figure.

@@ -20,7 +20,7 @@ namespace ebb::job {
 // A key that the job left open.
 struct Choice {
   std::string key;     // Its path: "train.batch".
-  std::string value;   // As a job file has it.
+  std::string value;   // In the form of a job file.
   std::string reason;  // "117 examples, 8 batches an epoch".
 };
 

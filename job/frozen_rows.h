@@ -11,7 +11,7 @@
 
 namespace ebb::job {
 
-// Whether the job freezes the table of this name.
+// Returns whether the job freezes the table of this name.
 bool IsFrozen(const v1::Job& job, absl::string_view table);
 
 // By sparse table, in the order of the plan, whether the job freezes it: its

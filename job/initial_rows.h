@@ -1,4 +1,4 @@
-// What a specification says of the rows that a job begins with
+// The part of a specification about the rows that a job begins with
 // (docs/formats/initial-rows.md).
 #ifndef EBB_JOB_INITIAL_ROWS_H_
 #define EBB_JOB_INITIAL_ROWS_H_
@@ -13,7 +13,7 @@ namespace ebb::job {
 // tables begin without rows.
 int64_t InitialRowBytes(const v1::InitialValues& initial, int64_t parameters);
 
-// Whether some of the rows have slots, in a job of so many dense tables.
+// Returns whether some rows have slots, in a job of so many dense tables.
 bool RowsHaveState(const v1::InitialValues& initial, int dense_tables);
 
 }  // namespace ebb::job

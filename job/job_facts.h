@@ -1,4 +1,4 @@
-// What is known of a job's data and model when it is submitted.
+// The facts about a job's data and model that are known when it is submitted.
 #ifndef EBB_JOB_JOB_FACTS_H_
 #define EBB_JOB_JOB_FACTS_H_
 
@@ -47,7 +47,7 @@ struct SparseTable {
   bool evict = false;
   // SparseTablePlan::clock_bound; only in the plan.
   int64_t clock_bound = SparseTablePlan::kBoundOfJob;
-  // Likewise.
+  // Also only in the plan.
   int64_t cache_rows = 0;
   int64_t cache_batches = 0;
 };
@@ -72,13 +72,13 @@ struct JobFacts {
   // 0: it is in memory as a whole.
   int64_t window = 0;
 
-  // As in the specification; of ebb's own models.
+  // The loss, as in the specification; of ebb's own models.
   bool squared_loss = false;
   double guess_loss = 0;
-  // As in the specification.
+  // The name of the positive class, as in the specification.
   std::string positive_class;
 
-  // What is in the file that the job names for it; absent: it names none.
+  // The content of the file that the job names for it; absent: it names none.
   std::optional<v1::InitialValues> initial;
 
   // The job's plugin; null: the job has none.

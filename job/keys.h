@@ -64,14 +64,14 @@ std::map<std::string, const Message*> MessagesOf(const Message& message,
 std::map<std::string, std::string> EntriesOf(const Message& message,
                                              const FieldDescriptor& field);
 
-// Whether the field is set, or has elements.
+// Returns whether the field is set, or has elements.
 bool IsSet(const Message& message, const FieldDescriptor& field);
 
 // --- What belongs where -----------------------------------------------------
 
 // The value of the message's key `kind`; empty: none or not set.
 std::string KindOf(const Message& message);
-// Whether the field means anything with the message's present `kind`.
+// Returns whether the field means anything with the message's present `kind`.
 bool BelongsToKind(const Message& message, const FieldDescriptor& field);
 // The default of the field with the message's present `kind`.
 std::optional<std::string> DefaultOf(const Message& message,
@@ -79,19 +79,19 @@ std::optional<std::string> DefaultOf(const Message& message,
 // Sets absent keys to their defaults, in this message and all below.
 void FillAnnotatedDefaults(Message* message);
 
-// What is wrong with the number as the value of the field, beside its name:
-// "must be less than 1, not 1"; empty: nothing.
+// Returns what is wrong with the number as the value of the field, beside its
+// name: "must be less than 1, not 1"; empty: nothing.
 std::string OutOfRange(const FieldDescriptor& field, double value);
 
 // The field that a plain value in place of the message stands for; null: the
 // message has no short form.
 const FieldDescriptor* ShortForm(const Descriptor& type);
 
-// Whether the key of a job with this path, such as "train.batch", or the key
-// for which its short form stands, takes a whole number. False: there is none.
+// Returns whether a job's key takes a whole number. `path` is such as
+// "train.batch", or a short form. False: there is no such key.
 bool TakesWholeNumber(absl::string_view path);
 
-// Whether the key takes a list, or the only item of one as a plain value.
+// Returns whether the key takes a list; its only item may be a plain value.
 bool TakesOneOrMore(const FieldDescriptor& field);
 
 // --- Words for people -------------------------------------------------------

@@ -39,8 +39,8 @@ inline constexpr size_t kMaxMistakes = 100;
 struct Mistake {
   Place place;
   std::string path;   // Path of the key; empty: the file itself.
-  std::string what;   // What is wrong.
-  std::string hint;   // What would be right.
+  std::string what;   // The mistake itself.
+  std::string hint;   // How to mend it.
   std::string meant;  // Path of the key that a misspelt one probably is.
 
   // "FILE:LINE: path: what" and, on a second line, "  hint: hint".
@@ -61,7 +61,7 @@ class FirstMistakes {
  public:
   void Add(Mistake mistake);
   bool empty() const { return mistakes_.empty(); }
-  // As ToStatus of all of them.
+  // Returns ToStatus of all of them.
   absl::Status Status() const;
 
  private:

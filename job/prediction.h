@@ -9,7 +9,7 @@
 
 namespace ebb::job {
 
-// What such a job says beside its model and its output.
+// The content of such a job beside its model and its output.
 struct PredictionInput {
   std::string path;       // A file, a folder or a pattern.
   bool labelled = false;  // The input has labels, which are passed over.

@@ -10,9 +10,9 @@
 
 namespace ebb::job {
 
-// As the job file names them, in the order of the vector of parameters: by the
-// bytes of their names. The model has its defaults. InvalidArgument, naming the
-// key: a table is not possible.
+// Returns the tables that the job file names, in the order of the vector of
+// parameters: by the bytes of their names. The model has its defaults.
+// InvalidArgument, naming the key: a table is not possible.
 absl::StatusOr<std::vector<DenseTable>> ProgramTablesOf(const v1::Model& model);
 
 // Its sparse tables, in the same order.

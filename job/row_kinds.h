@@ -1,4 +1,4 @@
-// What a job file may say about the rows of a sparse table, by their kind.
+// Checks what a job file says about the rows of a sparse table, by their kind.
 #ifndef EBB_JOB_ROW_KINDS_H_
 #define EBB_JOB_ROW_KINDS_H_
 

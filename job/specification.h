@@ -60,8 +60,8 @@ inline constexpr int64_t kMostInitialSteps = int64_t{1} << 53;
 absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
     const v1::Specification& specification, const JobPlan& plan);
 
-// What its tables leave to be trained; null: all of it. InvalidArgument: as of
-// TablesOf.
+// Returns the values of its tables that are trained; null: all of them.
+// InvalidArgument: see TablesOf.
 absl::StatusOr<TrainedRangesPtr> TrainedRangesOf(
     const v1::Specification& specification, const JobPlan& plan);
 // Reads the specification; the errors of ReadSpecification, too.

@@ -1,5 +1,5 @@
-// What tables may be called: tables are tensors in files, files in folders, and
-// keys of job files.
+// The names that tables may have: tables are tensors in files, files in
+// folders, and keys of job files.
 #ifndef EBB_JOB_TABLE_NAME_H_
 #define EBB_JOB_TABLE_NAME_H_
 
@@ -16,8 +16,8 @@ inline constexpr size_t kLongestTableName = 128;
 // by its code in hexadecimal digits.
 bool IsTableName(absl::string_view name);
 
-// What a person calls the table, or a tensor of it: "~2F" is "/". Other names
-// are returned as they are.
+// Returns what a person calls the table, or a tensor of it: "~2F" is "/". Other
+// names are returned as they are.
 std::string UserTableName(absl::string_view name);
 
 // The rule in the words of a message: "a name is …".

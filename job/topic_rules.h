@@ -11,7 +11,7 @@ namespace ebb::job {
 // topics. The schedule of the rate goes by the data (fit.h).
 void FillTopics(v1::Job* job);
 
-// Whether the rate of a step is to fall with the number of steps.
+// Returns whether the rate of a step is to fall with the number of steps.
 bool RateFallsBySteps(const v1::Job& job);
 
 void CheckTopicRules(const v1::Job& job, Complaints* found);

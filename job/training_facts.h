@@ -10,12 +10,12 @@
 
 namespace ebb::job {
 
-// What the scheduler does about a job that diverges.
+// The scheduler's reaction to a job that diverges.
 enum class OnDivergence { kWarn, kPause, kRollBack };
 
 // A job ends when so many evaluations in a row had no better figure.
 struct StopRule {
-  std::string figure;  // As in `expect`, or of a program's own.
+  std::string figure;  // One of `expect`, or of a program's own.
   // kEndlessPatience: it ends by `reach` only.
   int64_t patience = 1;
   double min_delta = 0;  // Better by no more than this does not count.
@@ -54,8 +54,8 @@ struct TrainingFacts {
   // The figure by which the best version is kept; empty: none is.
   std::string keep_best;
 
-  // Whether evaluations decide on versions. Then each is of exactly the epochs
-  // up to its own.
+  // Returns whether evaluations decide on versions. Then each is of exactly the
+  // epochs up to its own.
   bool judged() const { return stop.has_value() || !keep_best.empty(); }
 };
 

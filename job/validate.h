@@ -18,7 +18,7 @@ struct SourceFacts {
   int64_t features = 0;
   // Labels are the whole numbers below this; 0: they are other numbers.
   int64_t classes = 0;
-  // Where the first few were first met, for people; empty: not known.
+  // The places where the first few were first met, for people; empty: unknown.
   std::string class_places;
   // The mean over the examples of the sum of their features' absolute values,
   // of rows that lack most features; 0: of other data, or not known.

@@ -22,7 +22,7 @@
 namespace ebb::job {
 
 struct JobFile {
-  v1::Job job;  // As given: absent keys are not filled in.
+  v1::Job job;  // Absent keys are not filled in.
   SourceMap sources;
   std::vector<Mistake> mistakes;  // By line.
 
