@@ -52,7 +52,7 @@ struct UpdateTask {
 struct ServerOptions {
   ServerId id;
   SessionId session;
-  std::string address;  // Where workers reach this server.
+  std::string address;  // The address where workers reach this server.
   int64_t process_id = 0;
   // The identity of the folder in which the servers share copies of their
   // versions, the same for all that have it; empty: none.
@@ -61,8 +61,8 @@ struct ServerOptions {
                                              const RollbackRecord&)>
       resources;
 
-  // Whether the update is so little that it is computed within the event that
-  // brings it, and not by a RunUpdate. Null: none is.
+  // Returns whether the update is so small that it is computed within the event
+  // that brings it, and not by a RunUpdate. Null: none is.
   std::function<bool(const UpdateTask& task)> at_once;
 
   // A parked pull is answered "wait" after this long.
@@ -133,7 +133,7 @@ struct FetchInitialValues {
   Term term;  // For which it is asked.
   InitialFile file;
   std::shared_ptr<const DenseShape> shape;
-  // What rows need.
+  // For rows.
   JobRecordPtr record;
   std::shared_ptr<const UpdateRule> rule;
   std::shared_ptr<BlockPool> pool;

@@ -56,7 +56,7 @@ class Checkpointer {
   std::optional<Turn> NextTurn(absl::Time now, bool hold_back);
   // The cut follows at once or when the partition's running update is done.
   void Start(const Turn& turn, ServerActions* out);
-  // Those that want a version.
+  // Adds the partitions that want a version.
   void AddWaiting(WritePace::Waiting* waiting) const;
   // Some version was held back, as NextTurn found.
   bool holds_back() const { return holds_back_; }

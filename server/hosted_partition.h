@@ -53,7 +53,7 @@ struct HostedPartition {
                                                 const StoredJob& job);
   // A registration said all of it.
   void ResetReport();
-  // Those that a rollback may name, as they are reported.
+  // Returns those that a rollback may name, as they are reported.
   std::vector<RoundVersion> StoredVersions(const StoredJob& job) const;
 
   void BeginTerm(Term now);

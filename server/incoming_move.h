@@ -64,7 +64,7 @@ class IncomingMove {
   // --- After the cut was taken -----------------------------------------------
   std::shared_ptr<Partition> values;
   absl::Time storing_since;
-  bool stored = false;     // As version (term, 0) ...
+  bool stored = false;     // It is stored as version (term, 0) ...
   absl::Duration storing;  // ... which took this long.
 
  private:

@@ -1,4 +1,4 @@
-// What a partition begins with, if its job begins with a file.
+// The values that a partition begins with, if its job begins with a file.
 #ifndef EBB_SERVER_INITIAL_PARTITION_H_
 #define EBB_SERVER_INITIAL_PARTITION_H_
 

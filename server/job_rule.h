@@ -39,7 +39,7 @@ class JobRule final : public UpdateRule {
       const JobRecord& record, const RollbackRecord& rollback = {});
 
   const TrainedRanges* trained() const override { return trained_.get(); }
-  // As many as the dense table with the most has; others leave the rest alone.
+  // The slots of the dense table with the most; others leave the rest alone.
   int SlotCount() const override {
     return lbfgs_ ? LbfgsSlots::Count(*lbfgs_) : slots_;
   }
@@ -74,16 +74,16 @@ class JobRule final : public UpdateRule {
     return context;
   }
 
-  // What the state of a table's optimizer is, by the number of the slot; a
-  // frozen table has none.
+  // The state of a table's optimizer, by the number of the slot. A frozen table
+  // has none.
   struct TableState {
     std::string optimizer;  // Its kind, in the word of the job file.
     std::vector<std::string> slots;
     int64_t steps = 0;  // With which it began.
   };
   std::vector<TableState> DenseStates() const;
-  // Likewise of the sparse tables; those that are not trained, or frozen, have
-  // none.
+  // Returns the states of the sparse tables. Those that are not trained, or
+  // frozen, have none.
   std::vector<TableState> RowStates() const;
   // Absent: the tables begin as they say themselves.
   const std::optional<v1::InitialValues>& initial() const { return initial_; }
@@ -104,14 +104,14 @@ class JobRule final : public UpdateRule {
     job::DenseTable table;
     int64_t first = 0;  // In the flat vector.
     Rule rule;
-    int64_t steps = 0;  // Those of the slots that it begins with.
+    int64_t steps = 0;  // The steps of the slots that it begins with.
   };
 
   struct SparseTable {
     RowTableOptions options;
     Rule rule;
     bool trained = true;
-    int64_t steps = 0;  // Those of the slots that its rows begin with.
+    int64_t steps = 0;  // The steps of the slots that its rows begin with.
   };
 
   // The rule of a table with an optimizer of its own, or of the job.
@@ -148,7 +148,7 @@ class JobRule final : public UpdateRule {
   // The values that it goes on from may be of a generation with another factor.
   const bool slots_of_other_rates_;
   const std::shared_ptr<const Algorithm> algorithm_;
-  // What closes rounds; at most one of them.
+  // These close rounds; at most one of them is set.
   std::optional<LbfgsOptions> lbfgs_;
   std::optional<LloydOptions> lloyd_;
   std::optional<BoostingOptions> boosting_;

@@ -38,8 +38,8 @@ class ParkedPulls {
     return pull;
   }
 
-  // Those for which `take` returns true are gone afterwards. `take` does not
-  // call back.
+  // Removes the pulls for which `take` returns true. `take` does not call back
+  // into this object.
   template <typename Take>
   void TakeIf(Take take) {
     std::erase_if(pulls_, take);

@@ -116,7 +116,7 @@ class Partition {
 
   // The values a pull gets: references to the published blocks.
   Payload Values() const { return shape_.PayloadOf(dense_.weights()); }
-  // Whether pushes change dense values: not if all of them are frozen.
+  // Returns whether pushes change dense values: not if all of them are frozen.
   bool learns() const { return pushed_.shape().floats() > 0; }
   // Rounds: the value closed by `round - 1`; nullopt when it is not (or no
   // longer) held.
@@ -205,7 +205,7 @@ class Partition {
   RoundSums sums_;                       // In rounds.
   RoundHistory history_;                 // In rounds.
   std::unique_ptr<PartitionRows> rows_;  // Null: the job has no sparse tables.
-  RowScaling counted_rows_;              // As of the last update.
+  RowScaling counted_rows_;              // The scaling up to the last update.
   ScaledUpdates last_scaling_;
   std::map<int64_t, Blocks> snapshots_;
 };

@@ -50,7 +50,7 @@ class PartitionLoader {
                      ServerActions* out);
   bool TryAgain(PartitionId id, absl::Time now, ServerActions* out);
 
-  // Those to TryAgain, once each.
+  // Returns the partitions to TryAgain, once each.
   std::vector<PartitionId> TakeDue(absl::Time now);
   absl::Time NextTick() const { return retry_at_; }
 
@@ -60,7 +60,7 @@ class PartitionLoader {
             ServerActions* out);
   bool LoadNext(PartitionId id, HostedPartition* hosted, absl::Time now,
                 ServerActions* out);
-  // Whether it begins with values that a file has.
+  // Returns whether it begins with values that a file has.
   bool BeginsWithFile(PartitionId id) const;
   // With these values; absent: with those of the rule.
   bool BeginWith(PartitionId id, HostedPartition* hosted,

@@ -61,9 +61,9 @@ class PartitionRows {
   // enough memory, or a table is at its limit of rows.
   absl::StatusOr<Update> Prepare(const std::vector<PushRows>& rows,
                                  int64_t now);
-  // Whether the rows of tasks that a push writes again are those that are
-  // there. InvalidArgument: they are not, and the message names the task; or
-  // the push does not fit this partition.
+  // Returns whether the rows of tasks that a push writes again are those that
+  // are there. InvalidArgument: they are not, and the message names the task;
+  // or the push does not fit this partition.
   absl::Status CheckWrittenAgain(const std::vector<PushRows>& rows) const;
   // Rows are contributions to the dense values.
   bool contributes() const { return contributes_; }
@@ -112,7 +112,7 @@ class PartitionRows {
                 std::shared_ptr<const UpdateRule> rule)
       : plan_(plan), id_(id), rule_(std::move(rule)) {}
 
-  // Those of a usual push to 16 partitions need no heap.
+  // The keys of a usual push to 16 partitions need no heap.
   using Keys = absl::InlinedVector<uint64_t, 128>;
 
   // The keys of a table; InvalidArgument unless they are of this partition.

@@ -1,4 +1,4 @@
-// What a push changes in a partition: made by Partition::Prepare with all of
+// The changes of a push in a partition: made by Partition::Prepare with all of
 // its memory, filled by Compute, swapped in by Commit.
 #ifndef EBB_SERVER_PARTITION_UPDATE_H_
 #define EBB_SERVER_PARTITION_UPDATE_H_
@@ -25,7 +25,7 @@ struct PartitionUpdate {
   // Updates in the values from which it was computed.
   int64_t pulled_updates = 0;
   PushedGradient gradient;
-  std::optional<PartitionRows::Update> rows;  // Where there are sparse tables.
+  std::optional<PartitionRows::Update> rows;  // If there are sparse tables.
 
   // --- What it does to the dense values --------------------------------------
   // A step of its own.

@@ -53,7 +53,7 @@ class PushTally {
   const Ledger& ledger() const { return ledger_; }
   std::span<const uint64_t> oracle() const { return oracle_; }
   bool least_loss() const { return least_loss_; }
-  // Whether a push with this loss counts in the mean.
+  // Returns whether a push with this loss counts in the mean.
   bool HasLoss(double loss_sum) const {
     return IsKnownLoss(loss_sum) && (!zero_is_none_ || loss_sum != 0);
   }

@@ -68,7 +68,7 @@ class PushedShape {
   std::vector<int64_t> stepped_;
 };
 
-// Whether the array of a cut with this name has the pushed shape.
+// Returns whether the array of a cut with this name has the pushed shape.
 bool IsPushedArray(absl::string_view name);
 
 // The floats of such an array at their places among the values of the

@@ -25,13 +25,13 @@ class RoundHistory {
 
   // Rounds below it are closed here.
   int64_t open() const { return open_; }
-  // Those whose values are held; the open one's always are.
+  // Returns the rounds whose values are held; the open one's always are.
   RoundSpan held() const {
     return {values_.empty() ? open_ : values_.begin()->first, open_};
   }
   // The values that pulls of a closed round get; null: they are held no longer.
   const Blocks* ValuesOf(int64_t round) const;
-  // Those that closed rounds whose values are held, and the last one.
+  // The operations that closed rounds whose values are held, and the last one.
   std::vector<RoundOperation> Operations() const;
 
   // The open round is closed. `values`: those that its pulls got.
@@ -46,7 +46,7 @@ class RoundHistory {
   void AddTo(Cut* cut) const;
   // The open round stands in the marks of the cut.
   void Restore(int64_t open, std::map<int64_t, std::string> operations);
-  // As DenseValues::Restore.
+  // See DenseValues::Restore.
   bool Restore(absl::string_view name, const CutArray& array);
 
  private:

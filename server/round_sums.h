@@ -1,4 +1,4 @@
-// What a partition has gathered of its open round: sums of gradients and
+// The content of a partition's open round so far: the sums of gradients and of
 // losses.
 //
 // Sums are kept by item and folded in item order, so that a round's step is the
@@ -48,9 +48,9 @@ class RoundSums {
   // The sum of the folded items.
   const Blocks& folded() const { return folded_; }
 
-  // Where operations close rounds. Until there is an operation nothing may
-  // change: `sum` gets the sum as if the push had been added and all had been
-  // folded, to the bit.
+  // For jobs whose rounds are closed by operations. Until there is an operation
+  // nothing may change: `sum` gets the sum as if the push had been added and
+  // all had been folded, to the bit.
   void SumWith(ItemId item, const Payload& gradient, const Folds& folds,
                Blocks* sum) const;
   // The losses of the items [first, last), and that of one more push.
@@ -65,7 +65,7 @@ class RoundSums {
   void AddTo(Cut* cut) const;
   // Takes the losses of a cut. DataLoss: they are not those of this job.
   absl::Status RestoreLosses(const Cut& cut);
-  // As DenseValues::Restore.
+  // See DenseValues::Restore.
   bool Restore(absl::string_view name, const CutArray& array);
 
  private:

@@ -17,7 +17,7 @@
 
 namespace ebb::server {
 
-// Whether an array of a cut holds blocks of rows.
+// Returns whether an array of a cut holds blocks of rows.
 bool IsRowArray(absl::string_view name);
 
 // Adds the rows of the next table.

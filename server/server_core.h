@@ -149,7 +149,7 @@ class ServerCore {
   const std::string store_;  // Its name.
   WritePace pace_;
   bool write_waits_ = false;  // For its turn by that pace.
-  StoreDamage damage_;        // As the store says.
+  StoreDamage damage_;        // The store reported it.
 };
 
 }  // namespace ebb::server

@@ -59,8 +59,8 @@ struct ServerShellOptions {
   ServerOptions core;
   // "host:port"; port 0 picks one.
   std::string listen = "127.0.0.1:0";
-  // Where workers reach this server, if not at the address listened on:
-  // "host:port", or "host" with the port listened on.
+  // The address where workers reach this server, if not at the address listened
+  // on: "host:port", or "host" with the port listened on.
   std::string advertise;
   SchedulerConnectionOptions scheduler;
   // Threads that compute updates; 0: one per core.
@@ -73,8 +73,8 @@ struct ServerShellOptions {
   // worker does not fit.
   int64_t push_bytes = int64_t{1} << 30;
   KillPoints kill_points;
-  // Where jobs that begin with the values of a file have it. Not owned; null:
-  // such jobs wait here.
+  // The place of the files with whose values jobs begin. Not owned; null: such
+  // jobs wait here.
   datasets::Source* initial_values = nullptr;
   // Called once, on any thread, when another process has taken this server's
   // place: the process should end. Null: no call.
@@ -84,8 +84,8 @@ struct ServerShellOptions {
   absl::Status Validate() const;
 };
 
-// Where a server may be killed in tests (KillPoints); or what every job comes
-// by of it, also one whose rounds no operation closes.
+// Returns the places where a server may be killed in tests (KillPoints); or
+// those that every job comes by, also one whose rounds no operation closes.
 std::span<const absl::string_view> ServerKillPoints(bool operated = true);
 
 // Thread-safe.
@@ -102,7 +102,7 @@ class ServerShell final : public rpc::PsHandler {
   absl::Status Start(std::shared_ptr<rpc::PsAdminHandler> admin);
   // The shell must have been started.
   const std::string& address() const { return listener_->address(); }
-  // Where others reach it, as it tells the scheduler.
+  // Returns the address where others reach it, as it tells the scheduler.
   std::string advertised() const;
   // The scheduler knows this server, and it does not leave. The shell must have
   // been started.
@@ -140,7 +140,7 @@ class ServerShell final : public rpc::PsHandler {
   // Metrics of all calls of workers.
   const CallMetrics& calls() const { return calls_; }
 
-  // As ServerCore's, for this long.
+  // Calls ServerCore's, for versions to be kept for this long.
   std::vector<RoundVersion> KeepVersions(JobId job, absl::Duration time);
 
   // Calls `look` under the core's lock: be short, do no I/O.

@@ -28,7 +28,7 @@ struct StepRun {
   std::span<const std::span<float>> slots;  // Change in place.
 };
 
-// Where in the data the examples of a step stand, and their weight.
+// The place of a step's examples in the data, and their weight.
 struct StepPlace {
   // Examples [begin, end) of the item; of a round, those of its first item.
   ItemId item;
@@ -59,7 +59,7 @@ struct OperationRun {
   int64_t first = 0;
   std::span<const float> weights;
   std::span<const float> gradient_sum;
-  std::span<float> out;  // As in StepRun.
+  std::span<float> out;  // See StepRun.
   std::span<const std::span<const float>> slots;
   // The same, to be written; empty for those that it does not change.
   std::span<const std::span<float>> changed;
@@ -69,7 +69,7 @@ struct OperationRun {
 class RoundStep {
  public:
   virtual ~RoundStep() = default;
-  // Whether it writes to the slot at all: else it may be shared.
+  // Returns whether it writes to the slot at all: else it may be shared.
   virtual bool Changes(int slot) const = 0;
   virtual void Apply(const StepPlace& place, const OperationRun& run) const = 0;
 };
@@ -80,8 +80,8 @@ class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
 
-  // What is trained of the job; null: all of it. Steps and slots are of that
-  // alone. The rule owns it, and keeps it unchanged.
+  // Returns the values that the job trains; null: all of them. Steps and slots
+  // are of these alone. The rule owns it, and keeps it unchanged.
   virtual const TrainedRanges* trained() const { return nullptr; }
 
   // Arrays of optimizer state, each as long as the weights that are trained.
@@ -92,16 +92,16 @@ class UpdateRule {
                            std::span<const float> weights,
                            std::span<float> out) const = 0;
   virtual void Step(const StepPlace& place, const StepRun& run) const = 0;
-  // What the gradient of the step counts (StepContext::late_factor), as it is
-  // late: 1 or less.
+  // Returns the weight of a step's gradient (StepContext::late_factor), as it
+  // is late: 1 or less.
   virtual double RateFactor(const StepPlace& /*place*/) const { return 1; }
 
   // For jobs whose rounds are closed by operations. Returns how many figures a
   // partition measures: the first is the sum of the losses of the round's
   // examples.
   virtual size_t FigureCount() const { return 1; }
-  // Whether Measure gets all values and sums of a partition in one run, and no
-  // slots.
+  // Returns whether Measure gets all values and sums of a partition in one run,
+  // and no slots.
   virtual bool MeasuresWhole() const { return false; }
   // Adds what the run contributes to all of them but the first.
   virtual void Measure(const StepPlace& /*place*/, const MeasureRun& /*run*/,
@@ -115,11 +115,11 @@ class UpdateRule {
         "rounds of this job are not closed by operations");
   }
 
-  // Whether the least loss of a push is told of the job in place of the sum:
-  // each is of another model.
+  // Returns whether the least loss of a push is told of the job in place of the
+  // sum: each is of another model.
   virtual bool KeepsLeastLoss() const { return false; }
-  // Whether a push with a loss of exactly 0 had nothing to learn from, so that
-  // its examples do not count in the mean.
+  // Returns whether a push with a loss of exactly 0 had nothing to learn from,
+  // so that its examples do not count in the mean.
   virtual bool ZeroLossIsNone() const { return false; }
 
   // For the plan's sparse table with this number: its options on a partition,

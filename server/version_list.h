@@ -40,7 +40,7 @@ class VersionList {
   Term NewestTerm(Generation generation, const RollbackRecord& rollback) const;
   // Drops, and returns, all of them.
   std::vector<VersionKey> Clear();
-  // Those that a rollback may name: sound, and of the generation's line.
+  // The versions that a rollback may name: sound, of the generation's line.
   std::vector<RoundVersion> OfRounds(Generation generation,
                                      const RollbackRecord& rollback) const;
   // The same of any job: without rounds where it has none.

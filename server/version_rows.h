@@ -22,7 +22,7 @@
 
 namespace ebb::server {
 
-// Where arrays go: each is begun, and then comes in pieces.
+// Receives arrays: each is begun, and then comes in pieces.
 class ArraySink {
  public:
   virtual ~ArraySink() = default;

@@ -111,7 +111,7 @@ class BlockRef {
   // Draws a new id. Only for a sole holder that writes through a span it kept.
   void MarkChanged();
 
-  // Where the payload starts in the pool's file (BlockPool::fd()).
+  // Returns where the payload starts in the pool's file (BlockPool::fd()).
   int64_t offset() const { return block_->offset; }
 
   // A reference as the owner of bytes that leave the server (Payload): one

@@ -127,7 +127,7 @@ class BlockPool {
   // BlockRef::offset(). Its size never changes: `file_bytes()`.
   int fd() const;
   int64_t file_bytes() const;
-  // Where the file lies in this process; empty when it is not shared.
+  // Returns the file's place in this process; empty when it is not shared.
   std::span<const std::byte> mapping() const;
 
  private:

@@ -31,8 +31,8 @@ struct StepContext {
   // by additive, nor by ftrl: its state is only meaningful under the one rate
   // that it was gathered with.
   float rate = 0;
-  // What the gradient counts, as it is late (Algorithm::RateFactor): 1 or less.
-  // It is apart from the rate, because what a gradient leaves in a first moment
+  // The weight of the gradient, less than 1 if late (Algorithm::RateFactor). It
+  // is apart from the rate, because what a gradient leaves in a first moment
   // must be as small. Read by Step, and where the rate is; rows have their own.
   float late_factor = 1;
   // Makes a mean of the pushed sum: 1 / examples. Not read by additive.

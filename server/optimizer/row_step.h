@@ -1,4 +1,4 @@
-// Where one row of a table lies, before and after a step.
+// The place of one row of a table, before and after a step.
 #ifndef EBB_SERVER_OPTIMIZER_ROW_STEP_H_
 #define EBB_SERVER_OPTIMIZER_ROW_STEP_H_
 
@@ -23,7 +23,7 @@ struct RowStep {
   float late_factor = 1;
 };
 
-// What is left of a row without its first `begin` floats.
+// Returns the rest of a row, without its first `begin` floats.
 inline RowStep PartOf(const RowStep& row, size_t begin) {
   RowStep part = row;
   part.weights_in += begin;

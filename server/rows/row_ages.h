@@ -71,8 +71,8 @@ class RowAges {
     if (lifetime_ == 0) return;
     (Expired(touched, now_) ? expired_ : Count(touched)) += by;
   }
-  // Those that expire between now_ and then: the oldest are overwritten by the
-  // next units.
+  // Returns how many expire between now_ and then: the oldest are overwritten
+  // by the next units.
   int64_t Ending(uint32_t now) const {
     const auto steps = std::min<size_t>(now - now_, alive_.size());
     int64_t ending = 0;

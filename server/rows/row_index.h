@@ -42,7 +42,7 @@ class RowIndex {
   void Prefetch(uint32_t hash) const {
     __builtin_prefetch(&entries_[StartOf(hash)]);
   }
-  // Where the rows of that hash begin, if there are any.
+  // Returns where the rows of that hash begin, if there are any.
   size_t Find(uint32_t hash) const {
     size_t at = StartOf(hash);
     // An empty entry has the highest hash, and the last entry is empty.

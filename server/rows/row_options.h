@@ -75,7 +75,7 @@ struct RowTableOptions {
   // them (protocol/contribution_rows.h). For rows that neither expire nor are
   // evicted.
   bool contributes = false;
-  // What a row's gradient counts (RowStep::late_factor), if so many updates
+  // The weight of a row's gradient (RowStep::late_factor) if so many updates
   // changed the row since the pull from which it was computed. It is 1 for 0,
   // and does not grow. Empty: it is always 1.
   std::function<double(int64_t staleness)> rate_factor;

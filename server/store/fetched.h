@@ -25,7 +25,7 @@ struct FetchAnswer {
   VersionKey key;  // Which the cut will be, at the target.
   std::optional<Cut> cut;
   std::vector<CutBlock> blocks;
-  bool sums_with_blocks = false;  // As the request says.
+  bool sums_with_blocks = false;  // The request says so.
 };
 
 // The target's side.
@@ -41,7 +41,7 @@ struct Fetched {
 struct FetchTask {
   std::string address;
   FetchRequest request;
-  // As the outline names them: one for each of request.blocks. They have no
+  // In the order of the outline: one for each of request.blocks. They have no
   // checksums if the source sends sums with its blocks.
   std::vector<StoredBlock> blocks;
   std::shared_ptr<BlockPool> pool;

@@ -18,8 +18,8 @@
 
 namespace ebb::server {
 
-// Where a block of a version is, and what it must contain. Numbers are unique
-// within a partition of a job; what a number names never changes.
+// The place of a block of a version, and its required content. Numbers are
+// unique within a partition of a job; what a number names never changes.
 struct StoredBlock {
   uint64_t number = 0;
   int64_t floats = 0;
@@ -44,7 +44,7 @@ struct Manifest {
   std::map<std::string, StoredArray> arrays;
   int64_t written_us = 0;  // Since 1970; 0: not known (format 1).
   std::string rows;        // Cut::rows; not in formats 1 and 2.
-  // As in Cut; not in formats 1 to 3.
+  // Cut::operations and item_losses; not in formats 1 to 3.
   std::map<int64_t, std::string> operations;
   std::map<int64_t, double> item_losses;
   friend bool operator==(const Manifest&, const Manifest&) = default;

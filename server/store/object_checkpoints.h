@@ -115,7 +115,7 @@ class ObjectCheckpoints final : public SharedCopies {
     ListedObjects listed;
     Term term;  // The newest with `inherits`; 0: none.
     std::map<VersionInTerm, ServerId> versions;
-    std::optional<VersionFile> newest_kept;  // As its newest `kept` says.
+    std::optional<VersionFile> newest_kept;  // The limit in its newest `kept`.
     bool whole = true;  // All versions that records name are listed.
   };
 
@@ -136,7 +136,7 @@ class ObjectCheckpoints final : public SharedCopies {
   absl::StatusOr<ListedObjects> ListObjects(
       const PartitionName& partition) const;
   absl::StatusOr<View> Look(const PartitionName& partition) const;
-  // What the list shows; nullopt: it changed meanwhile.
+  // Returns the view that the list shows; nullopt: it changed meanwhile.
   absl::StatusOr<std::optional<View>> LookAt(const PartitionName& partition,
                                              const ListedObjects& listed) const;
   static void FindVersions(const Inherits& inherits,
@@ -155,7 +155,7 @@ class ObjectCheckpoints final : public SharedCopies {
   // FailedPrecondition: there is a claim of a newer term.
   absl::Status CheckNewest(const PartitionName& partition, Term term) const;
   absl::Status Claim(const PartitionName& partition, Term term);
-  // What the term goes on from: written now, or before by this server.
+  // Returns the versions that the term goes on from, written now or earlier.
   absl::StatusOr<Inherits> Inherit(const PartitionName& partition, Term term,
                                    const View& view);
   absl::Status BeginTerm(const PartitionName& partition, Term term,

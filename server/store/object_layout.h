@@ -76,16 +76,16 @@ struct InheritedVersion {
                                     const InheritedVersion&) = default;
 };
 
-// What a term goes on from: of older terms, only these versions exist.
+// The versions that a term goes on from: of older terms, no others exist.
 struct Inherits {
   ServerId server;  // The owner of the term.
   std::vector<InheritedVersion> versions;
   friend bool operator==(const Inherits&, const Inherits&) = default;
 };
 
-// What an owner keeps when it deletes: of the versions in older terms, and of
-// its own up to `newest`, only these exist, whether objects of others do or
-// not.
+// The versions that an owner keeps when it deletes: of those in older terms,
+// and of its own up to `newest`, only these exist, whether objects of others do
+// or not.
 struct Kept {
   VersionFile newest;
   std::vector<VersionInTerm> versions;

@@ -47,7 +47,7 @@ class OnePartitionTest : public testing::Test {
   void Push(uint64_t term, int64_t begin, int64_t sequence);
   void PushRange(uint64_t term, int64_t begin, int64_t end, int64_t sequence,
                  SessionId worker = kWorker);
-  // Those that hold_updates_ kept.
+  // Finishes those that hold_updates_ kept.
   void FinishUpdates();
   // The version that was asked for last has been written, or not.
   void Written(absl::Status status = absl::OkStatus());
@@ -63,7 +63,7 @@ class OnePartitionTest : public testing::Test {
 
   absl::Time now_ = absl::FromUnixSeconds(1000);
   bool hold_updates_ = false;  // They end in FinishUpdates.
-  bool at_once_ = false;       // Those that are asked about are not even begun.
+  bool at_once_ = false;       // Each is computed at once.
   ServerActions held_updates_;
   // The content of the next pushes.
   double loss_ = 0;

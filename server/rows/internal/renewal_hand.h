@@ -22,7 +22,7 @@ struct RenewalHand {
   int64_t place = 0;  // The next to be written.
 };
 
-// Whether a place was written since the hand was at `then`, if it was there.
+// True if a place was written since the hand was at `then`, if it was there.
 inline bool Renewed(int64_t place, const RenewalHand& then,
                     const RenewalHand& now) {
   switch (now.round - then.round) {
@@ -35,7 +35,7 @@ inline bool Renewed(int64_t place, const RenewalHand& then,
   }
 }
 
-// Whether all places were that were there.
+// Returns whether all places that were there were written since.
 inline bool AllRenewed(const RenewalHand& then, const RenewalHand& now) {
   return now.round > then.round + 1 ||
          (now.round == then.round + 1 && now.place >= then.place);

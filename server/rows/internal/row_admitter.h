@@ -26,9 +26,9 @@ class RowAdmitter {
   int64_t counter_count() const { return counter_count_; }
   const BlockArray<uint8_t>& counters() const { return counters_; }
 
-  // Whether a key gets a row by the push before which there were `pushes`; adds
-  // its counter to those of `push`. All keys of a push are judged by what was
-  // before it, so their order does not matter.
+  // Returns whether a key gets a row by the push before which there were
+  // `pushes`; adds its counter to those of `push`. All keys of a push are
+  // judged by what was before it, so their order does not matter.
   bool Admits(uint64_t key, int64_t pushes, RowPush* push) const;
   // Raises the counters of a push, and adds those that changed to `changed`.
   void Raise(const RowPush& push, RowSet* changed);

@@ -26,7 +26,7 @@ class RowBase {
         counter_places_(BlocksFor(counter_count)) {}
 
   int64_t block_bytes() const { return block_bytes_; }
-  // Those of counters; those of blocks come behind them.
+  // Returns the places of counters; those of blocks come behind them.
   int64_t counter_places() const { return counter_places_; }
   int64_t places() const {
     return counter_places_ + static_cast<int64_t>(rows_.blocks().size());

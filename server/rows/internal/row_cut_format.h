@@ -165,7 +165,7 @@ inline constexpr int kCounterBits = 8;
 class BlockWriter {
  public:
   explicit BlockWriter(std::span<BlockRef> blocks);
-  // Where the next bytes go, counted over all blocks.
+  // Moves to where the next bytes go, counted over all blocks.
   void Seek(size_t at) { at_ = at; }
   // The bytes fit into the rest of the blocks.
   void Put(std::span<const std::byte> bytes);

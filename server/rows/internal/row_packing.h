@@ -66,7 +66,7 @@ class RowPacking {
   BlockWriter write_ ABSL_GUARDED_BY(mutex_);
   // Index into rows_; all before it are packed.
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<bool> saved_ ABSL_GUARDED_BY(mutex_);  // Those packed by Save.
+  std::vector<bool> saved_ ABSL_GUARDED_BY(mutex_);  // The rows packed by Save.
   std::atomic<bool> finished_ = false;
 };
 

@@ -1,4 +1,4 @@
-// What a push does to the rows of a table.
+// The effect of a push on the rows of a table.
 #ifndef EBB_SERVER_ROWS_INTERNAL_ROW_PUSH_H_
 #define EBB_SERVER_ROWS_INTERNAL_ROW_PUSH_H_
 
@@ -21,12 +21,12 @@ struct RowPush {
   };
   struct Row {
     uint64_t key = 0;
-    // As it is now; unless it is kChanged, null.
+    // The row as it is now; unless it is kChanged, null.
     const std::byte* record = nullptr;
     uint32_t row = 0;
     uint32_t key_number = 0;  // Which of the push's keys.
     Kind kind = Kind::kChanged;
-    // As it is now, if the table keeps it and the row is kChanged.
+    // The frequency now, if the table keeps it and the row is kChanged.
     RowFrequency frequency;
   };
   // A key whose row stays as it is.

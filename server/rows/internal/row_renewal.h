@@ -1,4 +1,4 @@
-// What the next version of a table has.
+// The content of a table's next version.
 #ifndef EBB_SERVER_ROWS_INTERNAL_ROW_RENEWAL_H_
 #define EBB_SERVER_ROWS_INTERNAL_ROW_RENEWAL_H_
 
@@ -50,8 +50,8 @@ class RowRenewal {
     int64_t freed = 0;  // Without what it writes there.
     int64_t rows = 0;   // Changed rows that lie there.
   };
-  // Where in the blocks of a part its sections begin, and how many changes have
-  // only rows.
+  // The places in a part's blocks where its sections begin, and how many
+  // changes have only rows.
   struct Extents {
     size_t changes = 0;
     size_t full_changes = 0;
@@ -65,7 +65,7 @@ class RowRenewal {
   int64_t NextPlace() const;
   void Renew(int64_t bytes, RowCutOutline* outline);
   Extents ExtentsOf(const RowCutPart& part) const;
-  // What is needed of an older part; null: nothing.
+  // Returns the part of an older one that is still needed; null: nothing.
   std::shared_ptr<RowCutPart> RestOf(
       const std::shared_ptr<RowCutPart>& part) const;
 

@@ -25,7 +25,7 @@
 
 namespace ebb::server::internal {
 
-// What a push makes of rows: initial values where there is no row, and the
+// Makes new rows for a push: initial values where there is no row, and the
 // optimizer's step. Immutable, so thread-safe: it needs no lock of the table.
 class RowStepper {
  public:
@@ -70,8 +70,8 @@ class RowStepper {
   template <typename GradientOf, typename NextOf>
   void ComputeRows(RowPush* push, const StepContext& context,
                    GradientOf gradient_of, NextOf next_of) const;
-  // Whether rows of a push may have other factors of the rate than 1. If the
-  // partition's staleness does not change the rate, no row's does.
+  // Returns whether rows of a push may have other factors of the rate than 1.
+  // If the partition's staleness does not change the rate, no row's does.
   bool Scales(const StepContext& context) const {
     return rate_factor_ != nullptr && context.staleness > 0 &&
            rate_factor_(context.staleness) != 1;

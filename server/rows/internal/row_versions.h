@@ -1,4 +1,4 @@
-// What is stored of a table's rows, and what changed since.
+// The stored content of a table's rows, and the changes since.
 #ifndef EBB_SERVER_ROWS_INTERNAL_ROW_VERSIONS_H_
 #define EBB_SERVER_ROWS_INTERNAL_ROW_VERSIONS_H_
 

@@ -1,4 +1,4 @@
-// What tests of sparse rows share: a pool, pushes, and a store of cuts.
+// A pool, pushes, and a store of cuts, for tests of sparse rows.
 #ifndef EBB_SERVER_ROWS_TESTING_ROW_DISK_H_
 #define EBB_SERVER_ROWS_TESTING_ROW_DISK_H_
 

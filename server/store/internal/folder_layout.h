@@ -22,9 +22,9 @@ std::optional<JobId> ParseJobFolder(absl::string_view name);
 std::optional<ServerId> ParseServerFolder(absl::string_view name);
 std::optional<PartitionId> ParsePartitionFolder(absl::string_view name);
 
-// What one server wrote in a term: tTERM-sSERVER as long as it is open. After
-// that it is tTERM-sSERVER.ofOWNER: only the owner of a later term may delete
-// in it, and no server writes.
+// A folder that one server wrote in a term: tTERM-sSERVER as long as it is
+// open. After that it is tTERM-sSERVER.ofOWNER: only the owner of a later term
+// may delete in it, and no server writes.
 struct TermFolder {
   Term term;
   ServerId server;

@@ -34,7 +34,7 @@ struct Pack {
   friend bool operator==(const Pack&, const Pack&) = default;
 };
 
-// Where a sealed block is.
+// The place of a sealed block.
 struct BlockPlace {
   uint64_t pack = 0;  // An index of FolderManifest::packs.
   uint64_t offset = 0;

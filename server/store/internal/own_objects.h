@@ -1,4 +1,4 @@
-// What the sources of ObjectCheckpoints share.
+// The common parts of the sources of ObjectCheckpoints.
 #ifndef EBB_SERVER_STORE_INTERNAL_OWN_OBJECTS_H_
 #define EBB_SERVER_STORE_INTERNAL_OWN_OBJECTS_H_
 
@@ -18,16 +18,16 @@ namespace ebb::server {
 // Older than any version.
 inline constexpr VersionFile kNone = {Generation(0), -1};
 
-// What this store knows of a partition in which it writes.
+// The facts that this store knows of a partition in which it writes.
 struct ObjectCheckpoints::OwnPartition {
-  // What the newest cut written, loaded or recognised has.
+  // The content of the newest cut written, loaded or recognised.
   PlacedContents known;
 
   // The term in which this store writes; 0: none. The rest is about it.
   Term term;
   uint64_t next_pack = 1;
   uint64_t next_kept = 1;
-  // Those that exist. No other server changes that while the term is newest.
+  // The versions that exist; no other server changes that in the newest term.
   std::map<VersionInTerm, ServerId> versions;
   // The values that versions name: they never change.
   std::map<VersionInTerm, std::vector<PackName>> named;

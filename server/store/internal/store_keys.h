@@ -55,7 +55,7 @@ inline std::string BlockKey(const PartitionName& partition, uint64_t number) {
 inline constexpr size_t kMaxKeyBytes =
     2 + 16 + 1 + 8 + 1 + 16 + 1 + 16 + 1 + 16;
 
-// Whether a key has the form of one of the above; its digits are not checked.
+// True if a key has the form of one of the above; its digits are not checked.
 inline bool IsStoreKey(absl::string_view key) {
   const absl::string_view kind = key.substr(0, 2);
   return (kind == kJobsPrefix && key.size() == 2 + 16) ||

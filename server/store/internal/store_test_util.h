@@ -1,4 +1,4 @@
-// What the tests of checkpoint stores share.
+// The common parts of the tests of checkpoint stores.
 #ifndef EBB_SERVER_STORE_INTERNAL_STORE_TEST_UTIL_H_
 #define EBB_SERVER_STORE_INTERNAL_STORE_TEST_UTIL_H_
 
