@@ -142,8 +142,8 @@ class NumberSource {
   }
   // One that was drawn and stored: no surprise.
   void Remember(uint64_t number) { last_ = std::max(last_, number); }
-  // Whether the scheduler met a number that another scheduler drew and that it
-  // does not remember. Then its store is an older copy, or was lost.
+  // Returns whether the scheduler met a number that another scheduler drew and
+  // that it does not remember. Then its store is an older copy, or was lost.
   bool surprised() const { return surprised_; }
   uint64_t last() const { return last_; }
 

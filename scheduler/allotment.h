@@ -58,7 +58,7 @@ class Allotment {
   // How many workers there are that may work on the job.
   int64_t AbleFor(JobId job);
 
-  // Whether shares may be others than at the last Rebalance.
+  // Returns whether shares may be others than at the last Rebalance.
   bool Changed(const std::vector<JobClaim>& jobs) const {
     return changed_ || jobs != jobs_;
   }
@@ -77,9 +77,9 @@ class Allotment {
 
   Cluster& cluster_;
   int64_t workers_ = 0;
-  std::map<JobId, std::set<SessionId>> of_;  // Those of job 0 are idle.
+  std::map<JobId, std::set<SessionId>> of_;  // The workers; 0: the idle ones.
   std::set<SessionId> choosy_;               // Maybe not able for every job.
-  std::map<JobId, int64_t> able_;            // As far as it was asked for.
+  std::map<JobId, int64_t> able_;            // So far as it was asked for.
   bool changed_ = true;
   std::vector<JobClaim> jobs_;  // Claims at the last Rebalance.
   const std::set<SessionId> none_;

@@ -1,4 +1,4 @@
-// Whether a job that an operator submits, or a server knows, may be taken in.
+// Checks the jobs that operators submit, and the jobs that servers know.
 #ifndef EBB_SCHEDULER_CHECK_JOB_H_
 #define EBB_SCHEDULER_CHECK_JOB_H_
 

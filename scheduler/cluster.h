@@ -18,7 +18,7 @@
 
 namespace ebb::scheduler {
 
-// As daemons are named where people read.
+// Returns the server's name where people read.
 inline std::string NameOf(ServerId server) {
   return "ps-" + std::to_string(server.value());
 }
@@ -41,7 +41,7 @@ struct Cluster {
   }
 };
 
-// What every decision may use, and where its consequences go.
+// The things that every decision may use, and the place of its consequences.
 struct Context {
   absl::Time now;
   Cluster* cluster;

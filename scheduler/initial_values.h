@@ -25,11 +25,11 @@ namespace ebb::scheduler {
 
 struct InitialValuesOptions {
   std::string folder;  // Made, if it is missing.
-  // As SetStoreOptions has it.
+  // See SetStoreOptions.
   int64_t max_bytes = 0;
-  // What no job names goes when it was pushed, or named by a submission, so
-  // long ago: the submission that it was pushed for may still come. Default a
-  // day.
+  // Values that no job names go when they were pushed, or named by a
+  // submission, so long ago: the submission that they were pushed for may still
+  // come. Default a day.
   absl::Duration unnamed_for = absl::Hours(24);
   KillPoints kill_points;
 };
@@ -40,13 +40,13 @@ class InitialValues {
   static absl::StatusOr<std::unique_ptr<InitialValues>> Open(
       InitialValuesOptions options);
 
-  // Those that a new job names. FailedPrecondition: they are not here; push
-  // them again. Blocks on the disk.
+  // Checks that those that a new job names are here. FailedPrecondition: they
+  // are not; push them again. Blocks on the disk.
   absl::Status Check(const v1::InitialValues& wanted);
   // Removes what no job names, now.
   void Sweep(const std::set<std::string>& named);
 
-  // As long as this lives.
+  // It lives as long as this.
   datasets::SetStore* store() const { return store_.get(); }
 
  private:

@@ -1,5 +1,5 @@
-// What operators ask of jobs. Each order is an event of its own; one that
-// cannot be carried out changes nothing.
+// The orders of operators about jobs. Each order is an event of its own; one
+// that cannot be carried out changes nothing.
 //
 // Decision logic only. Thread-compatible. Belongs to a SchedulerCore.
 #ifndef EBB_SCHEDULER_OPERATOR_ORDERS_H_

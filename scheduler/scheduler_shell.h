@@ -57,8 +57,8 @@ struct SchedulerShellOptions {
   absl::Status Validate() const;
 };
 
-// Where a scheduler may be killed in tests (KillPoints); or what every job
-// comes by of it, also one whose rounds no operation closes.
+// Returns the places where a scheduler may be killed in tests (KillPoints); or
+// those that every job comes by, also one whose rounds no operation closes.
 std::span<const absl::string_view> SchedulerKillPoints(bool operated = true);
 
 // Thread-safe.

@@ -1,6 +1,6 @@
-// What all parts of the scheduler's core share: who is there, which jobs there
-// are, and what must be stored before the actions of an event. State, and the
-// questions that all parts ask; see scheduler_core.h.
+// The state that all parts of the scheduler's core share: who is there, which
+// jobs there are, and what must be stored before the actions of an event. It
+// answers the questions that all parts ask; see scheduler_core.h.
 #ifndef EBB_SCHEDULER_SCHEDULER_STATE_H_
 #define EBB_SCHEDULER_SCHEDULER_STATE_H_
 
@@ -29,9 +29,9 @@ struct SchedulerState {
   }
   // Null: there is no such job.
   TrainingJob* Find(JobId job) const;
-  // Those of all jobs that are not cancelled.
+  // Counts those of all jobs that are not cancelled.
   PartitionCounts Partitions() const;
-  // Whether the server owns a partition of a job that is not cancelled.
+  // Returns whether the server owns a partition of a job that is not cancelled.
   bool OwnsAnything(ServerId server) const;
 
   const SchedulerOptions options;

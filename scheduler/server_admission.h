@@ -21,11 +21,11 @@ class ServerAdmission {
   // `state` is not owned, and outlives it.
   explicit ServerAdmission(SchedulerState* state) : state_(*state) {}
 
-  // Whether the process may be this server; tells the one that may not.
+  // Returns whether the process may be this server; tells the one that may not.
   bool MayRegister(LinkId link, const RegisterServer& message,
                    Context* context);
-  // Whether it has the shared folder that the server's newest versions are in;
-  // tells one that has not.
+  // Returns whether it has the shared folder that the server's newest versions
+  // are in; tells one that has not.
   bool HasItsFolder(LinkId link, const RegisterServer& message,
                     Context* context);
 

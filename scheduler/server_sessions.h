@@ -58,12 +58,12 @@ class ServerSessions {
   bool Handle(LinkId link, const MovedIn& message, Context* context);
 
   const ServerInfo* Of(LinkId link);
-  // The server is the process that registers, from now on.
-  // Whether a server comes back without what it had stored.
+  // Returns whether a server comes back without what it had stored.
   bool LostStore(const ServerInfo& before, const RegisterServer& message) const;
+  // The server is the process that registers, from now on.
   const ServerInfo& TakeIn(LinkId link, const RegisterServer& message,
                            bool known, Context* context);
-  // What it says of jobs, by job; those that are not believed are left out.
+  // Returns what it says of jobs, without those that are not believed.
   std::map<JobId, const JobRegistration*> HearJobs(
       const ServerInfo& server, const RegisterServer& message,
       Context* context);

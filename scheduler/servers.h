@@ -16,7 +16,7 @@
 
 namespace ebb::scheduler {
 
-// What a server last said of one job, for people.
+// The latest report of a server about one job, for people.
 struct ServerReport {
   int64_t updates = 0;  // Since the scheduler started.
   std::string problem;  // Empty: none.
@@ -27,7 +27,7 @@ struct ServerReport {
   absl::Time refused_at = absl::InfinitePast();
 };
 
-// What is known of a server. See Servers, which changes it.
+// The facts about a server. See Servers, which changes it.
 struct ServerInfo {
   ServerId id;
   SessionId session;  // 0: not heard of in the scheduler's life.
@@ -41,7 +41,7 @@ struct ServerInfo {
   absl::Time since = absl::InfinitePast();
   absl::Time last_heard = absl::InfinitePast();
   std::map<JobId, ServerReport> reports;
-  // As in RegisterServer.
+  // See RegisterServer.
   std::string shared_folder;
   std::string store;
   bool leaving = false;

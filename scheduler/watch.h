@@ -64,7 +64,7 @@ struct JobWatch {
   // Ordinal -> last leased to, of items that are not done.
   absl::flat_hash_map<int64_t, LinkId> leased;
   Generation generation;       // The generation of these leases.
-  int64_t silent_workers = 0;  // As TrainingJob::silent_workers last said.
+  int64_t silent_workers = 0;  // TrainingJob::silent_workers, last seen.
   Recoveries recoveries;
 };
 

@@ -28,7 +28,7 @@ class WorkerShares {
   void MaybeKeep(const WorkerInfo& worker, JobId job);
   // It may be able to do more or less than before.
   void LookAt(const WorkerInfo& worker);
-  // As LookAt, if it takes part in sharing already.
+  // Does the same as LookAt, if it takes part in sharing already.
   void LookAgainAt(const WorkerInfo& worker);
   // It wants items.
   void Wants(const WorkerInfo& worker);

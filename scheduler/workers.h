@@ -29,7 +29,7 @@ struct UnreachedServer {
   bool goes_on = false;
 };
 
-// What is known of a worker. See Workers, which changes it.
+// The facts about a worker. See Workers, which changes it.
 struct WorkerInfo {
   SessionId session;
   std::string name;
@@ -45,7 +45,7 @@ struct WorkerInfo {
   JobId silent_in;       // Whose lease that was; of a silent one.
   int64_t examples = 0;  // Computed in its life, as it last said.
   JobId job;             // That it works for: see allotment.h. 0: it is idle.
-  // As in RegisterWorker.
+  // See RegisterWorker.
   JobId only_job;
   bool no_evaluations = false;
   // It has an evaluation, whether or not that still counts, until it says how
@@ -65,7 +65,7 @@ struct WorkerInfo {
   // Jobs of which it does not reach a server that is up: it gets nothing to do
   // for them until it does. See WorkerReach.
   std::set<JobId> cut_off;
-  int64_t clock = 0;             // As last heard.
+  int64_t clock = 0;             // Last heard.
   std::vector<HeldItem> claims;  // Held since before; settled at the start.
 };
 
@@ -141,7 +141,7 @@ class Workers {
   void EndsEvaluation(SessionId worker) {
     workers_.at(worker).evaluates = false;
   }
-  // What it held since before; the caller settles it.
+  // Returns what it held since before; the caller settles it.
   std::vector<HeldItem> TakeClaims(SessionId worker);
 
   // --- What is decided about it ----------------------------------------------

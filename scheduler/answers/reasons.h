@@ -26,7 +26,7 @@ inline constexpr absl::Duration kUnheard = absl::Seconds(3);
 // Thread-compatible.
 class Reasons {
  public:
-  // `to_do`: a clause that follows "What to do: ". Where a person need not do
+  // `to_do`: a clause that follows "What to do: ". If a person need not do
   // anything, it begins with "nothing" and says what the job waits for.
   // `lasts`: for how long already; zero: that is not known.
   void Add(v1::WaitReason::Kind kind, std::string subject,
@@ -49,7 +49,7 @@ std::string NameOf(const Cluster& cluster, SessionId session);
 
 // The reasons given about servers, so that they are not given again.
 struct SaidOfServers {
-  std::set<ServerId> problems;  // Those whose problem was told.
+  std::set<ServerId> problems;  // The servers whose problem was told.
   bool quiet = false;           // One is connected and says nothing.
 };
 // Adds the servers that the job waits for: explain_servers.cc.

@@ -68,7 +68,7 @@ class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
                            v1::ResolveItemResponse* response) override;
 
  private:
-  // Whether the values that it begins with are here.
+  // Checks that the values that it begins with are here.
   absl::Status CheckInitialValues(const JobRecord& record) const;
 
   SchedulerShell& shell_;

@@ -20,7 +20,7 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
 // Of this job, and of none; of all jobs where it is 0.
 void AddEvents(const SchedulerShell::Picture& picture, JobId job,
                v1::GetStatusResponse* response);
-// Where the job's partitions are served now.
+// Returns where the job's partitions are served now.
 Placement PlacementOf(const SchedulerShell::Picture& picture,
                       const TrainingJob& job);
 

@@ -9,7 +9,7 @@
 
 namespace ebb::scheduler {
 
-// As JobStatus.stored_where. Empty: the job is not complete.
+// Returns JobStatus.stored_where. Empty: the job is not complete.
 std::string StoredWhere(const TrainingJob& job);
 
 }  // namespace ebb::scheduler

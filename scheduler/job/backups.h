@@ -41,7 +41,7 @@ class Pace {
 
   // Time per example. Nullopt: nothing is known yet.
   std::optional<absl::Duration> PerExample() const;
-  // As if it were about to report `pending` more.
+  // Returns it as if the worker were about to report `pending` more.
   std::optional<absl::Duration> AtLeast(int64_t pending) const;
 
  private:
@@ -49,7 +49,7 @@ class Pace {
   // that time which lies before.
   std::optional<absl::Time> busy_since_;
   absl::Duration unheard_;
-  int64_t examples_ = 0;  // As last heard.
+  int64_t examples_ = 0;  // Last heard.
   // Over the last seconds, the latest counting most.
   double computed_ = 0;
   absl::Duration took_;
@@ -81,8 +81,8 @@ class Backups {
   void Heard(SessionId worker, int64_t examples, bool waited, absl::Time now);
   void Gone(SessionId worker) { paces_.erase(worker); }
 
-  // Whether one is faster by so much that it is worth to compute something
-  // twice; both paces are known.
+  // Returns whether one is faster by so much that it is worth to compute
+  // something twice; both paces are known.
   bool MuchFaster(SessionId one, SessionId other) const;
   // Time per example of the slowest with a known pace; zero: none is known.
   absl::Duration SlowestPace() const;
@@ -94,8 +94,8 @@ class Backups {
     SessionId to;
     bool begun = false;  // By the worker that has it.
   };
-  // Whether it is time for a Look(), which goes through all leases; the next
-  // is a while later.
+  // Returns whether it is time for a Look(), which goes through all leases; the
+  // next is a while later.
   bool Due(absl::Time now);
   // Says which of `helpers` are to help which workers, each at most once, with
   // items below `end`; it leaves alone those that `leave_alone` names.

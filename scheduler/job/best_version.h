@@ -1,4 +1,4 @@
-// What the evaluations of a job with `stop` or `keep_best` decide: whether the
+// The decisions of evaluations of a job with `stop` or `keep_best`: whether the
 // job ends, and which version it keeps.
 //
 //   epoch full and durable ──> evaluated ──┬─ no better ──────> next epoch
@@ -42,8 +42,8 @@ class BestVersion {
         evaluations_(*evaluations),
         rollbacks_(*rollbacks) {}
 
-  // Whether items of the epoch may be leased: no evaluation of an earlier epoch
-  // is to come, or decides on something that is not done yet.
+  // Returns whether items of the epoch may be leased: no evaluation of an
+  // earlier epoch is to come, or decides on something that is not done yet.
   bool MayLease(int32_t epoch) const;
   // Does what the latest evaluation decides, if it can be done now. All
   // partitions are registered. True: a generation began.
@@ -65,8 +65,8 @@ class BestVersion {
   // The newest versions, if they are of the end of the epoch. nullopt: some are
   // not stored, or not told of, yet.
   std::optional<std::vector<VersionKey>> VersionsAtEndOf(int32_t epoch) const;
-  // Whether each partition's server has the version that the generation began
-  // from.
+  // Returns whether each partition's server has the version that the generation
+  // began from.
   bool KeptIsThere() const;
   // Ends with the kept version. True: a generation began.
   bool GoBack(int32_t epoch, Context* context);

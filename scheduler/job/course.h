@@ -21,9 +21,9 @@ namespace ebb::scheduler {
 std::optional<double> FigureOf(const Evaluation& evaluation,
                                absl::string_view figure);
 
-// What makes an evaluation better than another.
+// The measure by which an evaluation is better than another.
 struct Yardstick {
-  absl::string_view figure;  // As FigureOf has it.
+  absl::string_view figure;  // See FigureOf.
   double min_delta = 0;      // Better by no more than this does not count.
   // nullopt: the name says it. Losses and errors are better if they are
   // smaller.
@@ -35,11 +35,11 @@ struct Yardstick {
 Yardstick YardstickOf(const job::TrainingFacts& facts,
                       absl::string_view figure);
 
-// Whether the first is better than the second. One without the figure is never
-// better; each other is better than one without it, and than null.
+// Returns whether the first is better than the second. One without the figure
+// is never better; each other is better than one without it, and than null.
 bool IsBetter(const Yardstick& by, const Evaluation& one,
               const Evaluation* than);
-// Whether the figure is as good as `wanted`, or better.
+// Returns whether the figure is as good as `wanted`, or better.
 bool Reaches(const Yardstick& by, const Evaluation& one, double wanted);
 
 struct Course {

@@ -1,4 +1,4 @@
-// Whether a job's training diverges, judged by the loss of its latest updates.
+// Judges whether a job's training diverges by the loss of its latest updates.
 //
 //   good --(the loss rose far above its best, or never falls below the loss
 //           of guessing, for long enough)--> trouble

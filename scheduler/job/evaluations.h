@@ -51,7 +51,7 @@ class Evaluations {
   void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply) {
     evaluator_.SnapshotTaken(server, reply);
   }
-  // What was pinned may be no more, and what was asked for may be lost.
+  // The pinned snapshots may be gone, and what was asked for may be lost.
   void ServersBack(Context* context) {
     checkpoint_asked_ = -1;
     evaluator_.ServersBack(context);
@@ -59,7 +59,7 @@ class Evaluations {
 
   // --- What is due -----------------------------------------------------------
   // Begins the next, if it is due; so many epochs are full on every partition.
-  // Where evaluations decide on versions, these must be durable first.
+  // If evaluations decide on versions, these must be durable first.
   void Advance(int32_t epochs_full, Context* context);
   bool underway() const { return evaluator_.underway(); }
   bool AllDone() const { return evaluator_.AllDone(); }
@@ -78,7 +78,7 @@ class Evaluations {
   }
 
  private:
-  // What ended, if anything did.
+  // Takes the evaluation that ended, if one did.
   bool Ended(std::optional<Evaluation> evaluation, Context* context);
   // So many of the epochs that are full may be evaluated.
   int32_t Ready(int32_t epochs_full, Context* context);

@@ -47,8 +47,8 @@ class Evaluator {
   // The next epoch after which the model is evaluated; plan().epochs: none.
   int32_t NextEpoch() const;
 
-  // Earlier evaluations are lost with the scheduler's store. Those that are due
-  // would all have the values of now, so only the newest is made.
+  // Earlier evaluations are lost with the scheduler's store. All that are due
+  // would have the values of now, so only the newest is made.
   void Lost(int32_t epochs_full);
   // Begins the next, if `epochs_full` says that it is due and none is under
   // way.
@@ -59,7 +59,7 @@ class Evaluator {
   void ServersBack(Context* context);
 
   void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply);
-  // Whether the snapshot is there, and no worker computes it.
+  // Returns whether the snapshot is there, and no worker computes it.
   bool WantsWorker() const;
   EvaluationLease Lease(const JobRecordPtr& record, SessionId worker,
                         absl::Time now);
@@ -93,7 +93,7 @@ class Evaluator {
     int failures = 0;   // Errors, and attempts that took too long.
     std::string error;  // The last one that a worker told.
     int deaths = 0;     // So often a worker died that evaluated.
-    bool vain = false;  // As Tick was told at the last time-out.
+    bool vain = false;  // Tick was told so at the last time-out.
   };
 
   int32_t NextAfter(int32_t epoch) const;

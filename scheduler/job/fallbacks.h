@@ -28,7 +28,7 @@ struct Fallback {
   int64_t most_lost = 0;
   int64_t left = 0;
 
-  // Whether they have it again.
+  // Returns whether they have it again.
   bool MadeUpFor(const MarkTable& marks) const;
   // For people: the loss, and how much of it is there by now.
   std::string Text(const MarkTable& marks) const;

@@ -1,5 +1,5 @@
-// What becomes of the leases that workers of one job hold: they are renewed,
-// taken up again after a restart, ended by their worker, or they run out.
+// Follows the leases that workers of one job hold: they are renewed, taken up
+// again after a restart, ended by their worker, or they run out.
 //
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_JOB_HELD_LEASES_H_
@@ -34,8 +34,8 @@ class HeldLeases {
         failures_(*failures) {}
 
   // --- What workers say ------------------------------------------------------
-  // What it holds, it may go on with if nobody else has it. `clock`: where it
-  // joins the view, unless it is in it; -1: it does not.
+  // The worker may go on with what it holds if nobody else has it. `clock`:
+  // where it joins the view, unless it is in it; -1: it does not.
   void Adopt(const WorkerInfo& worker, const HeldItem& held, int64_t clock,
              Context* context);
   void Renewed(const WorkerInfo& worker, const Progress& progress,
@@ -59,7 +59,7 @@ class HeldLeases {
   }
 
  private:
-  // What the worker computed since it last said so counts for this job.
+  // Counts for this job what the worker computed since it last said so.
   void Computed(const WorkerInfo& worker, int64_t examples, Context* context);
   // One of the two that had it has done it all, as it says.
   void EndBackup(int64_t ordinal, const WorkerInfo& first, Context* context);

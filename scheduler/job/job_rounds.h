@@ -39,14 +39,14 @@ class JobRounds {
   void BeginGeneration();
 
   // --- What daemons are told -------------------------------------------------
-  // Whether the item's round is open; in a job whose epochs are in order, its
-  // epoch. Asks for a checkpoint if the servers must store what they have
-  // before a round opens.
+  // Returns whether the item's round is open; in a job whose epochs are in
+  // order, its epoch. Asks for a checkpoint if the servers must store what they
+  // have before a round opens.
   bool MayLease(int64_t ordinal, Context* context);
-  // What closed, and what closes the open round; takes back leases of rounds
-  // that are not open any more. All partitions are registered.
+  // Tells daemons what closed, and what closes the open round; takes back
+  // leases of rounds that are not open any more. All partitions are registered.
   void Tell(Context* context);
-  // As told before; nullopt: nothing yet, in this generation.
+  // Returns what was told before; nullopt: nothing yet, in this generation.
   const std::optional<RoundStatus>& told() const { return rounds_.told(); }
 
   // --- What they have --------------------------------------------------------
@@ -58,9 +58,9 @@ class JobRounds {
     const RollbackRecord& now = job_.state.rollback;
     return rounds_.MustRollBack(job_.marks, OfRoundAt(now.rate_factor, now));
   }
-  // Where the job ends, if an operation ended it and all that it has is
-  // durable: its length, and the versions that hold all of it. Else asks for a
-  // checkpoint where one is missing. All partitions are registered.
+  // The place where the job ends, if an operation ended it and all that it has
+  // is durable: its length, and the versions that hold all of it. Else EndsNow
+  // asks for a checkpoint if one is missing. All partitions are registered.
   struct End {
     int32_t epochs = 0;
     RollbackRecord record;
@@ -70,10 +70,10 @@ class JobRounds {
   RoundOperations::Phase OperationPhase(int64_t round) const {
     return operations_.PhaseOf(round, job_.marks, job_.placement);
   }
-  // As RoundOperations has them, of rounds that are closed everywhere.
+  // Returns RoundOperations' sums of rounds that are closed everywhere.
   std::map<int64_t, double> LossSums() const;
-  // As of the latest round that is closed everywhere; nullopt: the job keeps no
-  // examples back, or no operation has said it since the scheduler began.
+  // The validation of the latest round closed everywhere; nullopt: no examples
+  // are kept back, or no operation has said it since the scheduler began.
   std::optional<Validation> LatestValidation() const;
 
  private:

@@ -24,7 +24,7 @@ enum class JobPhase : uint8_t {
 };
 absl::string_view JobPhaseName(JobPhase phase);
 
-// Whether the job's training diverged.
+// The state of the job after its training diverged, if it did.
 enum class DivergencePause : uint8_t {
   kNone,
   kPaused,    // The job paused itself for it; `reason` says why.
@@ -66,8 +66,8 @@ struct JobState {
   // many led to it; no entry if an older ebb stored the item.
   std::map<int64_t, int32_t> failures;
   std::vector<int64_t> quarantined;  // Item ordinals.
-  // Where the batch begins that the last failed lease ended in, by item
-  // ordinal.
+  // The place where the batch begins that the last failed lease ended in, by
+  // item ordinal.
   std::map<int64_t, int64_t> failed_at;
   // Why each quarantined item is quarantined. For items that an older ebb
   // stored there is only `reason`.

@@ -1,5 +1,5 @@
-// Whether too many of a job's latest updates count for nothing, because their
-// gradients came so late that the algorithm made their steps tiny.
+// Tells whether too many of a job's latest updates count for nothing, because
+// their gradients came so late that the algorithm made their steps tiny.
 //
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_JOB_LATE_UPDATES_H_

@@ -28,7 +28,7 @@ class LeaseKeeper {
   // The worker holds an item, and held none before.
   void Begins(const WorkerInfo& worker, absl::Time now);
   void Send(SessionId worker, int64_t ordinal, Context* context);
-  // Where the worker stopped that gave the item back.
+  // Notes where the worker stopped that gave the item back.
   void Returned(int64_t ordinal, int64_t position) {
     returned_at_[ordinal] = position;
   }
@@ -46,7 +46,7 @@ class LeaseKeeper {
   JobTables& job_;
   ViewKeeper& view_;
   Backups& backups_;
-  // Where workers stopped that gave an item back, until it is leased again.
+  // The places where workers gave items back, until these are leased again.
   std::map<int64_t, int64_t> returned_at_;
 };
 

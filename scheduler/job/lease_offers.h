@@ -29,7 +29,7 @@ namespace ebb::scheduler {
 
 class LeaseOffers {
  public:
-  // What it uses; nothing of it is owned, and all outlives it.
+  // The parts that it uses; it owns none of them, and all outlive it.
   struct Uses {
     JobTables* job;
     PartitionOwners* owners;

@@ -62,7 +62,7 @@ class LeasePlaces {
   Run ItemsOf(int32_t epoch, int64_t place, const Run& within) const;
   std::optional<int64_t> LowestOpen(const Run& run) const;
   int64_t CountOpen(const Run& run) const;
-  // Whether any worker holds one of them.
+  // Returns whether any worker holds one of them.
   bool Held(const Run& run) const;
   int64_t PlaceOf(ItemId item) const { return item.shard / window_items_; }
 

@@ -34,7 +34,7 @@ class LeaseTable {
   struct Held {
     SessionId worker;
     absl::Time expires;
-    int64_t position = 0;  // As last heard.
+    int64_t position = 0;  // Last heard.
     // It was taken from another for this worker, or leased to two: neither is
     // done again until it is leased anew.
     bool helped = false;
@@ -45,13 +45,13 @@ class LeaseTable {
 
   // The lowest open item, if any. It stays open until Take.
   std::optional<int64_t> LowestOpen();
-  // Whether it may be leased: it is not full, not leased, and so on.
+  // Returns whether it may be leased: it is not full, not leased, and so on.
   bool Open(int64_t ordinal) const;
   void Take(int64_t ordinal, SessionId worker, absl::Time expires);
 
   // To one more worker than the one that holds it.
   void TakeBackup(int64_t ordinal, SessionId worker, absl::Time expires);
-  // As Take, of one that was taken from another worker for this one.
+  // Takes one that was taken from another worker for this one; else as Take.
   void TakeMoved(int64_t ordinal, SessionId worker, absl::Time expires);
 
   // The worker no longer works on it: done as it says (no backup goes on then),

@@ -1,5 +1,5 @@
-// What servers say of the updates of one job, and what follows from their loss:
-// a job that diverges pauses or rolls back, as its policy says.
+// The servers' reports of the updates of one job, and the consequences of their
+// loss: a job that diverges pauses or rolls back, as its policy says.
 //
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_JOB_LOSS_WATCH_H_
@@ -29,7 +29,7 @@ struct JobStatistics {
   std::vector<int64_t> staleness;  // Histogram by staleness.
   int64_t clock_lead = 0;          // SSP: the largest.
   Traffic traffic;                 // Bytes of values.
-  ScaledUpdates scaled;            // Those in `staleness`.
+  ScaledUpdates scaled;            // The updates in `staleness`.
   // How long workers waited for a clock bound; nullopt: no server said.
   std::optional<absl::Duration> bound_wait;
   std::optional<double> recent_loss;       // Mean.
@@ -51,10 +51,10 @@ class LossWatch {
   void BeginGeneration();
 
   const JobStatistics& statistics() const { return statistics_; }
-  // What is wrong with the course of its loss, for people; empty: nothing.
+  // Says for people what is wrong with the course of its loss; empty: nothing.
   std::string DivergenceText() const;
-  // Whether too many of the latest updates of this generation were scaled to
-  // nothing, for people; empty: no.
+  // Says, for people, if too many of the latest updates of this generation were
+  // scaled to nothing; empty: no.
   std::string LateUpdatesText() const;
 
  private:

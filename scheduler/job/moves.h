@@ -51,7 +51,7 @@ class Moves {
   // Another term than the move's is drawn: it can be committed no more. Nothing
   // happens if the partition is not moving.
   void End(PartitionId p, Context* context);
-  // Where the partitions go.
+  // Returns where the partitions go.
   std::map<PartitionId, ServerId> Targets() const;
   absl::Time NextExpiry(absl::Duration timeout) const;
 

@@ -44,13 +44,13 @@ class PartitionOwners {
   void HearClaim(const ServerInfo& server, const PartitionRegistration& one);
   // The server has something of a partition that another owns.
   void HasStale(PartitionId p, ServerId server) { stale_[p].insert(server); }
-  // What a server that registers lacks of what is durable of its partitions:
-  // it is in a shared folder that this process has not. Empty: nothing.
+  // Returns what a registering server lacks of its partitions' durable data: it
+  // is in a shared folder that this process has not. Empty: nothing.
   std::string LacksFolder(const RegisterServer& message) const;
-  // Whether another process may have more of what the server had than this one,
-  // which says nothing of a partition. `same_store`: no other process can have
-  // what is not in its store. `gathering`: the server may have had more than is
-  // known here.
+  // Returns whether another process may have more of what the server had than
+  // this one, which says nothing of a partition. `same_store`: no other process
+  // can have what is not in its store. `gathering`: the server may have had
+  // more than is known here.
   bool LacksWhatItsIdHad(const RegisterServer& message, bool same_store,
                          bool gathering) const;
 

@@ -41,7 +41,7 @@ class Poison {
   // A lease of the item ended by its worker's death or error.
   struct Failure {
     int64_t ordinal = 0;
-    int64_t position = 0;     // Where the batch in work begins.
+    int64_t position = 0;     // The place where the batch in work begins.
     bool non_finite = false;  // Its loss or gradient: once is enough.
     PoisonPolicy policy = PoisonPolicy::kPause;
     std::string why;
@@ -56,8 +56,8 @@ class Poison {
   void NobodyCan(int64_t ordinal, const std::string& why, Context* context);
 
   bool Quarantined(int64_t ordinal) const;
-  // Where the batch begins that a quarantined item failed at; nullopt: no
-  // worker could begin it.
+  // Returns where the batch begins that a quarantined item failed at; nullopt:
+  // no worker could begin it.
   std::optional<int64_t> QuarantinedAt(int64_t ordinal) const;
   // How often in a row the batch failed before its item was quarantined; 0: no
   // worker could begin it, or an older ebb, which kept no count, did it.
@@ -65,10 +65,10 @@ class Poison {
   // Why a quarantined item is quarantined. The text is for people, who know the
   // item.
   QuarantineReason WhyQuarantined(int64_t ordinal) const;
-  // Whether some partitions have the batch that it failed at: it cannot be left
-  // out, since it is left out of all or of none.
+  // Returns whether some partitions have the batch that it failed at: it cannot
+  // be left out, since it is left out of all or of none.
   bool AppliedSomewhere(int64_t ordinal) const;
-  // Whether a batch is to blame for any quarantined item.
+  // Returns whether a batch is to blame for any quarantined item.
   bool BlamesABatch() const;
   // Opens a quarantined item; its batch is tried again. False: it is not
   // quarantined.

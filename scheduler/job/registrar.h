@@ -1,4 +1,4 @@
-// What servers say that they have of the partitions of one job: what of it is
+// Hears what servers have of the partitions of one job; decides what of it is
 // believed, and what is granted anew.
 //
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob.
@@ -23,7 +23,7 @@ namespace ebb::scheduler {
 
 class Registrar {
  public:
-  // What it uses; nothing of it is owned, and all outlives it.
+  // The parts that it uses; it owns none of them, and all outlive it.
   struct Uses {
     JobTables* job;
     PartitionOwners* owners;
@@ -59,8 +59,8 @@ class Registrar {
   bool IsPartition(PartitionId p) const {
     return p.value() >= 0 && p.value() < job_.placement.size();
   }
-  // What a server that registers says of the partitions; true, by partition: it
-  // is believed.
+  // Hears what a server that registers says of the partitions. Returns for each
+  // partition whether it is believed.
   std::vector<bool> HearAll(const ServerInfo& server,
                             const JobRegistration& registration,
                             bool same_generation, Context* context);

@@ -1,4 +1,4 @@
-// Whether a job in rounds must roll back, and to what.
+// Decides whether a job in rounds must roll back, and to what.
 //
 // A partition that comes back with an older round needs no rollback as long as
 // the others keep the values from which its missing rounds were computed. If

@@ -30,7 +30,7 @@ struct RollbackOrder {
   std::string what;       // For people.
   // Multiplies the rates from there on; absent: as before.
   std::optional<double> rate_factor;
-  // What the job is from there on; see MayFollow. Null: as before.
+  // The job from there on; see MayFollow. Null: as before.
   JobRecordPtr change = nullptr;
 };
 
@@ -67,7 +67,7 @@ class Rollbacks {
   // A new generation goes on from the versions of `record`, which hold all that
   // is applied.
   void GoOnFrom(RollbackRecord record, Context* context);
-  // As `policy`, a key of the job, says: a gradient is not finite, or the loss
+  // Obeys `policy`, a key of the job: a gradient is not finite, or the loss
   // diverges. `round`: the one that it was seen in; `why` is for people.
   void RollBackByItself(absl::string_view policy, int64_t round,
                         absl::string_view why, Context* context);
@@ -78,7 +78,7 @@ class Rollbacks {
 
  private:
   absl::Status MayRollBack(const RollbackOrder& order) const;
-  // What the job did when its generation began, for people.
+  // Returns what the job did when its generation began, for people.
   std::string WhatBeganGeneration() const;
   // Begins the generation of a rollback, at the rate of `record`; `why` tells
   // it.

@@ -29,7 +29,7 @@ class Rounds {
   // By partition, by the marks that are known now; of any job.
   const std::vector<PartitionRounds>& Kept(const MarkTable& marks);
 
-  // Whether the job must roll back, by the marks that are known now.
+  // Decides whether the job must roll back, by the marks that are known now.
   std::optional<Rollback> MustRollBack(const MarkTable& marks, OfRound which);
 
   // --- Messages to servers ---------------------------------------------------
@@ -41,11 +41,11 @@ class Rounds {
   // Returns the news for all servers; nullopt: they know all of it.
   std::optional<News> Advance(JobId job, Generation generation,
                               const MarkTable& marks);
-  // As told before; nullopt: nothing yet, in this generation.
+  // Returns what was told before; nullopt: nothing yet, in this generation.
   const std::optional<RoundStatus>& told() const { return told_; }
 
-  // Whether items of the round may be leased: the one before it is closed, and
-  // the servers hold no more values than they may.
+  // The answer whether items of the round may be leased: they may if the one
+  // before it is closed, and the servers hold no more values than they may.
   enum class Lease { kMay, kNotOpen, kNotDurable };
   Lease MayLease(int64_t round) const;
   // True once for each round: a checkpoint should be asked for.

@@ -1,9 +1,9 @@
 // One job, as the scheduler runs it: places its partitions, leases its items,
 // keeps its view, notices that epochs, rounds and the job itself are done.
 //
-// Its parts (job_parts.h) deal with one subject each. What concerns one of them
-// goes to that part; what concerns several is here, in the order that it must
-// have.
+// Its parts (job_parts.h) deal with one subject each. Messages about one of
+// them go to that part; what concerns several is here, in the order that it
+// must have.
 //
 // Decision logic only. Thread-compatible. A job and the Cluster it is given
 // belong to one SchedulerCore.
@@ -82,7 +82,7 @@ class TrainingJob {
   absl::Time NextTick() const;
   // Must be stored before the actions of this event are carried out.
   bool TakeDirty() { return std::exchange(parts_.tables.dirty, false); }
-  // Likewise of record().
+  // The same, for record().
   bool TakeNewRecord() {
     return std::exchange(parts_.tables.new_record, false);
   }
@@ -90,7 +90,7 @@ class TrainingJob {
   // --- What it is ------------------------------------------------------------
   JobParts& parts() { return parts_; }
   const JobParts& parts() const { return parts_; }
-  // What its tables have.
+  // Values of its tables.
   JobId id() const { return parts_.tables.id(); }
   const JobRecordPtr& record() const { return parts_.tables.record; }
   const JobPlan& plan() const { return parts_.tables.plan(); }

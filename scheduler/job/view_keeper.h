@@ -25,11 +25,11 @@ class ViewKeeper {
   // `clock` is -1.
   void Join(SessionId worker, int64_t clock, Context* context);
   void Leave(SessionId worker, Context* context);
-  // As Leave, but tells nobody. False: it was not there.
+  // Does the same as Leave, but tells nobody. False: it was not there.
   bool Remove(SessionId worker, Context* context);
   // Everybody leaves. Tells nobody.
   void Clear(Context* context);
-  // What a worker says of its clock.
+  // Learns what a worker says of its clock.
   void Learn(SessionId worker, int64_t clock) { view_.Learn(worker, clock); }
 
   void Broadcast(Context* context);

@@ -18,8 +18,8 @@ class WorkerDemand {
   // `job` is not owned, and outlives it.
   explicit WorkerDemand(JobTables* job) : job_(*job) {}
 
-  // What it wants of the cluster's workers, of which `able` could work on it
-  // and it has `has`; see share_out.h. `limit`: more it may not have.
+  // Returns its claim to the cluster's workers, of which `able` could work on
+  // it and it has `has`; see share_out.h. `limit`: more it may not have.
   WorkerClaim Claim(int64_t able, int64_t has, int64_t* limit) const;
   // How many workers could be of use now.
   int64_t OpenWork() const;

@@ -69,7 +69,7 @@ class RocksDbStore final : public SchedulerStore {
   const StoreFolder folder_;
   std::unique_ptr<rocksdb::DB> db_;
   bool writable_ = false;
-  Records records_;  // As committed.
+  Records records_;  // The committed records.
   std::string set_aside_;
 };
 

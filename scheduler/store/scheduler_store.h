@@ -1,4 +1,4 @@
-// Where the scheduler keeps what must outlive it: jobs, terms, decisions.
+// The scheduler's store, for what must outlive it: jobs, terms, decisions.
 #ifndef EBB_SCHEDULER_STORE_SCHEDULER_STORE_H_
 #define EBB_SCHEDULER_STORE_SCHEDULER_STORE_H_
 
