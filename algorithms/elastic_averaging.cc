@@ -66,7 +66,7 @@ class ElasticCopy final : public LocalRule {
           velocity_.empty() ? ahead_[i] : ahead_[i] - momentum_ * velocity_[i];
       out[i] = part * (x - center_[i]);
       ahead_[i] -= out[i];
-      // As far as is known until the next pull.
+      // The servers' value, as far as is known until the next pull.
       center_[i] += out[i];
     }
   }

@@ -106,7 +106,7 @@ struct CutHistograms {
 
   std::optional<int64_t> head;
   std::optional<int64_t> tail;
-  // Those that it has whole.
+  // The histograms that it has whole.
   int64_t whole_begin = 0;
   int64_t whole_end = 0;
 };
@@ -391,7 +391,7 @@ BoostingSplit BestSplit(const BoostingOptions& options, int64_t feature,
   for (int64_t bin = 0; bin <= bins; ++bin) all += CellOf(histogram, bin);
   const BoostingSums missing = CellOf(histogram, bins);
   const auto least = static_cast<double>(options.leaf_examples);
-  // What the objective falls by if the sums have a leaf of their own.
+  // The fall of the objective if the sums have a leaf of their own.
   const auto score = [&](const BoostingSums& sums) {
     const double curvature = sums.curvature + options.l2;
     return curvature > 0 ? sums.gradient * sums.gradient / curvature : 0.0;
@@ -605,7 +605,7 @@ void ApplyBoosting(const BoostingOptions& options,
   };
   const int64_t floats = shape.TreeFloats();
   if (operation.cuts) {
-    // As they began: a leaf that adds nothing.
+    // Further trees stay as they began: a leaf that adds nothing.
     const int64_t trees = std::min(operation.tree + 1, shape.trees);
     const int64_t from =
         shape.NodesAt() + operation.Complete() * shape.outputs * floats;

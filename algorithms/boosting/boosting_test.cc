@@ -117,7 +117,7 @@ TEST(BoostingTest, MissingValuesGoWhereTheGainIsLarger) {
   };
   EXPECT_FALSE(missing_right(-2));
   EXPECT_TRUE(missing_right(2));
-  // Where there are none, with most of the examples.
+  // If none are missing, the side with most of the examples.
   const auto without = [&](float left, float right) {
     return BestSplit(options, 0,
                      std::vector<float>{-3, 1, left, 3, 1, right, 0, 0, 0})
@@ -330,7 +330,7 @@ TEST_F(BoostingValidationTest, EndsAfterTreesWithoutASmallerLoss) {
   for (const double loss : {0.7, 0.5, 0.6}) Round(loss);
   EXPECT_FALSE(now_->ends);
   EXPECT_EQ(Trees(), 3);
-  Round(0.5);  // As small is not smaller.
+  Round(0.5);  // An equal loss is not smaller.
   EXPECT_TRUE(now_->ends);
   EXPECT_EQ(now_->validation, (BoostingValidation{0.5, 1, 0.5}));
   EXPECT_EQ(Trees(), 1);

@@ -137,7 +137,7 @@ class Decision {
     }
   }
 
-  // Where the parabola through what is known is lowest.
+  // The step at which the parabola through what is known is lowest.
   double Shorter(double step, double slope) const {
     const double above = objective_ - before_->state.objective - slope * step;
     const double lowest = -slope * step / (2 * above);

@@ -27,7 +27,7 @@ using Vector = std::vector<float>;
 // Writes the gradient and returns the value.
 using Function = std::function<double(const Vector& w, Vector* gradient)>;
 
-// What the partitions of a job have and do, without messages.
+// The partitions of a job and what they do, without messages.
 class Cluster {
  public:
   Cluster(LbfgsOptions options, Vector start, std::vector<size_t> cuts,
