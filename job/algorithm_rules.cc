@@ -124,7 +124,7 @@ void AlgorithmRules::CheckLocalRule() {
         "local_sgd takes the mean of what workers made of a round's items",
         "consistency: {kind: rounds, examples: 8192}");
   }
-  // Whether one of a plugin fits rounds its plan says (MakeJobRecord).
+  // A plugin's plan says whether it fits rounds (MakeJobRecord).
   const bool rounds = kind == v1::Algorithm::KIND_PLUGIN &&
                       consistency == v1::Consistency::KIND_ROUNDS;
   if (!averages && !rounds && consistency != v1::Consistency::KIND_ASP) {
@@ -253,7 +253,7 @@ void AlgorithmRules::CheckMiniBatch() {
   }
 }
 
-// What is pushed are sums and counts, and no gradient.
+// Workers push sums and counts, and no gradient.
 void AlgorithmRules::CheckClusters() {
   const auto refuse = [this](const char* key) {
     found_->Add(key, "is for models that have a gradient, and kmeans has none",
@@ -268,7 +268,7 @@ void AlgorithmRules::CheckClusters() {
   RefuseFilters("rounds off sums and counts");
 }
 
-// What makes steps of gradients.
+// Refuses what makes steps of gradients.
 void AlgorithmRules::RefuseSteps(absl::string_view why) {
   const auto refuse = [&](const char* key) {
     found_->Add(key, std::string(why), "leave it out");
@@ -280,7 +280,7 @@ void AlgorithmRules::RefuseSteps(absl::string_view why) {
   if (job_.on_nonfinite() == v1::POLICY_ROLLBACK) refuse("on_nonfinite");
 }
 
-// What is pushed are sums and counts, and they become splits.
+// Workers push sums and counts, which become splits.
 void AlgorithmRules::CheckBoosting() {
   const v1::Model& model = job_.model();
   if (!TraitsOf(model).boosted()) {

@@ -491,7 +491,7 @@ void FactRules::CheckForest(const SourceFacts& data) {
                              data.features, " features of data.train"),
                 absl::StrCat("split_features: ", data.features));
   }
-  // As workers number them.
+  // Workers number them so.
   constexpr int64_t kMostExamples = int64_t{1} << 31;
   if (data.examples > kMostExamples) {
     found_->Add(
@@ -512,7 +512,7 @@ void FactRules::CheckTrees(const SourceFacts& data) {
                 "leaf_examples: 1");
   }
   if (!PredictsNumbers(job_) || !data.label_deviation) return;
-  // What a split gains is at most the sum of the squared deviations. It must
+  // The gain of a split is at most the sum of the squared deviations. It must
   // be a float.
   const double deviation = *data.label_deviation;
   const double squares =

@@ -90,7 +90,7 @@ void FillStandardiseLabels(v1::Job* job) {
       !TraitsOf(job->algorithm().kind()).line_search());
 }
 
-// What FillAnnotatedDefaults would call classes.
+// Fills the labels, which FillAnnotatedDefaults would call classes.
 void FillLabels(v1::Job* job) {
   if (!job->has_model() || !TraitsOf(job->data().train()).ratings()) return;
   v1::Model& model = *job->mutable_model();
@@ -161,7 +161,7 @@ void FillTasks(v1::Job* job) {
   if (!train.has_epochs()) train.set_epochs(1);
   if (!train.has_batch()) train.set_batch(1);
   if (!train.has_item_examples()) train.set_item_examples(1);
-  // As many workers as there are parts are of use.
+  // A job can use as many workers as it has parts.
   if (!job->workers().has_max()) {
     constexpr int64_t kMany = 1000;
     const int64_t most = std::clamp<int64_t>(TasksOf(*job), 1, kMany);
@@ -262,7 +262,7 @@ void FillDefaults(v1::Job* job) {
       !job->stop().has_reach()) {
     job->mutable_stop()->set_patience(3);
   }
-  // What diverges may meet a gradient that is not finite first.
+  // Training that diverges may first meet a gradient that is not finite.
   if (job->on_divergence() == v1::ON_DIVERGENCE_ROLLBACK &&
       !job->has_on_nonfinite()) {
     job->set_on_nonfinite(v1::POLICY_ROLLBACK);

@@ -103,11 +103,11 @@ class Fit {
   Choice ChooseEpochs();
   int64_t ExamplesOfAllEpochs() const;
   int64_t BatchForWorkers() const;
-  // Whether the algorithm asks for batches and workers that fit to each other.
+  // Returns whether the algorithm asks for batches and workers that fit.
   bool FitsWorkers() const;
 
-  // Whether each weight of the model is multiplied with one feature, so that
-  // all of them together move an output by a step times the features.
+  // Returns whether each weight of the model is multiplied with one feature, so
+  // that all of them together move an output by a step times the features.
   bool IsLinear() const;
   // How far a step of 1 in each weight moves an output; 0: unknown.
   double Reach(std::string* text) const;

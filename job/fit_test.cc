@@ -101,7 +101,7 @@ TEST(FitTest, BatchesAreSmallWhereManyWorkersWouldHaveTooMuchInFlight) {
   EXPECT_EQ(fitted(200'000).workers().max(), 31);
   EXPECT_EQ(fitted(10'000'000).train().batch(), 128);
   EXPECT_EQ(fitted(10'000'000).workers().max(), 390);
-  // As many epochs as with the batches of before.
+  // The batches of before had as many epochs.
   EXPECT_EQ(fitted(1797).train().batch(), 16);
   EXPECT_EQ(fitted(1797).train().epochs(), 67);
   EXPECT_EQ(fitted(1797).workers().max(), 8);

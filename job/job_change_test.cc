@@ -67,7 +67,7 @@ TEST(JobChangeTest, EachKeyThatMayNotIsNamed) {
               HasSubstr("train.batch, partitions are another, and cannot"));
 }
 
-// What may change of other jobs, too: it was refused only by the scheduler,
+// Bug: a change that other jobs may make was refused only by the scheduler,
 // with the run's daemons started.
 TEST(JobChangeTest, NothingOfAnLbfgsJobMayChange) {
   v1::Specification before = Specification();

@@ -29,8 +29,8 @@ bool IsNewRule(const v1::Optimizer& optimizer) {
          optimizer.has_weight_decay();
 }
 
-// Whether tables step in ways that format 9 brought: by these rules, by a
-// factor of the rate, or dense ones by rules of their own.
+// Returns whether tables step in ways that format 9 brought: by these rules, by
+// a factor of the rate, or dense ones by rules of their own.
 bool HasNewRules(const v1::Job& job, const JobFacts& facts) {
   if (IsNewRule(job.optimizer()) ||
       job.optimizer().schedule().kind() == v1::Schedule::KIND_TABLE) {
@@ -45,7 +45,7 @@ bool HasNewRules(const v1::Job& job, const JobFacts& facts) {
                      });
 }
 
-// Whether format 10 brought the form of the data.
+// Returns whether format 10 brought the form of the data.
 bool HasNewFormat(const v1::DataSource& source) {
   const v1::FormatTraits& traits = TraitsOf(source);
   return traits.python() || traits.text() || traits.bags();

@@ -43,7 +43,7 @@ constexpr double kItemSeconds = 2;
 constexpr int64_t kItemsPerWorker = 8;
 // What a worker keeps of an item goes with its last push, all at once.
 constexpr int64_t kPushesOfAnItem = 10;
-// As JobPlan::Validate() says, of all epochs.
+// JobPlan::Validate() has the same limit; for all epochs.
 constexpr int64_t kMostItems = int64_t{1} << 32;
 // A core computes so many multiplications and additions per second, and an
 // example takes about six per parameter, forward and backward.
@@ -384,7 +384,7 @@ absl::Status PlanRest(const v1::Job& job, JobPlan* plan) {
   return absl::OkStatus();
 }
 
-// What CheckRules sees of the others by their names.
+// Checks what CheckRules sees of other algorithms by their names.
 absl::Status CheckPlugin(const v1::Job& job, const JobFacts& facts) {
   if (facts.algorithm == nullptr) {
     return Invalid("algorithm.plugin: was not loaded");

@@ -14,7 +14,7 @@
 namespace ebb::job {
 namespace {
 
-// Whether `path` is `root` or lies below it.
+// Returns whether `path` is `root` or lies below it.
 bool IsWithin(absl::string_view path, absl::string_view root) {
   if (root.empty()) return true;
   if (!absl::StartsWith(path, root)) return false;
@@ -29,8 +29,8 @@ bool Explains(const Mistake& known, const Mistake& other) {
   return !known.meant.empty() && IsWithin(other.path, known.meant);
 }
 
-// Whether the text is the path of a key. Files have names like paths, too:
-// "train.csv".
+// Returns whether the text is the path of a key. Files have names like paths,
+// too: "train.csv".
 bool IsKeyPath(absl::string_view text) {
   const google::protobuf::Descriptor* type = v1::Job::descriptor();
   for (;;) {

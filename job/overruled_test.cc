@@ -18,7 +18,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// What is said of such a job for 1,000 examples of 4 features.
+// Returns what is said of such a job for 1,000 examples of 4 features.
 std::vector<std::string> Said(const std::string& lines,
                               const std::string& model = "softmax",
                               bool rows = false) {

@@ -14,8 +14,8 @@
 namespace ebb::job {
 namespace {
 
-// What is handed to the Python process in one message, with room to spare: the
-// model's options, and what each of two data sets has.
+// The most bytes that the Python process gets in one message, with room to
+// spare: the model's options, and what each of two data sets has.
 constexpr size_t kMostOptionBytes = 32 << 10;
 constexpr size_t kMostDataBytes = 8 << 10;
 

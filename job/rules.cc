@@ -106,7 +106,7 @@ void Rules::CheckKeysOfModel() {
     return;
   }
   if (format.packed()) return;  // Only its footer says what it has.
-  // What opens the data shows which would do.
+  // The data shows which would do when it is opened.
   if (format.records() && train.features().empty()) return;
   if (!TraitsOf(model).keyed()) {
     if (!HasKeys(train)) return;

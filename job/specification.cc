@@ -89,7 +89,7 @@ bool IsDefault(const v1::Table& said, const FieldDescriptor& key) {
   return value && *value == TextOf(said, key, -1);
 }
 
-// What the job file says of a dense table, into it.
+// Adopts what the job file says of a dense table.
 absl::Status Adopt(const v1::Job& job, const v1::Table& said,
                    DenseTable* table) {
   std::vector<const FieldDescriptor*> keys;
@@ -113,7 +113,7 @@ absl::Status Adopt(const v1::Job& job, const v1::Table& said,
   return absl::OkStatus();
 }
 
-// What the job file says of a sparse table, into it.
+// Adopts what the job file says of a sparse table.
 absl::Status Adopt(const v1::Job& job, const v1::Table& said, int partitions,
                    SparseTable* table) {
   EBB_RETURN_IF_ERROR(CheckRowKind(said, table->kind));
@@ -167,7 +167,7 @@ absl::Status Adopt(const v1::Job& job, const v1::Table& said, int partitions,
   return absl::OkStatus();
 }
 
-// Whether workers may keep rows of the table.
+// Checks that workers may keep rows of the table.
 absl::Status CheckCache(const SparseTable& table, int64_t clock_bound) {
   if (table.cache_rows == 0) return absl::OkStatus();
   if (clock_bound == 0) {
@@ -188,7 +188,7 @@ struct ModelTables {
   std::vector<SparseTable> sparse;
 };
 
-// Whether the rows of a sparse table can be frozen: the job must not say of
+// Checks that the rows of a sparse table can be frozen: the job must not say of
 // them what only pushes could bring about.
 absl::Status CheckFrozenRows(const SparseTable& table) {
   if (table.kind != RowKind::kTrained) {

@@ -96,7 +96,7 @@ class StopRules {
  private:
   int64_t Evaluations() const {
     const int64_t epochs = job_.train().epochs();
-    constexpr int64_t kByDefault = 20;  // As Fit has it.
+    constexpr int64_t kByDefault = 20;  // Fit has it, too.
     const int64_t every =
         ParseEpochs(job_.evaluate().every())
             .value_or(std::max<int64_t>(1, epochs / kByDefault));

@@ -165,7 +165,7 @@ TEST(TrainingTest, ASpecificationSaysWhatItsLossIs) {
   EXPECT_TRUE(other.scales_late_steps);
 }
 
-// As PaddlePaddle's trainers divide what they send.
+// PaddlePaddle's trainers divide what they send in the same way.
 TEST(TrainingTest, OfGeoAWorkerPushesItsPartOfAllWorkers) {
   const auto pushed = [](const std::string& lines) {
     const auto algorithm = AlgorithmOf(JobOf(lines));
@@ -199,7 +199,7 @@ v1::Optimizer With(v1::Optimizer::Kind kind, const char* key, double value) {
   return optimizer;
 }
 
-// What OptimizerOf says of it; empty: nothing.
+// Returns what OptimizerOf says of it; empty: nothing.
 std::string Wrong(v1::Optimizer::Kind kind, const char* key, double value) {
   const absl::Status status = OptimizerOf(With(kind, key, value)).status();
   EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status)) << status;

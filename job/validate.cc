@@ -21,7 +21,7 @@
 namespace ebb::job {
 namespace {
 
-// What is wrong with the form of a text; empty: nothing.
+// Returns what is wrong with the form of a text; empty: nothing.
 std::string WrongForm(v1::Format format, absl::string_view text) {
   const auto unless = [](bool fine, absl::string_view wrong) {
     return fine ? std::string() : std::string(wrong);

@@ -1,5 +1,5 @@
-// What testdata/ cannot hold: jobs that come from no file, and defaults. The
-// messages are checked there (golden_test.cc).
+// The cases that testdata/ cannot hold: jobs that come from no file, and
+// defaults. The messages are checked there (golden_test.cc).
 #include "job/validate.h"
 
 #include <limits>

@@ -26,7 +26,7 @@
 namespace ebb::job {
 namespace {
 
-// Whether ebb sets the key, and people do not.
+// Returns whether ebb sets the key, and people do not.
 bool IsSetByEbb(const FieldDescriptor& field) {
   return field.containing_type() == v1::Data::descriptor() &&
          field.number() == v1::Data::kFoldFieldNumber;
@@ -51,8 +51,8 @@ bool IsMessage(const FieldDescriptor& field) {
          !field.is_map();
 }
 
-// Whether two keys of one name are in messages that stand side by side, as the
-// formats of data do.
+// Returns whether two keys of one name are in messages that stand side by side,
+// as the formats of data do.
 bool AreOfSiblings(const std::vector<std::string>& a,
                    const std::vector<std::string>& b) {
   return a.size() == b.size() && a.size() >= 2 &&
@@ -89,7 +89,7 @@ std::vector<std::string> PathOfKey(absl::string_view name) {
 // Names that other tools give to keys of ours.
 struct NameElsewhere {
   absl::string_view name;
-  absl::string_view path;  // Where our key is.
+  absl::string_view path;  // The place of our key.
 };
 constexpr NameElsewhere kNamesElsewhere[] = {
     {"batch_size", "train.batch"},
@@ -190,8 +190,8 @@ class Mapper {
                   Message* message, const std::string& example = "");
   void MapField(const YamlNode& node, const FieldDescriptor& field,
                 const std::string& path, Message* message);
-  // What to say of a key that `type` does not have. Returns the path of the key
-  // that is probably meant; empty: none.
+  // Says what is wrong with a key that `type` does not have. Returns the path
+  // of the key that is probably meant; empty: none.
   std::string UnknownKey(absl::string_view name, const YamlNode* value,
                          int line, const Descriptor& type,
                          const std::string& path);

@@ -412,7 +412,7 @@ TEST(ReadJobFileTest, RefusesAPipe) {
   std::filesystem::remove(path);
 }
 
-// As `ebb job check <(command)` gives it.
+// `ebb job check <(command)` gives it so.
 TEST(ReadJobFileTest, ReadsWhatTheProcessWasGivenOpen) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);

@@ -113,7 +113,7 @@ class TreeBuilder : public YAML::EventHandler {
   std::optional<Mistake> refusal_;
 };
 
-// Whether YAML reads the text as itself without quotes, in a flow map too.
+// True if YAML reads the text as itself without quotes, in a flow map too.
 bool IsPlain(absl::string_view text) {
   if (text.empty() || absl::EqualsIgnoreCase(text, "null")) return false;
   const char first = text.front();
