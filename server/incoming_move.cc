@@ -144,7 +144,7 @@ absl::Status IncomingMove::TakeOutline(Manifest outline) {
   for (const auto& [name, array] : outline_.arrays) {
     for (const StoredBlock& block : array.blocks) named[block.number] = block;
   }
-  // What only the cut before had makes room.
+  // Blocks that only the cut before had make room.
   std::erase_if(blocks_,
                 [&](const auto& one) { return !named.contains(one.first); });
   missing_.clear();

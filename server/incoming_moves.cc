@@ -149,7 +149,7 @@ bool IncomingMoves::VersionWritten(const VersionKey& key,
   std::optional<RoundSpan> rounds;
   if (job_.plan().rounds()) rounds = move.values->rounds().held();
   hosted.versions.Add(key, rounds);
-  // As it will be when it is served.
+  // The partition as it will be served.
   HostedPartition served;
   served.term = key.term;
   served.values = move.values;

@@ -123,7 +123,7 @@ TEST(JobRuleTest, InitialValuesFollowTheTables) {
   std::vector<float> last(1);
   rule->InitialWeights(8, last);
   EXPECT_THAT(last, ElementsAre(-2));
-  rule->InitialWeights(3, last);  // Where a table begins.
+  rule->InitialWeights(3, last);  // A table begins there.
   EXPECT_THAT(last, ElementsAre(0));
 }
 
@@ -177,7 +177,7 @@ TEST(JobRuleTest, TheFactorOfALateGradientIsTheAlgorithms) {
   place.staleness = 3;
   EXPECT_EQ(rule_of("dynsgd")->RateFactor(place), 0.25);
   EXPECT_EQ(rule_of("sgd")->RateFactor(place), 1);
-  // What workers push is added as it is.
+  // Servers add what workers push as it is.
   EXPECT_EQ(rule_of("aeasgd")->RateFactor(place), 1);
 }
 

@@ -1,4 +1,4 @@
-// What a late gradient does to values, under each optimizer and algorithm.
+// The effect of a late gradient under each optimizer and algorithm.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -89,7 +89,7 @@ class Weight {
     value_ = out;
   }
 
-  // As a table does with a row that each update changes.
+  // Does what a table does with a row that each update changes.
   void StepRow(const StepPlace& place, float gradient) {
     RowStep step = {
         .weights_in = &value_,

@@ -26,8 +26,8 @@ absl::Status CheckWidth(int32_t table, const RowTableOptions& options,
                    options.width, " words, those of the plan have ", words));
 }
 
-// Whether each row says how long it is, and has nothing behind that: two that
-// are the same are the same bytes.
+// Checks that each row says how long it is, and has nothing behind that: two
+// that are the same are the same bytes.
 absl::Status CheckWritten(const SparseTablePlan& table,
                           std::span<const uint64_t> keys, const Payload& rows) {
   std::vector<char> bytes(static_cast<size_t>(rows.size()));

@@ -655,7 +655,7 @@ class OperatedRoundTest : public RoundTest {
     push.loss_sum = loss;
     return push;
   }
-  // As far as it goes without an operation.
+  // Goes as far as it can without an operation.
   static std::unique_ptr<Partition::Update> Begin(Partition* p,
                                                   const PushRequest& push) {
     EXPECT_EQ(p->Judge(push, push.segments[0], 0).verdict, Verdict::kApplied);

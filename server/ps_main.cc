@@ -158,7 +158,7 @@ std::string PortIn(const std::string& address) {
   return has_port ? address.substr(colon + 1) : "";
 }
 
-// Whether workers reach it by way of something that passes on a port: then they
+// True if workers reach it by way of something that passes on a port: then they
 // would not find another port there.
 bool AdvertisesOtherPort(const Flags& flags) {
   const std::string advertised = PortIn(flags.advertise);
@@ -255,7 +255,7 @@ absl::StatusOr<std::unique_ptr<CheckpointStore>> OpenStore(
   return std::make_unique<CopiedStore>(std::move(own), std::move(shared));
 }
 
-// What --memory means for the parts of the process.
+// Divides --memory among the parts of the process.
 absl::Status BoundMemory(const Flags& flags, ServerShellOptions* server,
                          int64_t* received_bytes,
                          RocksDbStoreOptions* storage) {

@@ -29,7 +29,7 @@ class PullHandlerTest : public OnePartitionTest {
         now_, actions);
     return view;
   }
-  // What is answered to one that knows the values of so many updates.
+  // Returns the answer to one that knows the values of so many updates.
   PullSegment PullKnowing(std::optional<int64_t> known) {
     PullRequest request;
     request.job = record_->id;
@@ -340,7 +340,7 @@ TEST_F(PullHandlerTest, FrozenValuesAreSentOnce) {
 // Few bytes of keys asked for more memory than there is.
 TEST_F(PullHandlerTest, RefusesToAnswerMoreRowsThanAMessageHolds) {
   auto record = std::make_shared<JobRecord>(*record_);
-  record->plan.sparse_tables = {{.width = 13}};  // What a block holds.
+  record->plan.sparse_tables = {{.width = 13}};  // A block holds one row.
   record_ = record;
   Restart({});
   GrantTerm(5, 0);

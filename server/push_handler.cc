@@ -19,7 +19,7 @@ constexpr PartitionId kLossesAt(0);
 // Enough for a mean that does not jump, few enough to be of now; and no more
 // than an epoch.
 constexpr int64_t kRecentBatches = 32;
-// Where there was no memory for what an operation takes.
+// The wait if there was no memory for what an operation takes.
 constexpr absl::Duration kOperateAgain = absl::Seconds(1);
 
 }  // namespace

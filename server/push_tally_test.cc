@@ -47,7 +47,7 @@ TEST(PushTallyTest, OfTasksTheLeastLossIsKept) {
 }
 
 // Bug: batches of word vectors without pairs counted as learnt with a loss of
-// 0. Where little text has many of these, the mean jumped, and jobs that learnt
+// 0. When little text had many of these, the mean jumped, and jobs that learnt
 // were said to diverge.
 TEST(PushTallyTest, AZeroThatIsNoLossCountsNoExamples) {
   const JobPlan plan = Plan();

@@ -31,7 +31,7 @@ PushedShape::PushedShape(const JobPlan& plan, PartitionId id,
   const int64_t first = plan.ParameterRange(id).first;
   const int64_t last = plan.ParameterRange(id).second;
   int64_t pushed = 0;
-  int64_t at = first;  // Where the next frozen run may begin.
+  int64_t at = first;  // The next frozen run may begin here.
   const auto keep = [&](int64_t end) {
     while (at < end) {
       const int64_t within = (at - first) % of_a_block;

@@ -24,8 +24,8 @@ int64_t FloatsOf(const RowCutBlock& block) {
   return block.bytes / static_cast<int64_t>(sizeof(float));
 }
 
-// Whether another block can follow those that the array has: all but the last
-// have the same size.
+// Returns whether another block can follow those that the array has: all but
+// the last have the same size.
 bool CanFollow(const CutArray& array, int64_t floats) {
   const auto blocks = static_cast<int64_t>(array.blocks.size());
   return array.floats == blocks * array.block_floats &&

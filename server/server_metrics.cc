@@ -13,7 +13,7 @@ namespace ebb::server {
 
 namespace {
 
-// What this server has of a job.
+// The figures of this server's part of a job.
 struct JobFigures {
   std::string job;
   int64_t serving = 0;

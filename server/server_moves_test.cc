@@ -200,7 +200,7 @@ class ServerMovesTest : public testing::Test {
   std::vector<VersionKey> written_;
   std::vector<FetchTask> fetches_;
   std::vector<FetchReply> answers_;
-  // As the order names them.
+  // The order names these.
   Term new_ = kNew;
   SessionId source_session_ = kSession[0];
   // The server that answers, as the answers say.

@@ -50,8 +50,8 @@ int64_t BytesOf(const PushRequest& push) {
   return bytes;
 }
 
-// What applying its rows takes beside it, at most: of each key what is done
-// (RowUpdate), and of each row its next weights and two slots.
+// Returns what applying a push's rows takes beside it, at most: for each key a
+// RowUpdate, and for each row its next weights and two slots.
 int64_t ScratchOf(const PushRequest& push) {
   constexpr int64_t kPerKeyByte = 8;
   constexpr int64_t kPerGradientByte = 3;
@@ -65,7 +65,7 @@ int64_t ScratchOf(const PushRequest& push) {
   return bytes;
 }
 
-// What it is made of, whatever values are in it.
+// Returns the bytes that it is made of, whatever values are in it.
 int64_t PartsOf(const PushRequest& push) {
   size_t bytes = sizeof(push) + push.segments.size() * sizeof(PushSegment);
   for (const PushSegment& segment : push.segments) {

@@ -47,7 +47,7 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 
-// Where the system has them, of this size.
+// The system's huge pages, if it has them, are of this size.
 constexpr int64_t kHugePage = int64_t{2} << 20;
 
 // Content ids are drawn from the pool in ranges of this size, so that writers

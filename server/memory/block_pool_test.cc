@@ -263,8 +263,8 @@ TEST_P(BlockPoolTest, OwnerKeepsTheBlock) {
   EXPECT_EQ(pool_->Stats().live_blocks, 0);
 }
 
-// What the server does: a writer computes into fresh blocks and swaps them
-// in, readers keep what they got. Every value read must be whole.
+// The server's way: a writer computes into fresh blocks and swaps them in,
+// readers keep what they got. Every value read must be whole.
 TEST_P(BlockPoolTest, ReadersSeeWholeValuesWhileAWriterReplacesThem) {
   Mutex mu;
   BlockRef current = MakeBlock(*pool_, 0.0f);  // Guarded by mu.
@@ -384,14 +384,14 @@ int64_t HugeBytesAt(const void* begin) {
   return -1;
 }
 
-// Where the system makes such pages of memory that is shared.
+// Only some systems make such pages of memory that is shared.
 TEST(BlockPoolFileTest, ItsPagesAreHugeWherePossible) {
   constexpr int64_t kHuge = int64_t{2} << 20;
   auto pool = MakePool({.max_bytes = 8 * kHuge, .slab_bytes = 2 * kHuge});
   const BlockRef block = MakeBlock(*pool, 1.0f);
   const std::byte* const begin = block.bytes().data() - block.offset();
   EXPECT_EQ(reinterpret_cast<uintptr_t>(begin) % kHuge, 0u);
-  // Whether it does, a mapping tells that nobody prepared.
+  // A mapping that nobody prepared tells whether it does.
   void* const place = mmap(nullptr, 2 * kHuge, PROT_NONE,
                            MAP_PRIVATE | MAP_ANONYMOUS, /*fd=*/-1, 0);
   ASSERT_NE(place, MAP_FAILED);

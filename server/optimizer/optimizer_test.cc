@@ -524,7 +524,7 @@ v1::Optimizer DecayingSettings(int number) {
   return settings;
 }
 
-// What stands around a rule.
+// The parts around a rule.
 enum class Around { kNothing, kDecay, kDecayAndEma, kSwa };
 
 v1::Optimizer SettingsOf(int number, Around around) {
@@ -789,7 +789,7 @@ TEST_P(EveryOptimizerTest, MinimizesAParabola) {
   State state(*optimizer, {1.0f, -1.0f, 0.0f});
   for (StepContext context = {.rate = 0.1f}; context.step <= 4000;
        ++context.step) {
-    // As common: a rate that falls.
+    // The rate falls, as is common.
     context.rate = 0.1f / (1.0f + 0.01f * static_cast<float>(context.step));
     std::vector<float> gradient;
     for (float w : state.weights) gradient.push_back(w - 0.5f);

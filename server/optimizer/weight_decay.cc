@@ -12,7 +12,7 @@ namespace ebb::server {
 
 namespace {
 
-// What fits into the nearest cache beside the rest of a step.
+// So much fits into the nearest cache beside the rest of a step.
 constexpr size_t kPieceFloats = 1024;
 using Piece = std::array<float, kPieceFloats>;
 

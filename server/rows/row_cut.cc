@@ -16,7 +16,7 @@ void RowCut::Seal() {
   internal::RowCutFields fields = state->fields;
   for (const auto& part : state->parts) {
     std::vector<uint64_t>& checksums = part->outline.checksums;
-    // Those of a part that is stored are known.
+    // The checksums of a part that is stored are known.
     const bool known = !checksums.empty();
     for (size_t i = 0; i < part->blocks.size(); ++i, ++next) {
       if (known) continue;

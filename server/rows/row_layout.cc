@@ -18,7 +18,7 @@ RowLayout::RowLayout(size_t width, int slots, int64_t block_bytes)
       record_bytes_(kWeightsAt + width * (slots + 1) * sizeof(float)),
       rows_per_block_(static_cast<uint32_t>(static_cast<size_t>(block_bytes) /
                                             record_bytes_)),
-      // As if of 1, if no row fits: Make refuses that.
+      // One, if no row fits: Make refuses that.
       reciprocal_(std::numeric_limits<uint64_t>::max() /
                   std::max(rows_per_block_, 1u)) {}
 

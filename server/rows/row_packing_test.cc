@@ -73,7 +73,7 @@ TEST(RowPackingTest, ACutStaysAsItWasWhileOthersPush) {
   EXPECT_GT(deltas, 10);
 }
 
-// What becomes of a cut, before it is sealed or after.
+// The end of a cut, before it is sealed or after.
 enum class End { kWritten, kMergedBack, kForgotten, kTableGone };
 
 // Of loads of one instant: that they are alike, and go on alike.

@@ -120,7 +120,7 @@ TEST_P(RowSizesTest, NoVersionWritesMuchMoreThanChanged) {
         case Where::kLast:
           keys.insert(rows - 1 - few);
           break;
-        case Where::kOftenFirst: {  // As under Zipf's law.
+        case Where::kOftenFirst: {  // By Zipf's law.
           const double exponent = std::uniform_real_distribution<>()(random);
           keys.insert(static_cast<uint64_t>(
                           std::pow(static_cast<double>(rows), exponent)) %

@@ -168,7 +168,7 @@ TEST_F(RowScalingTest, FewerRowsFitBesideTheirFrequencies) {
   const int64_t kept = rows_of(Options());
   EXPECT_LT(kept, plain);
   EXPECT_GT(kept, plain / 2);
-  // What was refused changed nothing: row 1 was last changed long ago.
+  // A refused push changed nothing: row 1 was last changed long ago.
   EXPECT_EQ(table_->scaling().rows, kept);
   EXPECT_THAT(StepsOf({1}, 1), ElementsAre(1));
 }

@@ -163,7 +163,7 @@ TEST_F(RowTableTest, RefusesKeysOutOfOrderAndTimeThatGoesBack) {
   EXPECT_EQ(table_->Statistics().rows, 0);
 }
 
-// As they come from the network: cut in the middle of rows and of floats.
+// The network brings them cut in the middle of rows and of floats.
 TEST_F(RowTableTest, TakesAGradientInSlices) {
   for (const size_t cut : {1u, 3u, 4u, 7u, 8u, 9u, 40u}) {
     Make();

@@ -285,7 +285,7 @@ TEST_P(CheckpointStoreTest, ContentsThatAreStoredNeedNotBeAtHand) {
   // The last one is used in part.
   for (const size_t i : {0, 3}) LetGo(&next.arrays["weights"], i);
   EXPECT_EQ(BlocksWritten(Key(2), next), 1);
-  // As often as it takes: what a version named is known as what it had.
+  // However often: what a version named is known as what it had.
   EXPECT_EQ(BlocksWritten(Key(3), next), 0);
   ASSERT_TRUE(store_->Delete(std::vector{Key(1), Key(2)}).ok());
   Restart();

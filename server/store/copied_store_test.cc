@@ -1,5 +1,5 @@
-// What becomes of versions when one of the two places fails, or the machine
-// does between them. The contract is in checkpoint_store_test.cc.
+// The fate of versions when one of the two places fails, or the machine does
+// between them. The contract is in checkpoint_store_test.cc.
 #include "server/store/copied_store.h"
 
 #include <gmock/gmock.h>
@@ -213,8 +213,8 @@ TEST_F(CopiedStoreTest, AnEmptyOwnDiskIsFilledFromTheCopies) {
   EXPECT_THAT(local_.Versions(), ElementsAre(Key(0, 1, 0, 11)));
 }
 
-// What a move had refused, or made forgotten, was called damaged: its copy was
-// looked for on the own disk.
+// Bug: versions that a move had refused, or made forgotten, were called
+// damaged: their copy was looked for on the own disk.
 TEST_F(CopiedStoreTest, WhatOnlyTheFolderHasIsNotOnTheOwnDisk) {
   ASSERT_TRUE(store_->SaveJob(MakeJob(1, "job")).ok());
   ASSERT_TRUE(store_->Write(Key(0), MakeCut(*pool_, 64, 1)).ok());

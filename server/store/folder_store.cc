@@ -99,10 +99,10 @@ absl::Status FolderStoreOptions::Validate() const {
   return absl::OkStatus();
 }
 
-// What this store knows of a partition in which it writes.
+// The facts that this store knows of a partition in which it writes.
 struct FolderStore::OwnPartition {
   PartitionFolder folder;
-  // What the newest cut written, loaded or recognized has.
+  // The content of the newest cut written, loaded or recognized.
   PlacedContents known;
 
   // The term in which this store writes; 0: none.
@@ -338,7 +338,7 @@ absl::StatusOr<PartitionInventory> FolderStore::ListPartition(
 
 namespace {
 
-// Where the blocks of a version are, file by file and in their order there.
+// Returns the blocks of a version, file by file and in their order there.
 std::map<PackName, std::vector<StoredBlock>> ByPack(
     const FolderManifest& manifest) {
   std::map<PackName, std::vector<StoredBlock>> packs;

@@ -1,4 +1,4 @@
-// What is particular to checkpoints in a shared folder: its files, what harms
+// The particulars of checkpoints in a shared folder: its files, what harms
 // them, and who may touch them.
 #include "server/store/folder_store.h"
 
@@ -85,7 +85,7 @@ TEST(FolderStoreIdentityTest, IsOneHoweverManyMakeItAtOnce) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_THAT(ids[0], SizeIs(32));
   EXPECT_THAT(std::set<std::string>(ids.begin(), ids.end()), SizeIs(1));
-  // Those who lost left nothing.
+  // The losers left nothing.
   int entries = 0;
   for ([[maybe_unused]] const auto& entry :
        std::filesystem::directory_iterator(folder.path())) {

@@ -130,7 +130,7 @@ TEST(ManifestTest, RefusesABlockThatIsLargerThanThoseBeforeIt) {
   Manifest manifest = Example();
   manifest.arrays["w"].blocks[0].floats = 36;
   manifest.arrays["w"].blocks[1].floats = 64;
-  // As the last it may be shorter, never longer.
+  // The last block may be shorter, never longer.
   EXPECT_THAT(DecodeManifest(EncodeManifest(manifest)).status().message(),
               HasSubstr("not the same size"));
 }
@@ -200,7 +200,7 @@ TEST(StoredJobTest, TheRateFactorComesBackAndIsChecked) {
 }
 
 TEST(StoredJobTest, StillReadsTheFirstVersion) {
-  // As an ebb wrote MakeJob's that had no rate factor.
+  // The bytes of MakeJob's by an ebb that had no rate factor.
   const auto job = DecodeStoredJob(absl::HexStringToBytes(
       "45424253010000008200000000000000724542424a060000005a00000000000000"
       "03036a6f6202c80114010200000080800208000000000401000000060000a09c01"

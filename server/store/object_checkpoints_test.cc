@@ -1,5 +1,5 @@
-// What is particular to checkpoints in a bucket: its objects, what harms them,
-// and requests that fail.
+// The particulars of checkpoints in a bucket: its objects, what harms them, and
+// requests that fail.
 #include "server/store/object_checkpoints.h"
 
 #include <gmock/gmock.h>

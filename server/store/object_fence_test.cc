@@ -81,7 +81,7 @@ class Turns {
 // Which thread this is; -1: the schedule.
 thread_local int this_owner = -1;
 
-// One random schedule. What went wrong first, or "".
+// One random schedule. Run returns what went wrong first, or "".
 class Schedule {
  public:
   explicit Schedule(uint64_t seed) : random_(seed) {}
@@ -259,7 +259,7 @@ class Schedule {
     if (++checks_ % 16 == 0) CheckReader();
   }
 
-  // What the store shows is what exists, and is loaded.
+  // Checks that the store shows what exists, and loads it.
   void CheckReader() {
     const auto store = ObjectCheckpoints::Open(
         &objects_,

@@ -245,7 +245,7 @@ ObjectCheckpoints::LookAt(const PartitionName& partition,
   View view;
   view.listed = listed;
   if (!listed.inherits.empty()) view.term = *listed.inherits.rbegin();
-  // What is left of a job that was deleted.
+  // These are remains of a job that was deleted.
   if (listed.claims.empty() && listed.inherits.empty()) return View();
   if (listed.NewestWritten() > view.term) return std::nullopt;
   if (view.term == Term()) return view;

@@ -1,5 +1,5 @@
-// What a RocksDbStore does with damaged files: never a damaged value, what is
-// sound stays, and it goes on.
+// Tests a RocksDbStore with damaged files: it never returns a damaged value,
+// what is sound stays, and it goes on.
 #include <glog/logging.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -167,7 +167,7 @@ class RocksDbDamageTest : public testing::Test {
   TestFolder folder_{TestFolder::On::kMemory};
 };
 
-// What can happen to a file.
+// The ways to damage a file.
 struct Harm {
   const char* name;
   void (*inflict)(const std::string& file);

@@ -182,7 +182,7 @@ absl::Status RocksDbStore::Rescue(const absl::Status& why) {
   const auto rescued =
       RescueDatabase(path_, folder_->File(kScratch), folder_->File(kRescued),
                      DatabaseOptionsOf(options_));
-  // What cannot be removed now, the next rescue removes.
+  // The next rescue removes what cannot be removed now.
   folder_->Remove(kScratch).IgnoreError();
   if (!rescued.ok()) {
     folder_->Remove(kRescued).IgnoreError();
@@ -252,7 +252,7 @@ void RocksDbStore::Replace(VersionIndex index) {
 }
 
 absl::StatusOr<VersionIndex> RocksDbStore::ReadIndex() {
-  // As terms are: a number that was used once, in whatever was lost or deleted
+  // Like a term, a number that was used once, in whatever was lost or deleted
   // since, is not used again.
   VersionIndex index(static_cast<uint64_t>(absl::ToUnixMicros(absl::Now())));
   absl::Status refused;
@@ -470,7 +470,7 @@ absl::StatusOr<std::vector<VersionSummary>> RocksDbStore::Summaries(JobId job) {
 absl::Status RocksDbStore::Commit(absl::string_view doing, LogUse log,
                                   rocksdb::WriteBatch* batch) {
   absl::Status status = WriteBatch(*db_, doing, log, batch);
-  // Whether the batch is in the log is unknown now, and RocksDB may refuse
+  // It is unknown now whether the batch is in the log, and RocksDB may refuse
   // what follows. Opening anew answers both.
   if (!status.ok()) writable_ = false;
   return status;
@@ -545,7 +545,7 @@ StoredBlock PutBlock(const PartitionName& partition, uint64_t number,
 absl::Status RocksDbStore::Flush(absl::string_view doing) {
   absl::Status status =
       ToStatus(db_->GetName(), doing, db_->Flush(rocksdb::FlushOptions()));
-  if (!status.ok()) writable_ = false;  // As in Commit.
+  if (!status.ok()) writable_ = false;  // See Commit.
   return status;
 }
 
@@ -624,7 +624,7 @@ absl::Status RocksDbStore::TryDelete(std::span<const VersionKey> keys) {
   EBB_RETURN_IF_ERROR(Commit("delete versions", LogUse::kUnsynced, &batch));
   index_->Remove(keys);
   absl::Status collected = CollectGarbage(*db_);
-  if (!collected.ok()) writable_ = false;  // As in Commit.
+  if (!collected.ok()) writable_ = false;  // See Commit.
   return collected;
 }
 

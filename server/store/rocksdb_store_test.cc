@@ -1,4 +1,4 @@
-// What RocksDbStore has beside the contract: crashes, full disks, power cuts,
+// Tests of RocksDbStore beside the contract: crashes, full disks, power cuts,
 // room on the disk, and reading beside a server.
 #include "server/store/rocksdb_store.h"
 

@@ -1,5 +1,5 @@
-// What SharedCheckpointStore adds to the contract: two servers, each with a
-// store over the same place.
+// Tests of what SharedCheckpointStore adds to the contract: two servers, each
+// with a store over the same place.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

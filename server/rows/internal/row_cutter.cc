@@ -111,7 +111,7 @@ std::vector<uint32_t> RowCutter::Pack(const RowCutPart& part,
     removed.reserve(static_cast<size_t>(outline.removed));
     changes_.rows.ForEach(
         [&](uint32_t row) { (live.Has(row) ? rows : removed).push_back(row); });
-    // As the hand comes by.
+    // In the order in which the hand comes by.
     const int64_t next =
         std::max<int64_t>(part.hand.place - base_.counter_places(), 0) *
         layout.rows_per_block();

@@ -28,8 +28,8 @@ absl::Status RowLimit::Keep(const RowStore& rows, int64_t made, int64_t evicted,
         " in this partition; raise its limit of rows, let rows expire sooner, "
         "or admit fewer"));
   }
-  // What is beyond the limit after a push that was larger than it, or as the
-  // limit was lowered, goes little by little.
+  // Rows beyond the limit after a push that was larger than it, or when the
+  // limit was lowered, go little by little.
   const auto touched = static_cast<int64_t>(push->rows.size()) - made;
   push->evicted = ChooseVictims(
       rows, std::min({excess, 2 * made, count - touched}), evicted, *push);

@@ -267,7 +267,7 @@ absl::Status RowLoader::LoadRow(uint32_t row) {
   RowAges& ages = rows_.ages();
   uint32_t touched = RowLayout::TouchedOf(rows_.blocks().RecordOf(row));
   if (other_unit_) {
-    // What the multiplication wraps around to is a time, too.
+    // If the multiplication wraps around, that is a time, too.
     touched = ages.UnitOf(static_cast<int64_t>(
         std::min(touched * static_cast<uint64_t>(cut_.fields().unit_examples),
                  static_cast<uint64_t>(cut_.fields().now))));

@@ -173,9 +173,9 @@ double RowRenewal::Pace(int64_t changed, int64_t all) const {
   return pace;
 }
 
-// Where the next run begins. In places that there were not when the newest
-// part was taken no part has anything: they need not be passed before a round
-// is over, which would never be while rows come.
+// Returns where the next run begins. In places that there were not when the
+// newest part was taken no part has anything. They need not be passed before a
+// round is over; that would never be while rows come.
 int64_t RowRenewal::NextPlace() const {
   const RowCutPart& newest = *versions_.stored()->parts.back();
   const int64_t before = base_.PlaceOf(

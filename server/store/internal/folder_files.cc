@@ -181,7 +181,7 @@ class RealFiles final : public FolderFiles {
   }
 
   absl::Status RemoveTree(const std::string& path) override {
-    // What others remove, or still write, ends a round early.
+    // A round ends early if others remove files, or still write.
     std::error_code error;
     for (int round = 0; round < 3; ++round) {
       std::filesystem::remove_all(path, error);

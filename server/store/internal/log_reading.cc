@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t kBlockBytes = 32768;
 constexpr int64_t kHeaderBytes = 7;
 
-// Where a record of so many bytes ends that is written after byte `at`.
+// Returns the end of a record of so many bytes that is written after byte `at`.
 int64_t EndOfRecord(int64_t at, int64_t bytes) {
   do {
     int64_t room = kBlockBytes - at % kBlockBytes;

@@ -19,7 +19,7 @@ std::set<PackName> PacksToLeave(const std::map<PackName, PackUse>& packs) {
   }
   if (stay.size() <= kMostPacks) return leave;
   std::sort(stay.begin(), stay.end());
-  // Those beyond `end` grow by doubling, so they are few.
+  // The packs beyond `end` grow by doubling, so they are few.
   uint64_t smaller = 0;
   size_t end = 0;
   for (size_t i = 0; i < stay.size(); ++i) {

@@ -43,7 +43,7 @@ std::vector<std::string> FilesIn(rocksdb::Env* env, const std::string& folder,
 // Finds records in files, and reads them again.
 class Finds {
  public:
-  // Where a value may be. It need not be sound, nor the newest of its key.
+  // A place of a value, which need not be sound, nor the newest of its key.
   struct Place {
     size_t file = 0;
     size_t offset = 0;
