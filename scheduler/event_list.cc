@@ -6,7 +6,7 @@ namespace ebb::scheduler {
 
 namespace {
 
-// Where to cut a text of UTF-8: at `most` or before, between two characters.
+// Returns where to cut a text of UTF-8: up to `most`, between two characters.
 size_t CutAt(const std::string& text, size_t most) {
   if (text.size() <= most) return text.size();
   while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) {

@@ -220,7 +220,7 @@ TEST_F(SchedulerDivergenceTest, RollsBackWithASmallerRateAndThenPauses) {
               HasSubstr("the job rolled back 1 time already"));
 }
 
-// As in the simulator, whose losses mean nothing.
+// The simulator's losses mean nothing, so it gives no facts.
 TEST_F(SchedulerDivergenceTest, WithoutFactsNothingIsJudged) {
   Begin(job::OnDivergence::kPause);
   options_.training_facts = nullptr;

@@ -23,7 +23,7 @@ constexpr LinkId kNewLink(7);
 constexpr ServerId kNewServer(1);
 constexpr SessionId kNewSession(200);
 
-// As SchedulerFixture, with a second server. The job has two partitions.
+// A SchedulerFixture with a second server. The job has two partitions.
 class SchedulerMovesTest : public SchedulerFixture {
  protected:
   void Say(LinkId link, const ServerToScheduler& message) {
@@ -68,7 +68,7 @@ class SchedulerMovesTest : public SchedulerFixture {
     }
     return found;
   }
-  // What one partition's new owner says of it.
+  // The report of one partition's new owner.
   JobRegistration Has(PartitionId p, Term term, int32_t full) const {
     JobRegistration registration = Registration(full, full);
     PartitionRegistration one = registration.partitions[p.value()];
@@ -285,7 +285,7 @@ TEST_F(SchedulerMovesTest, TheLastServerMayLeaveAtOnce) {
   Ready();
   Say(kServerLink, ServerLeaving{kServerSession});
   EXPECT_TRUE(Sent<LeaveNow>(kServerLink));
-  // What it has waits for it.
+  // Its data waits for it.
   Say(kServerLink, ServerGoodbye{kServerSession});
   EXPECT_TRUE(core_->cluster().servers.contains(kServer));
 }
@@ -440,7 +440,7 @@ TEST_F(SchedulerMovesTest, AnEvaluationBeginsAgainWhereItsValuesAreNow) {
 
 class SchedulerTakeoverTest : public SchedulerMovesTest {
  protected:
-  // What the server says when it comes back, with all that it had stored.
+  // The report of the server that comes back with all that it had stored.
   JobRegistration Restarted() const {
     JobRegistration stored = Registration(1, 1);
     for (PartitionRegistration& one : stored.partitions) {
@@ -523,7 +523,7 @@ TEST_F(SchedulerTakeoverTest, WhoDoesNotShareItDoesNot) {
   EXPECT_EQ(At(PartitionId(0)).owner, kServer);
 }
 
-// What it has may be all there is until then.
+// Its data may be all there is until then.
 TEST_F(SchedulerTakeoverTest, AnOwnerOfBeforeForgetsWhenTheHeirHasItDurable) {
   JobRegistration old;
   LoseServer("ours");

@@ -17,7 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
-// As SchedulerFixture, in rounds of one item.
+// A SchedulerFixture in rounds of one item.
 class SchedulerRoundsTest : public SchedulerFixture {
  protected:
   SchedulerRoundsTest() {
@@ -130,7 +130,7 @@ TEST_F(SchedulerRoundsTest, AnItemOfARoundThatIsNotOpenIsNotKept) {
   EXPECT_EQ(job().leases().held().count(2), 0);
 }
 
-// What the round before gave, and then each partition's first figure.
+// Joins the result of the round before and each partition's first figure.
 class Joining final : public Coordinator {
  public:
   absl::StatusOr<std::string> Next(

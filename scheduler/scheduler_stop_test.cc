@@ -158,7 +158,7 @@ class SchedulerStopTest : public SchedulerFixture {
 
   SchedulerOptions options_;
   bool has_kept_ = true;
-  // What the evaluations to come find.
+  // The figure that the evaluations to come find.
   int64_t correct_ = 5;
   std::vector<Figure> figures_;
 };

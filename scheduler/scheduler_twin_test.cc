@@ -22,10 +22,10 @@ using ::testing::SizeIs;
 constexpr LinkId kTwinLink(4);
 constexpr SessionId kTwin(150);
 
-// As SchedulerFixture, with a second process that says it is the server.
+// A SchedulerFixture with a second process that says it is the server.
 class SchedulerTwinTest : public SchedulerFixture {
  protected:
-  // What it is refused with; nullopt: it is not.
+  // Returns its refusal; nullopt: it is not refused.
   std::optional<RefuseServer> TwinUp(SessionId session = kTwin,
                                      std::vector<JobRegistration> jobs = {}) {
     RegisterServer message;
@@ -316,7 +316,7 @@ TEST_F(SchedulerTwinTest, WhoBeganAnewAndDiedBeforeItStoredThatIsNotRefused) {
   EXPECT_FALSE(refusal.has_value()) << refusal->reason;
 }
 
-// As AnEmptyProcessLeavesThePlace..., but it knows the job's name only.
+// Like AnEmptyProcessLeavesThePlace..., but it knows the job's name only.
 TEST_F(SchedulerTwinTest, AProcessThatOnlyKnowsTheJobLeavesThePlace) {
   FirstUp();
   Submit();

@@ -83,7 +83,7 @@ class WatchTest : public ::testing::Test {
   JobId job_;
 };
 
-// As the shell does it; the leases that come of it.
+// Carries out leases in the way of the shell.
 class RecoveryWatchTest : public WatchTest {
  protected:
   void Act(SchedulerActions actions) {

@@ -8,9 +8,9 @@
 
 namespace ebb::scheduler {
 
-// What it holds since before it was forgotten, or since before this scheduler's
-// life, it may go on with if the job may have it; who wants it more gets it
-// then.
+// The worker may go on with what it held before it was forgotten, or before
+// this scheduler's life, if the job may have it. A job that wants the worker
+// more gets it then.
 void WorkerShares::MaybeKeep(const WorkerInfo& worker, JobId id) {
   const TrainingJob* job = state_.Find(id);
   if (job == nullptr || worker.job != JobId() || worker.draining ||

@@ -166,7 +166,7 @@ class Explainer {
   // Programs that join the job compute it, and no other worker.
   bool ForPrograms() const { return cluster_.workers.IsForPrograms(job_.id()); }
 
-  // What makes more workers for the job.
+  // Says what makes more workers for the job.
   std::string StartMore(absl::string_view which) const {
     return ForPrograms()
                ? absl::StrCat("start ",
@@ -265,7 +265,7 @@ class Explainer {
         "start more workers, or wait");
   }
 
-  // What servers complain of.
+  // Explains what servers complain of.
   void Problems() {
     for (const auto& [id, server] : cluster_.servers) {
       const auto it = server.reports.find(job_.id());
@@ -370,7 +370,7 @@ class Explainer {
         "machine, or submit the job with a larger bound of ssp");
   }
 
-  // Where a worker that is waited for may be stopped or hang.
+  // Says where a worker that is waited for may be stopped or hang.
   std::string Unheard(SessionId session) const {
     constexpr absl::Duration kLong = absl::Seconds(1);
     const auto it = cluster_.workers.find(session);

@@ -1,4 +1,4 @@
-// What is said of workers that do not reach a server.
+// Explanations of workers that do not reach a server.
 #include <string>
 #include <vector>
 

@@ -1,4 +1,4 @@
-// What jobs wait for that are trained in rounds, or within a staleness bound.
+// Explanations of jobs that wait in rounds, or within a staleness bound.
 #include <memory>
 #include <string>
 #include <vector>

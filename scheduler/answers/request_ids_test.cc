@@ -32,7 +32,7 @@ class RequestIdsTest : public SchedulerFixture {
     record.specification = specification.SerializeAsString();
     return record;
   }
-  // What it says of this record, submitted under that id.
+  // Asks for this record, submitted under that id.
   absl::StatusOr<std::optional<JobId>> Find(const JobRecord& record,
                                             const std::string& request_id) {
     return ids_.Find(request_id, record, core_->jobs());

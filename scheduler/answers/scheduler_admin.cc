@@ -82,7 +82,7 @@ absl::Status CheckName(absl::string_view name) {
   return absl::OkStatus();
 }
 
-// What the scheduler adds to a specification before it is stored for good.
+// Makes the record of a specification before it is stored for good.
 absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
   if (request.request_id().empty()) {
     return absl::InvalidArgumentError(
@@ -131,7 +131,7 @@ absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
   return record;
 }
 
-// What `stored` is from now on. The request's id, its time and the token stay.
+// Returns `stored` after the change. The request's id, time and token stay.
 absl::StatusOr<JobRecordPtr> ChangedRecord(
     const v1::RollbackJobRequest::Change& change, const JobRecord& stored) {
   EBB_ASSIGN_OR_RETURN(const v1::Specification before,

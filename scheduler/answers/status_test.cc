@@ -55,7 +55,7 @@ TEST_F(StatusTest, AWorkerThatLeavesSaysSo) {
   EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_WORKING);
   FromWorker(kFirstLink, LeaseRequest{kFirst, 0});
   EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_DRAINING);
-  // As a new connection registers it, with no item.
+  // A new connection registers it with no item.
   FromWorker(kFirstLink, RegisterWorker{kFirst, "a"});
   EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_IDLE);
 }

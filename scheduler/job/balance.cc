@@ -8,7 +8,7 @@ namespace ebb::scheduler {
 
 namespace {
 
-// Where the partitions are or are going to.
+// Counts the partitions that each server has or is to get.
 PartitionCounts Loads(const PlacementTable& placement,
                       const std::map<PartitionId, ServerId>& moving) {
   PartitionCounts loads;

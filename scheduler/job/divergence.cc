@@ -69,7 +69,7 @@ void Divergence::NoteBest(double loss, int64_t applied) {
 }
 
 bool Divergence::Heard(double loss, int64_t applied) {
-  // What is heard twice, as of a job that stands still, is one loss.
+  // A loss that is heard twice, as of a job that stands still, counts once.
   if (!watched_ || !std::isfinite(loss) || loss < 0 || applied == last_at_) {
     return false;
   }

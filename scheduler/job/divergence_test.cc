@@ -54,7 +54,7 @@ TEST_F(DivergenceTest, ALossThatFallsIsGood) {
   EXPECT_EQ(divergence_.trouble(), std::nullopt);
 }
 
-// As mini-batches and ends of epochs make it.
+// Mini-batches and ends of epochs make such noise.
 TEST_F(DivergenceTest, NoiseAndPlateausAreGood) {
   std::vector<double> losses = {2.2, 1.1, .62};
   for (int i = 0; i < 200; ++i) {

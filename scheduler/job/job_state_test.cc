@@ -140,7 +140,7 @@ TEST(JobStateTest, StillReadsTheNinthVersion) {
 }
 
 TEST(JobStateTest, StillReadsTheThirdVersion) {
-  // As an ebb wrote it that had no rate factor.
+  // The bytes of an ebb that had no rate factor.
   const auto state = JobState::Decode(absl::HexStringToBytes(
       "4542424a030000006900000000000000e8070201e70700070601e6070208080e74"
       "6f2077686174206974207761730107616e206974656d020401010a02010c010c40"
@@ -152,7 +152,7 @@ TEST(JobStateTest, StillReadsTheThirdVersion) {
   EXPECT_EQ(state->rollback.nonfinite, 0);
 }
 
-// As an ebb wrote it that had one reason for all items.
+// The bytes of an ebb that had one reason for all items.
 std::string FourthVersion() {
   return absl::HexStringToBytes(
       "4542424a040000007200000000000000e8070201e70700070601e6070208080e74"

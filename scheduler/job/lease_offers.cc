@@ -86,7 +86,7 @@ bool LeaseOffers::HelpsEarlierEpoch(SessionId worker, int32_t epoch,
 
 std::vector<Backups::Help> LeaseOffers::LookForHelp(
     const std::vector<SessionId>& helpers, int64_t end) const {
-  // Where a batch failed, two that compute it might end differently.
+  // If a batch failed, two that compute it might end differently.
   return backups_.Look(helpers, end, [this](int64_t ordinal) {
     return poison_.QuarantinedAt(ordinal).has_value();
   });

@@ -142,7 +142,7 @@ TEST(RollbackTest, AVersionOfTheBeginningIsNoReasonToBeginAnew) {
   back = RollbackToRoundOrOldest(partitions, 1, OfRound::kOpen);
   EXPECT_EQ(back.to_round, 0);
   EXPECT_THAT(back.record.versions, ElementsAre(Key(0, 1, 0), Key(1, 1, 0)));
-  // What is older than all that one of them has.
+  // The wanted round is older than all versions of one partition.
   const std::vector<PartitionRounds> late = {
       {{7, 8}, {{Key(0, 1, 0), {0, 0}}, {Key(0, 2, 0), {3, 4}}}},
       {{7, 8}, {{Key(1, 2, 0), {4, 5}}}},

@@ -152,7 +152,7 @@ bool Rollbacks::EndAfter(int32_t epochs, RollbackRecord record,
                 absl::StrCat("job=", job_.name(), " ", why, ". It ends after ",
                              epochs, epochs == 1 ? " epoch" : " epochs",
                              ", as generation ", generation.value(), "."));
-  // Those of epochs that are no more.
+  // Evaluations of the epochs that are no more.
   evaluations_.ForgetFrom(epochs);
   begin_generation_(generation, std::move(record), context);
   return true;

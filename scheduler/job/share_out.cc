@@ -9,7 +9,7 @@ namespace ebb::scheduler {
 namespace {
 
 // Raises the shares of `group`, none beyond what it can use, to one level: as
-// high as `left` suffices for. What is left then.
+// high as `left` suffices for. Returns what is left then.
 int64_t ShareEvenly(const std::vector<WorkerClaim>& claims,
                     const std::vector<size_t>& group, int64_t left,
                     std::vector<int64_t>* shares) {

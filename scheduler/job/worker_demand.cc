@@ -26,7 +26,7 @@ WorkerClaim WorkerDemand::Claim(int64_t able, int64_t has,
   claim.priority = job_.plan().priority;
   claim.begun = HasBegun();
   if (job_.state.phase == JobPhase::kPaused && !job_.state.paused_by_operator) {
-    return claim;  // Those that have an item may end it.
+    return claim;  // Workers that have an item may end it.
   }
   if (job_.state.phase != JobPhase::kRunning) {
     *limit = 0;
