@@ -78,9 +78,9 @@ class ComputeBackend {
   // Frees the memory of all arrays (BackendArray): Reserve gets it anew.
   void ReleaseArrays();
 
-  // Memory aligned to 64 bytes. Where there is none, null after a failure, or,
-  // of ordinary memory, a CHECK that fails. Freed by Free (which takes null
-  // too) before the back end goes.
+  // Memory aligned to 64 bytes. If there is none: null after a failure, or, of
+  // ordinary memory, a CHECK that fails. Freed by Free (which takes null too)
+  // before the back end goes.
   virtual void* Allocate(int64_t bytes) = 0;
   virtual void Free(void* memory) = 0;
   virtual void CopyIn(const void* host, int64_t bytes, void* memory) = 0;
@@ -138,8 +138,8 @@ class ComputeBackend {
     MatMul(m, k, n, a, b, bias, c);
     if (f != Activation::kIdentity) Activate(f, m * n, c);
   }
-  // Whether the two below can be called, and rows of SparseMatMul are apart,
-  // too.
+  // Returns whether the two below can be called, and rows of SparseMatMul are
+  // apart, too.
   virtual bool has_rows_apart() const { return false; }
   // MatMul, where the bits of a row of c follow from that row of a, b and bias
   // alone: not from the other rows, their number or its place among them.

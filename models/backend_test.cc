@@ -1,4 +1,4 @@
-// What every back end must do, run on each of them.
+// Every back end must pass these tests.
 #include "models/backend.h"
 
 #include <algorithm>
@@ -211,7 +211,7 @@ TEST_P(BackendTest, CopiesBesideComputingBringWhatWasThere) {
   EXPECT_TRUE(backend_->TakeError().ok());
 }
 
-// As biases do that lie somewhere in a flat vector.
+// Biases lie somewhere in a flat vector.
 TEST_P(BackendTest, ABiasMayLieAnywhere) {
   Array a = In({1, 2, 3, 4, 5, 6});   // (2, 3)
   Array b = In({1, 0, 0, 1, 2, -1});  // (3, 2)

@@ -1,4 +1,4 @@
-// What a model sees of the examples: a view of memory that it does not own.
+// The model's view of the examples: of memory that it does not own.
 #ifndef EBB_MODELS_BATCH_H_
 #define EBB_MODELS_BATCH_H_
 
@@ -53,16 +53,16 @@ struct BatchView {
   // The number of each row's example in the training data; empty: these are
   // others. A model may keep what follows from an example and its parameters.
   std::span<const int64_t> training_numbers;
-  // Where the examples stand in the order of the data; they seed dropout, so
-  // a batch computed twice is computed alike.
+  // The place of the examples in the order of the data; it seeds dropout, so a
+  // batch computed twice is computed alike.
   int32_t epoch = 0;
   int32_t shard = 0;
   int64_t first_position = 0;
 };
 
 // Examples [begin, end) of `batch`, with their own entries only, so that no
-// others are copied to a device. Where those of a sparse part begin is written
-// to `offsets`, which outlives the view.
+// others are copied to a device. The beginnings of a sparse part are written to
+// `offsets`, which outlives the view.
 BatchView PartOf(const BatchView& batch, int64_t begin, int64_t end,
                  std::vector<int64_t>* offsets);
 

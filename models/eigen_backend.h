@@ -17,7 +17,7 @@ namespace ebb::models {
 // last; the first is "baseline".
 std::vector<std::string> EigenInstructionSets();
 
-// What a thread computes at least, in multiply-adds: some microseconds, as it
+// The least that a thread computes, in multiply-adds: some microseconds, as it
 // takes to share the work.
 inline constexpr int64_t kLeastWorkOfThread = int64_t{1} << 19;
 

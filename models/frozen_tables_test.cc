@@ -57,11 +57,11 @@ class FrozenTablesTest : public ::testing::TestWithParam<std::string> {
   static Floats Params(const Model& model) {
     return InitialParameters(model.description(), 3);
   }
-  // What of the tables that are not frozen.
+  // Learns in the tables that are not frozen.
   static Learnt Learn(const ModelConfig& config, const BatchView& batch,
                       Model* model) {
     const Floats params = Params(*model);
-    // What is not written is not read, either.
+    // A value that is not written is not read, either.
     Floats grad(params.size(), std::numeric_limits<float>::quiet_NaN());
     BatchStats stats;
     const absl::Status status = model->Gradient(params, batch, grad, &stats);

@@ -255,8 +255,8 @@ TEST_P(GradientTest, EvaluateAndPredictUseTheWholeNetwork) {
   }
 }
 
-// What a batch drops depends on its place in the data alone, so that a batch
-// that is computed twice contributes the same.
+// The units that a batch drops depend on its place in the data alone, so that a
+// batch that is computed twice contributes the same.
 TEST_P(GradientTest, DropoutIsAFunctionOfThePlaceInTheData) {
   ModelConfig config = Config("mlp", 3, {kFeatures, 6, 3});
   config.dropout = 0.5;

@@ -56,7 +56,7 @@ class Pair {
     Floats grads[2], outputs[2];
     BatchStats stats[2], evaluated[2];
     for (int i = 0; i < 2; ++i) {
-      // Where values and gradient lie changes, and they are soon gone.
+      // Values and gradient change their places, and they are soon gone.
       const auto given = std::make_unique<Floats>(values);
       grads[i].assign(values.size(), kNan);
       ASSERT_TRUE(

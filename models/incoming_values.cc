@@ -5,9 +5,9 @@ namespace {
 
 int64_t BytesOf(int64_t floats) { return floats * int64_t{sizeof(float)}; }
 
-// A copy of `bytes`, and a table after it: whether one copy is better. What is
-// hardly longer for the table is; a large table is not waited for by those
-// before it.
+// A copy of `bytes`, and a table after it: whether one copy is better. It is if
+// the table makes it hardly longer; tables do not wait for a large one after
+// them.
 bool BetterTogether(int64_t bytes, int64_t table_bytes, int64_t least_bytes) {
   constexpr int64_t kHardly = 16;  // A part of a copy that is worth it.
   return table_bytes <= least_bytes / kHardly ||

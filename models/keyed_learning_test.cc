@@ -40,8 +40,8 @@ double LogLoss(double score, float label) {
   return std::max(-margin, 0.0) + std::log1p(std::exp(-std::abs(margin)));
 }
 
-// What the servers are in a job: rows that begin when their key is first met,
-// and a rule (Adagrad) that steps what it is given.
+// Does what the servers do in a job: rows begin when their key is first met,
+// and a rule (Adagrad) steps what it is given.
 class Trainer {
  public:
   Trainer(Model* model, float rate, uint64_t seed)

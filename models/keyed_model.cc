@@ -213,7 +213,7 @@ class KeyedModel final : private OwnBackend, public ModelBase {
     }
   }
 
-  // What the layers see of a batch after FieldSums.
+  // Returns the layers' view of a batch after FieldSums.
   BatchView InputsOfLayers(const BatchView& batch) const {
     BatchView view = batch;
     view.features = InputsOfAnExample();

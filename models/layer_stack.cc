@@ -183,7 +183,7 @@ void LayerStack::Drop(size_t i, const BatchView& batch, const float* units) {
                      hidden_[i].dropped.Reserve<float>(count));
 }
 
-// What layer i > 0 read in the last forward pass.
+// Returns what layer i > 0 read in the last forward pass.
 const float* LayerStack::InputsOf(size_t i, bool drop) const {
   const Hidden& below = hidden_[i - 1];
   return (drop ? below.dropped : below.units).data<float>();

@@ -31,10 +31,10 @@ struct FrozenLayers {
 // batches point to, are the back end's memory. Values and gradient begin with
 // those of the layers.
 //
-// Where the lowest layers are frozen, what they make of an example is always
-// the same. Backward stops above them. Forward in training keeps their outputs
-// by the number of the example, and next time computes the layers above alone.
-// The bits are those without anything kept, for these layers compute rows apart
+// If the lowest layers are frozen, their outputs for an example are always the
+// same. Backward stops above them. Forward in training keeps their outputs by
+// the number of the example, and next time computes the layers above alone. The
+// bits are those without anything kept, for these layers compute rows apart
 // (ComputeBackend). With dropout only the outputs of the first layer are kept,
 // for what is dropped there changes those above.
 class LayerStack {
@@ -51,7 +51,7 @@ class LayerStack {
   // Bounds the outputs of frozen layers that are kept, in bytes. Without a call
   // 1 GiB. What is beyond the bound is given up.
   void KeepAtMost(int64_t bytes);
-  // What they may come to take.
+  // The most that they may come to take.
   int64_t kept_bytes() const;
 
   // Overwrites scores(rows, outputs()) with what the layers make of the rows
@@ -115,7 +115,7 @@ class LayerStack {
   mutable Mutex kept_mu_;
   std::optional<KeptRows> kept_ ABSL_GUARDED_BY(kept_mu_);
   std::vector<int64_t> missing_;  // Rows of a batch that are not kept.
-  BackendArray made_;             // What is made of them, ...
+  BackendArray made_;             // Their outputs, ...
   BackendArray between_[2];       // ... between the layers, in turns.
   std::vector<float> dense_, values_;
   std::vector<int64_t> row_offsets_;

@@ -1,4 +1,4 @@
-// What a run of Lloyd's K-Means comes to, and its bytes
+// The result of a run of Lloyd's K-Means, and its bytes
 // (docs/formats/task-rows.md).
 #ifndef EBB_MODELS_LLOYD_RESULT_H_
 #define EBB_MODELS_LLOYD_RESULT_H_

@@ -18,7 +18,7 @@
 
 namespace ebb::models {
 
-// Where examples are added.
+// The sums that examples are added to.
 struct ClusterSums {
   std::span<float> differences;  // (clusters, features): of x - centroid.
   std::span<float> sizes;        // (clusters): the examples.
@@ -33,7 +33,7 @@ class LloydSums {
         backend_(*backend),
         search_(clusters, features, backend) {}
 
-  // As NearestCentroids::Take. The centroids outlive the calls below.
+  // See NearestCentroids::Take. The centroids outlive the calls below.
   void Take(std::span<const float> centroids, std::span<const float> sizes) {
     centroids_ = centroids;
     search_.Take(centroids, sizes);

@@ -39,7 +39,7 @@ struct Lookahead {
   // both are known; without a device never. The named data stays unchanged
   // until the call that got this returns. The next batch may be another one.
   absl::FunctionRef<NextBatch()> next;
-  // Whether it will ever name parameters.
+  // True if it may ever name parameters.
   bool names_params = true;
 };
 

@@ -289,7 +289,7 @@ TEST_P(LookaheadTest, AnotherBatchMayComeOrNone) {
   const std::vector<Gradient> expected = Expected(SmallMlpWithAll(), views);
   const auto machine = Make(SmallMlpWithAll());
   const auto steps = Steps(machine.get(), views);
-  // What is told, and what is computed: the parameters alone may be others,
+  // Told and computed batches may differ: the parameters alone may be others,
   // too.
   EXPECT_EQ(machine->Compute(*steps[0], steps[1].get()), expected[0]);
   EXPECT_EQ(machine->Compute(*steps[2], steps[3].get()), expected[2]);
@@ -478,7 +478,7 @@ INSTANTIATE_TEST_SUITE_P(Pinned, LookaheadEarlyTest,
                          ::testing::Values(std::make_tuple(
                              Schedule{Schedule::Order::kCopiesEarly}, true)));
 
-// What was not copied because something else had failed.
+// Bug: tables counted that were not copied, as something else had failed.
 TEST(IncomingValuesTest, AfterAFailureNothingCountsAsBrought) {
   const auto gpu =
       testing::MakeEmulatedGpu({.order = Schedule::Order::kAtOnce});

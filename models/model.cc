@@ -22,7 +22,7 @@ int64_t ModelDescription::RowFloats() const {
   return count;
 }
 
-// Those that are come first.
+// Tables whose rows are trained come first.
 bool ModelDescription::TrainsRows() const {
   return !sparse_tables.empty() &&
          sparse_tables.front().kind == RowKind::kTrained;

@@ -30,7 +30,7 @@ struct TableShape {
   std::string name;
   std::vector<int64_t> dims;
   InitRule init;
-  // Whether L2 applies to it: to weights, not to biases.
+  // True if L2 applies to it: to weights, not to biases.
   bool regularized = false;
 };
 
@@ -130,7 +130,7 @@ class Model {
   // later, from any thread: what is beyond the bound is then given up at once.
   virtual void KeepAtMost(int64_t /*bytes*/) {}
   virtual bool GivesUpKept() const { return false; }
-  // What it may come to keep, in bytes, of dense or sparse examples.
+  // The most that it may keep, in bytes, of dense or sparse examples.
   virtual int64_t KeptBytes(bool /*sparse*/) const { return 0; }
 
   // Overwrites `grad` with the SUM over the batch of the gradients of the

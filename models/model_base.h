@@ -111,8 +111,8 @@ class ModelBase : public Model {
   // the `parts` are added to `sums`.
   absl::Status ReadTotals(int64_t parts, LossSums* sums,
                           const Lookahead* ahead = nullptr);
-  // What of a gradient with so many elements is trained, in order.
-  // Valid until the next call.
+  // Returns the ranges of a gradient with so many elements that are trained, in
+  // order. Valid until the next call.
   const std::vector<Range>& TrainedOf(int64_t count);
   BatchView Import(const BatchView& batch,
                    ContentId dense = ContentId::kUnknown);

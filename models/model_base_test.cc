@@ -1,4 +1,4 @@
-// What all models promise, whatever they compute: checked on linear
+// The promises of all models, whatever they compute: checked on linear
 // regression, where the numbers can be followed by hand.
 #include "models/model_base.h"
 
@@ -93,7 +93,7 @@ TEST_P(ModelBaseTest, L2CountsOncePerExampleAndSparesTheBias) {
   EXPECT_EQ(stats_.loss_sum, 0) << "the loss of the predictions alone";
 }
 
-// What its gradient is that of, and Gradient leaves out of the loss.
+// Gradient includes the penalty's gradient, and leaves it out of the loss.
 TEST_P(ModelBaseTest, ThePenaltyIsOfTheRegularizedTablesAlone) {
   const auto model = Linear(0.5, 0);
   EXPECT_EQ(Penalty(model->description(), 0.5, Floats{2, 5}), 0.5 / 2 * 4);

@@ -55,8 +55,8 @@ class ModelPartsTest : public ::testing::Test {
     }
     return params;
   }
-  // What `config` computes of `batch` with all memory, and with so much beside
-  // what its parameters take.
+  // Compares what `config` computes of `batch` with all memory, and with so
+  // much beside what its parameters take.
   void ComparePartsOf(const ModelConfig& config, const BatchView& batch,
                       int64_t bytes) {
     auto whole = testing::MakeEmulatedGpu(), small = testing::MakeEmulatedGpu();

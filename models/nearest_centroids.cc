@@ -23,7 +23,7 @@ constexpr int64_t kLeastRows = 16;
 // Origins nearer than this many times the farthest centroid cost few bits.
 constexpr float kNear = 4;
 
-// What n roundings in a row add up to, at most.
+// Returns the most that n roundings in a row add up to.
 float RoundingOf(int64_t terms) {
   return static_cast<float>(terms + 4) * std::numeric_limits<float>::epsilon();
 }
@@ -182,7 +182,7 @@ bool NearestCentroids::InOnePass() const {
 void NearestCentroids::Screen(int64_t rows, const float* examples) {
   nearest_.resize(rows);
   if (InOnePass()) {
-    // As ScreenProducts: 2 |x| longest is at most |x|^2 + longest^2.
+    // Like ScreenProducts: 2 |x| longest is at most |x|^2 + longest^2.
     backend_.FindNearest(clusters_, features_, rows, FromOrigin(),
                          half_squares_.data(), examples, RoundingOf(features_),
                          longest_, nearest_.data());

@@ -26,12 +26,12 @@ class NearestCentroids {
       : clusters_(clusters), features_(features), backend_(*backend) {}
 
   // From now on these are the centroids: (clusters, features), row after row.
-  // Those whose size is 0 attract no example; empty: all do. Cheap if they are
-  // the same as before.
+  // Centroids whose size is 0 attract no example; empty: all do. Cheap if they
+  // are the same as before.
   void Take(std::span<const float> centroids, std::span<const float> sizes);
 
-  // What learns the number of the nearest centroid of an example: of several
-  // that are as near, the first.
+  // Learns the number of the nearest centroid of an example: of several that
+  // are as near, the first.
   using Found = absl::FunctionRef<void(int64_t row, int64_t nearest)>;
   // Calls it for each example, in order, while the processor's cache has the
   // example. InvalidArgument: the batch has other features.
@@ -55,12 +55,12 @@ class NearestCentroids {
   void TurnCentroids();
   const float* FromOrigin() const;
   void FindInBlocks(const BatchView& batch, FoundSome found);
-  // Whether one pass over the examples finds the nearest.
+  // Returns whether one pass over the examples finds the nearest.
   bool InOnePass() const;
   // Fills `nearest_` for so many examples from the origin, -1 where rounding
   // may hide which it is. Without InOnePass also `products_`.
   void Screen(int64_t rows, const float* examples);
-  // What is nearest to the one in this row of those.
+  // Returns the nearest to the one in this row of those.
   int32_t Decide(int64_t rows, int64_t row, const float* moved,
                  const float* example);
   // Fills, for so many examples from the origin, `products_`, (clusters, rows).
@@ -75,7 +75,7 @@ class NearestCentroids {
   using DistanceTo = absl::FunctionRef<double(int64_t cluster, bool exact)>;
   int64_t NearestOf(const float* products, int64_t stride, float length,
                     int64_t terms, DistanceTo distance_to) const;
-  // Whether the centroid is nearer than another one, which is that far.
+  // Returns whether the centroid is nearer than another one, which is that far.
   bool IsNearer(int64_t cluster, double distance, int64_t other,
                 double other_distance, float length,
                 DistanceTo distance_to) const;

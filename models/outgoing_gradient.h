@@ -12,7 +12,7 @@
 
 namespace ebb::models {
 
-// Where a model writes the gradient of a batch. Finished tables leave while the
+// Takes the gradient of a batch from a model. Finished tables leave while the
 // model computes the others, if they may; small ones leave with those after
 // them. Not thread-safe.
 class OutgoingGradient {
@@ -58,7 +58,7 @@ class OutgoingGradient {
   const Complete complete_;
   // Finished, and waits for more of its kind: from begin to end.
   int64_t waiting_begin_ = 0, waiting_end_ = 0;
-  std::vector<std::pair<int64_t, int64_t>> left_;  // Likewise.
+  std::vector<std::pair<int64_t, int64_t>> left_;  // Left out: begin to end.
 };
 
 }  // namespace ebb::models

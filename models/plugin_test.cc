@@ -105,7 +105,7 @@ TEST_F(PluginTest, RefusesWhatOthersMayWrite) {
     EXPECT_EQ(CheckPluginFolder(folder_).ok(), open != folder_);
     fs::permissions(open, before);
   }
-  // As /tmp is: each has what is his.
+  // /tmp is such a folder: each has what is his.
   fs::permissions(folder_, fs::perms::all | fs::perms::sticky_bit);
   if (geteuid() == 0) {
     ASSERT_EQ(chown(plugin.c_str(), 12345, 12345), 0);

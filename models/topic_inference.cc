@@ -10,8 +10,8 @@
 namespace ebb::models {
 namespace {
 
-// As scikit-learn has them: a document is done when its counts of topics move
-// by less than this on average.
+// scikit-learn has the same limits: a document is done when its counts of
+// topics move by less than this on average.
 constexpr int kMostIterations = 100;
 constexpr double kLeastMove = 1e-3;
 // Weights are at most 1. The product of the two smallest is a normal float, so
@@ -156,7 +156,7 @@ void TopicInference::AddShares(const Document& document, double scale,
   for (size_t i = 0; i < document.words.size(); ++i) {
     const auto at = static_cast<size_t>(document.words[i]) * topics_;
     Row sum(sums.data() + at, static_cast<int64_t>(topics_));
-    // What is below 1 first: a ratio may be as large as a float can be.
+    // Factors below 1 come first: a ratio may be as large as a float can be.
     sum += static_cast<float>(scale) *
            (ratios_[i] * (weights * RowOf(WordAt(document.words[i]))));
   }

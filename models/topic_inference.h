@@ -85,7 +85,7 @@ class TopicInference {
   std::vector<double> totals_;
   std::vector<int32_t> places_;  // By word: its row in weights_; -1: none.
   std::vector<int32_t> placed_;  // The words that have one.
-  std::vector<float> noise_;     // What is added of a word.
+  std::vector<float> noise_;     // The addend of a word.
   // exp(E[log beta]) of the words of the batch (words, topics), divided by the
   // largest of each word: only ratios matter.
   std::vector<float> weights_;

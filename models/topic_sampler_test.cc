@@ -63,7 +63,7 @@ TEST(TopicSamplerTest, DocumentsAreDrawnGivenThoseBeforeThem) {
   std::vector<int32_t> topics(words.size(), kNone);
   sampler.Draw(words, 3, topics);
   EXPECT_THAT(topics, Each(Ge(0)));
-  // As many in a document of its own, whose words are now known.
+  // Another document has as many words, and they are now known.
   std::vector<int32_t> more(words.size(), kNone);
   const double known = sampler.Draw(words, 4, more);
   ASSERT_TRUE(sampler.Begin(counts, words).ok());

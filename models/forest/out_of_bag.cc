@@ -14,7 +14,7 @@ namespace ebb::models::forest {
 
 namespace {
 
-// What a tree predicts, and by how much that is wrong.
+// Predicts by a tree, and measures by how much that is wrong.
 class TreeErrors {
  public:
   TreeErrors(const Forest& forest, const Tree& tree, double variance)

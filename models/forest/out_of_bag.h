@@ -1,5 +1,5 @@
-// What the trees of a forest say of the training examples that they did not
-// learn from ("out of bag").
+// The errors of the trees of a forest on the training examples that they did
+// not learn from ("out of bag").
 #ifndef EBB_MODELS_FOREST_OUT_OF_BAG_H_
 #define EBB_MODELS_FOREST_OUT_OF_BAG_H_
 
@@ -22,7 +22,7 @@ using ReadExamples = std::function<absl::Status(int64_t first, int64_t count,
                                                 std::vector<float>* labels)>;
 
 struct OutOfBag {
-  // Those that some tree did not learn from.
+  // The examples that some tree did not learn from.
   int64_t examples = 0;
   // For each feature how much worse the trees predict examples that they did
   // not learn from when its values are shuffled among these (Breiman 2001). It

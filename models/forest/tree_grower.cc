@@ -102,7 +102,7 @@ class ClassTarget {
     node->last = static_cast<int32_t>(tree->counts.size());
   }
 
-  // Whether counting by bin is faster than moving each of so many samples.
+  // Returns whether counting by bin is faster than moving each of the samples.
   bool CountsByBin(size_t bins, size_t samples) const {
     return bins * classes_ <= samples;
   }
@@ -350,8 +350,8 @@ class Growth {
     return found.high > 0;
   }
 
-  // What splits between `low` and `high` would be like, `left` different
-  // examples to the left.
+  // Judges the splits between `low` and `high`, with `left` different examples
+  // to the left.
   void Consider(int64_t low, int64_t high, size_t left, size_t all,
                 Split* best) {
     best->high = high;
@@ -474,7 +474,7 @@ class Growth {
   Target target_;
   std::vector<int64_t> order_;  // All features; ascending between nodes.
   std::vector<int64_t> swaps_;
-  std::vector<Sample> samples_;  // Those of a node are a run.
+  std::vector<Sample> samples_;  // A node's are a run.
   std::vector<Sample> right_;    // Scratch of a node.
   std::array<uint32_t, kMostBins> sizes_;
   int64_t best_low_ = 0;

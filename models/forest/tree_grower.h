@@ -26,7 +26,7 @@ struct GrowthOptions {
   // Features that are drawn for each split, from 1 to their number. More are
   // drawn while all so far have one value in the node.
   int64_t split_features = 1;
-  // Whether a tree learns from as many examples as there are, drawn with
+  // True if a tree learns from as many examples as there are, drawn with
   // replacement.
   bool bootstrap = true;
 };

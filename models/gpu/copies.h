@@ -174,7 +174,7 @@ class Copies {
     for (const Waiting& copy : waiting_) CopyOne(copy);
     waiting_.clear();
   }
-  // Those that the host would not have to wait for.
+  // Copies those that the host would not have to wait for.
   void CopyReady() {
     auto copy = waiting_.begin();
     while (copy != waiting_.end() && engine_->Reached(copy->ready)) {

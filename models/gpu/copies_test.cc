@@ -28,7 +28,7 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr int64_t kCount = 700;  // Of some chunks of staging.
 constexpr int64_t kBytes = kCount * int64_t{sizeof(float)};
 
-// What the schedules are for: without a wait the result is wrong.
+// The schedules are for this: without a wait the result is wrong.
 TEST(EmulatedEngineTest, WhatIsNotWaitedForIsNotThere) {
   for (const bool awaited : {false, true}) {
     EmulatedEngine engine({Order::kCopiesLate});
@@ -137,8 +137,8 @@ TEST_P(CopiesTest, ManyTablesComeInAndLeaveBesideComputing) {
   EXPECT_TRUE(gpu_->TakeError().ok());
 }
 
-// What an operation still reads is not overwritten by the next copy in, nor
-// what a copy out still reads by whoever gets the memory after it.
+// The next copy in does not overwrite what an operation still reads, nor does
+// whoever gets the memory after a copy out overwrite what it still reads.
 TEST_P(CopiesTest, MemoryThatIsUsedAgainIsNotOverwrittenTooEarly) {
   BackendArray x(gpu_.get()), y(gpu_.get());
   float* const in = x.Reserve<float>(kCount);

@@ -16,9 +16,9 @@ namespace {
 constexpr int64_t kSlotBytes = int64_t{8} << 20;
 // Less the host copies in no time, and pages are pinned slowly.
 constexpr int64_t kLeastPinnedBytes = int64_t{1} << 20;
-// What takes as long to copy as some calls take.
+// Copying so much takes as long as some calls.
 constexpr int64_t kLeastCopyBytes = int64_t{1} << 20;
-// What NVIDIA recommends for Hopper.
+// NVIDIA recommends this for Hopper.
 constexpr int64_t kWorkspaceBytes = int64_t{32} << 20;
 constexpr int kLeastMajor = 8;
 
@@ -285,8 +285,8 @@ std::shared_ptr<void> CudaEngine::PinHost(void* memory, int64_t bytes) {
           }};
 }
 
-// Whether the memory is pinned, perhaps not by this engine: of a range that ebb
-// pins, both ends are.
+// Returns whether the memory is pinned, perhaps not by this engine: of a range
+// that ebb pins, both ends are.
 bool CudaEngine::IsPinned(const void* memory, int64_t bytes) const {
   const auto pinned = [](const char* byte) {
     cudaPointerAttributes attributes;

@@ -1,6 +1,6 @@
-// What only a device can show: reported as skipped, with the reason, where
-// there is none. The tests of all back ends (backend_test.cc and those of the
-// models) have "gpu-0" among them where there is a device.
+// Tests that need a device: reported as skipped, with the reason, if there is
+// none. The tests of all back ends (backend_test.cc and those of the models)
+// have "gpu-0" among them if there is a device.
 #include <cmath>
 #include <cstdint>
 #include <iostream>

@@ -104,7 +104,7 @@ bool FusedProducts::Prepare(const Gemm& gemm, const float* bias, bool relu,
   };
   const auto epilogue = static_cast<uint32_t>(relu ? CUBLASLT_EPILOGUE_RELU_BIAS
                                                    : CUBLASLT_EPILOGUE_BIAS);
-  // What the matrices are before op.
+  // Makes the layout of a matrix before op.
   const auto layout = [&](cublasLtMatrixLayout_t* made, bool transposed,
                           int64_t rows, int64_t columns, int64_t ld) {
     if (transposed) std::swap(rows, columns);

@@ -35,7 +35,7 @@ class FusedProducts {
   FusedProducts(const FusedProducts&) = delete;
   FusedProducts& operator=(const FusedProducts&) = delete;
 
-  // Whether Multiply can do it. The first product of its kind is tried, which
+  // True if Multiply can do it. The first product of its kind is tried, which
   // waits: then `before` is called first, and c is left with something in it.
   bool Has(const Gemm& gemm, const float* bias, bool relu,
            absl::FunctionRef<void()> before);
@@ -60,7 +60,7 @@ class FusedProducts {
   static Key KeyOf(const Gemm& gemm, const float* bias, bool relu);
   bool Prepare(const Gemm& gemm, const float* bias, bool relu, Plan* plan);
   bool FindAlgorithm(const Gemm& gemm, Plan* plan);
-  // Whether ReLU lets them through, which cuBLASLt does not promise; writes c.
+  // True if ReLU lets them through, which cuBLASLt does not promise; writes c.
   bool KeepsNans(const Gemm& gemm, const Plan& plan);
   cublasStatus_t Run(const Gemm& gemm, const float* bias, const Plan& plan);
   void Forget();

@@ -29,7 +29,7 @@ struct GpuOptions {
   int device = 0;
   // Default kFp32: as on a CPU, but for the order of sums.
   Precision precision = Precision::kFp32;
-  // Whether steps that come again are given to the device as graphs. Default:
+  // True if steps that come again are given to the device as graphs. Default:
   // yes; without them, a step of a small model takes some 0.1 ms more.
   bool graphs = true;
 };

@@ -5,7 +5,7 @@
 //
 //   struct Double {
 //     static constexpr int kThreads = 256;  // Of a block; a multiple of 32.
-//     struct Shared {};  // What the threads of a block share.
+//     struct Shared {};  // For all threads of a block.
 //     template <typename Team>
 //     EBB_DEVICE_CODE void operator()(const Team& team) const {
 //       team.Each([&](int thread) { ... });  // All threads, then a barrier.
@@ -15,9 +15,9 @@
 //     bool operator==(const Double&) const = default;
 //   };
 //
-// What one step leaves for the next lies in team.shared() or in memory: a
-// thread has no state of its own from step to step. All threads of a block come
-// to the same steps. A kernel takes whatever number of blocks it is given.
+// Results of one step for the next lie in team.shared() or in memory: a thread
+// has no state of its own from step to step. All threads of a block come to the
+// same steps. A kernel takes whatever number of blocks it is given.
 #ifndef EBB_MODELS_GPU_KERNEL_H_
 #define EBB_MODELS_GPU_KERNEL_H_
 

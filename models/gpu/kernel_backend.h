@@ -34,14 +34,14 @@ namespace ebb::models::gpu {
 //   void Multiply(const Gemm& gemm);
 //   // With bias(m) on each column and `f` in one.
 //   void MultiplyFused(const Gemm& gemm, const float* bias, Activation f);
-//   // Whether it has such a one, which must be asked first. It may try, and
+//   // True if it has such a one, which must be asked first. It may try, and
 //   // leave in c what means nothing: then it calls `before` first.
 //   bool HasFused(const Gemm& gemm, const float* bias, Activation f,
 //                 absl::FunctionRef<void()> before);
 //   template <typename Kernel>
 //   void Launch(int64_t blocks, const Kernel& kernel);
 //
-//   // What `issue` calls of these, not done but kept; null, with the reason in
+//   // Keeps, undone, what `issue` calls of these; null, with the reason in
 //   // the log: it cannot be. A Graph is a pointer, and gone before the engine.
 //   Graph Capture(absl::FunctionRef<void()> issue);
 //   void Replay(const Graph& graph);  // Does it.
@@ -54,9 +54,9 @@ namespace ebb::models::gpu {
 //   // What `lane` is given from now on waits for the mark where it is now.
 //   void Await(Lane lane, int mark);
 //   void Sync(int mark);  // The host waits; not if it is unmarked.
-//   bool Reached(int mark);  // Whether Sync would not have to wait.
+//   bool Reached(int mark);  // True if Sync would not have to wait.
 //
-//   int64_t least_copy_bytes() const;  // As of ComputeBackend.
+//   int64_t least_copy_bytes() const;  // See ComputeBackend.
 //   int64_t slot_bytes() const;
 //   void* slot(int i) const;  // 0 and 1: pinned memory of so many bytes.
 //   std::shared_ptr<void> PinHost(void* memory, int64_t bytes);
@@ -238,7 +238,7 @@ class KernelBackend final : public ComputeBackend {
   void ComputeLoss(Loss loss, int64_t rows, int64_t columns,
                    const float* labels, const float* scores, float* gradient,
                    LossSums* sums) override {
-    // What the kernels know it as.
+    // The kernels know it as a LossPart.
     static_assert(sizeof(LossPart) == sizeof(LossSums) &&
                   offsetof(LossPart, correct) == offsetof(LossSums, correct));
     auto* const total = reinterpret_cast<LossPart*>(sums);

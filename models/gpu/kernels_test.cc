@@ -151,8 +151,8 @@ TEST(GpuKernelsTest, OfEqualScoresTheFirstIsTheLargest) {
   }
 }
 
-// As the manual of BLAS has it: op(a) is (m, k), stored column after column
-// with lda between columns, which is at least the rows that are stored.
+// In the words of the manual of BLAS: op(a) is (m, k), stored column after
+// column with lda between columns, which is at least the rows that are stored.
 TEST(GpuKernelsTest, ProductsAreSaidToABlasThatStoresColumns) {
   const float a = 0, b = 0;
   float c = 0;

@@ -1,4 +1,4 @@
-// What a build without CUDA says.
+// The GPU functions of a build without CUDA.
 #include "models/gpu/gpu_backend.h"
 
 namespace ebb::models::gpu {

@@ -40,7 +40,7 @@ class Operations {
     return ours.type == theirs.type &&
            ours.type->same(&bytes_[ours.at], &other.bytes_[theirs.at]);
   }
-  // Whether the first ones are those of `other`, all of them.
+  // Returns whether the first ones are those of `other`, all of them.
   bool StartsWith(const Operations& other) const {
     if (size() < other.size()) return false;
     for (size_t i = 0; i < other.size(); ++i) {
@@ -52,7 +52,7 @@ class Operations {
     return size() == other.size() && StartsWith(other);
   }
 
-  // Those from `begin` on.
+  // Issues those from `begin` on.
   void Issue(size_t begin, Engine* engine) const {
     for (size_t i = begin; i < size(); ++i) {
       operations_[i].type->issue(&bytes_[operations_[i].at], engine);

@@ -232,7 +232,7 @@ class Recorder final : public BlockSource {
   size_t issued_ = 0;
   size_t match_ = kNone;
   std::vector<Known> known_;
-  size_t next_ = 0;  // Where the next one is looked for first.
+  size_t next_ = 0;  // The next one is looked for here first.
 };
 
 }  // namespace ebb::models::gpu

@@ -24,7 +24,7 @@ using testing::EmulatedGpu;
 using testing::Schedule;
 using Floats = std::vector<float>;
 
-// What is called between two copies is a segment.
+// The calls between two copies are a segment.
 class RecorderTest : public ::testing::TestWithParam<Schedule> {
  protected:
   void SetUp() override { x_ = array_.Reserve<float>(3); }
@@ -84,7 +84,7 @@ TEST_P(RecorderTest, AnotherNumberIsAnotherSegment) {
   EXPECT_EQ(replays(), 9);
 }
 
-// What was held back, for it might have been the other one.
+// Operations were held back, for they might have been the other one's.
 TEST_P(RecorderTest, SegmentsMayBeginAlike) {
   for (int i = 0; i < 4; ++i) {
     EXPECT_EQ(Scaled({2, 3, 5, 7}), 210);
@@ -294,7 +294,7 @@ class Programs {
   static constexpr int kArrays = 6, kSide = 8, kCount = kSide * kSide;
 
   float* At(uint32_t i) { return arrays_[i % kArrays]->Reserve<float>(kCount); }
-  // What is on its way out stays as it is.
+  // An array on its way out stays as it is.
   float* Written(uint32_t i) {
     if (leaving_.contains(i % kArrays)) Finish();
     return At(i);

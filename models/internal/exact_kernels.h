@@ -9,7 +9,7 @@
 
 namespace ebb::models::internal {
 
-// As ComputeBackend::AddDifferences.
+// See ComputeBackend::AddDifferences.
 using AddDifferencesKernel = void(int64_t n, int64_t d, const float* examples,
                                   const int32_t* nearest,
                                   const float* centroids, float* sums,

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int64_t kMaxRowTables = 64;
 
-// What a plugin wrote, or did not.
+// Returns what a plugin wrote, or did not.
 std::string Text(const EbbError& error) {
   const std::string text(error.text, strnlen(error.text, sizeof(error.text)));
   return text.empty() ? "failed without a word" : text;
@@ -102,7 +102,7 @@ static_assert(EBB_ROWS_ADDITIVE == NumberOf(RowKind::kAdditive) &&
               EBB_ROWS_COUNTS == NumberOf(RowKind::kCounts) &&
               EBB_ROWS_WRITE_ONCE == NumberOf(RowKind::kWriteOnce));
 
-// Those of `rows`, which may be null, into the description of its tensors.
+// Adds the tables of `rows`, which may be null, to those of its tensors.
 absl::Status AddRowTables(const EbbRowPlugin* rows, const EbbModel* model,
                           ModelDescription* description) {
   if (rows == nullptr) return absl::OkStatus();
@@ -260,8 +260,8 @@ class PluginModel final : private HostBackendIfNeeded, public ModelBase {
   }
 
  private:
-  // What EbbRows::state points to. Which table there is, it must know itself:
-  // a row is as long as its table's rows are wide.
+  // EbbRows::state points to it. It must know itself which tables there are: a
+  // row is as long as its table's rows are wide.
   struct Recorder {
     RowSink* sink;  // Not owned.
     const std::vector<size_t>& widths;

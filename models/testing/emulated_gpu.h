@@ -84,7 +84,7 @@ class EmulatedEngine final : public gpu::BlockSource {
   void Zero(void* memory, int64_t bytes) {
     Compute([=] { std::memset(memory, 0, bytes); });
   }
-  // As a BLAS defines it.
+  // Computes what a BLAS defines.
   void Multiply(const gpu::Gemm& gemm);
   // Identity and ReLU, of a bias that is aligned as a library may want it. The
   // first of each size is tried.

@@ -36,7 +36,7 @@ class KeyedBatch {
 
   // Random numbers in [-1, 1] beside the keys of each example.
   KeyedBatch& AddBeside(int64_t width, uint32_t seed);
-  // Those of an example.
+  // Returns the numbers of an example.
   std::span<const float> beside(size_t row) const {
     const size_t width = beside_.size() / labels_.size();
     return std::span(beside_).subspan(row * width, width);

@@ -32,7 +32,7 @@ using Columns = BoostedNodeColumns;
 
 constexpr double kLeastCurvature = 1e-16;
 
-// What the share of examples and of features a tree learns from is drawn by.
+// The draws of the shares of examples and of features a tree learns from.
 enum class Drawn : uint64_t { kExamples = 1, kFeatures = 2 };
 
 uint64_t TreeHash(uint64_t seed, Drawn what, int64_t tree) {
@@ -203,8 +203,8 @@ class BoostedTrees final : public Model {
     return absl::OkStatus();
   }
 
-  // What the round looks at. The values come from servers: none of them is
-  // taken for a place without a look.
+  // Reads what the round looks at. The values come from servers: none of them
+  // is taken for a place without a look.
   absl::Status ReadOpen(std::span<const float> params) {
     const std::span<const float> open = params.subspan(shape_.OpenAt());
     complete_ = static_cast<int64_t>(open[0]);
@@ -329,7 +329,7 @@ class BoostedTrees final : public Model {
     return std::lower_bound(edges, edges + shape_.Edges(), value) - edges;
   }
 
-  // Whether the example goes right at a node that splits this feature.
+  // Returns whether the example goes right at a node that splits this feature.
   bool GoesRight(std::span<const float> params, const Row& row, const float* at,
                  int64_t feature) const {
     const auto bin = static_cast<int64_t>(at[Columns::kBin]);
@@ -616,7 +616,7 @@ class BoostedTrees final : public Model {
     }
   }
 
-  // Those that are null are left out.
+  // Leaves out those that are null.
   absl::Status Walk(std::span<const float> params, const BatchView& batch,
                     BatchStats* stats, std::vector<float>* outputs) {
     EBB_RETURN_IF_ERROR(Check(params, batch));
@@ -624,7 +624,7 @@ class BoostedTrees final : public Model {
     if (stats != nullptr) *stats = {.examples = batch.rows};
     if (outputs != nullptr) outputs->resize(batch.rows * shape_.outputs);
     scratch_.resize(shape_.outputs);
-    row_bins_.clear();  // Those of another batch.
+    row_bins_.clear();  // They are of another batch.
     for (int64_t row = 0; row < batch.rows; ++row) {
       const Row example = BeginRow(batch, row);
       std::copy_n(params.data(), shape_.outputs, scratch_.data());
@@ -647,7 +647,7 @@ class BoostedTrees final : public Model {
   const double validation_share_;
   ModelDescription description_;
 
-  // What the batch looks at.
+  // The place that the batch looks at.
   int64_t complete_ = 0;
   int64_t open_ = 0;
   std::vector<int32_t> slot_of_;  // By node; -1: none.

@@ -158,7 +158,7 @@ class Lda final : public Model {
   void Halve(const Document& document) {
     seen_.resize(document.counts.size());
     unseen_.resize(document.counts.size());
-    bool odd = false;  // Whether the next word is one of the others.
+    bool odd = false;  // The next word is one of the others.
     for (size_t i = 0; i < document.counts.size(); ++i) {
       const float count = std::floor(document.counts[i]);
       const float half = std::floor(count / 2);
