@@ -251,7 +251,7 @@ void Arithmetic::AddContributions(int64_t example, int32_t epoch, int32_t table,
     const uint64_t place =
         HashAppend(HashAppend(Mix64(seed_), static_cast<uint64_t>(example)),
                    static_cast<uint64_t>(p));
-    // As many in each epoch: one to two rows.
+    // The count is the same in each epoch: one to two rows.
     const auto count = static_cast<int64_t>(1 + place % (2 * width));
     uint64_t draw = HashAppend(place, static_cast<uint64_t>(epoch));
     for (int64_t i = 0; i < count; ++i) {

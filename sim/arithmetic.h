@@ -26,10 +26,10 @@
 
 namespace ebb::sim {
 
-// Whether the dense value is trained: with null all are.
+// Returns whether the dense value is trained: with null all are.
 bool Trains(const TrainedRanges* trained, int64_t index);
 
-// What is trained of a partition's values.
+// Returns the trained ones of a partition's values.
 template <typename T>
 std::vector<T> TrainedPart(const JobPlan& plan, const TrainedRanges* trained,
                            PartitionId partition,
@@ -67,7 +67,7 @@ class Averages {
 
 // w' = w + f G, and one slot that always equals the weight. `G` is the pushed
 // sum: in rounds that of the whole round. `f` is what the job's algorithm makes
-// of the staleness: for most 1. Where operations close rounds see below.
+// of the staleness: for most 1. For rounds that operations close see below.
 class WholeNumberRule final : public server::AdditiveRows {
  public:
   static constexpr float kInitialRow = 7;
@@ -181,8 +181,8 @@ class Arithmetic {
   const TrainedRangesPtr& trained() const { return trained_; }
   const Averages& averages() const { return averages_; }
   bool contributions() const { return contributions_; }
-  // Whether the rows of the sparse table never change. AddRows gives what a
-  // model makes of them all the same.
+  // Returns whether the rows of the sparse table never change. AddRows gives
+  // what a model makes of them all the same.
   bool FreezesRows(int32_t table) const {
     return !frozen_rows_.empty() && frozen_rows_[static_cast<size_t>(table)];
   }

@@ -330,7 +330,7 @@ absl::StatusOr<ObjectPage> BucketRequests::List(const ListOptions& options) {
   EBB_RETURN_IF_ERROR(Travel());
   EBB_ASSIGN_OR_RETURN(const ObjectPage after, bucket_->objects_.List(options));
   if (!page.next.empty() || !after.next.empty()) return after;
-  // What changed meanwhile is in it or not, each by itself.
+  // It shows each change made meanwhile or not, by itself.
   const auto by_key = [](const ListedObject& a, const ListedObject& b) {
     return a.key < b.key;
   };

@@ -27,7 +27,7 @@ namespace ebb::sim {
 class Node;
 class World;
 
-// What is in it, and which versions exist by the rules of
+// The objects in it, and the versions that exist by the rules of
 // docs/formats/object-checkpoints.md: it knows them by each change, and not by
 // the code of ObjectCheckpoints. After each change it checks S11:
 //
@@ -44,7 +44,7 @@ class Bucket {
   // `world` outlives it.
   Bucket(World* world, Rng rng) : world_(world), rng_(rng) {}
 
-  // Those that exist; ascending.
+  // Returns the versions that exist; ascending.
   std::vector<VersionKey> Versions() const;
   // A server was told that the version is stored.
   void Stored(const VersionKey& key);
@@ -107,7 +107,7 @@ class BucketRequests final : public ObjectStore {
   void BelongTo(SteppedCall* call) { call_ = call; }
   // How long until the next step of the call.
   absl::Duration NextStep();
-  // Whether the next operation is a stepped call.
+  // Returns whether the next operation is a stepped call.
   bool Steps() { return bucket_->rng_.Chance(0.6); }
   // The process is killed. A request that is on its way may arrive all the
   // same. All others fail.

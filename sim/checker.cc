@@ -59,7 +59,7 @@ void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
   ++progress_;
   const std::string where =
       absl::StrCat(server.name(), " partition ", p.value());
-  // What a registration says of a term's beginning would not be all.
+  // If it did, a registration would not say all of a term's beginning.
   if (commit.begun_in != shadow.term) {
     return Violate(absl::StrCat("I4: ", where, " applied [", commit.begin, ", ",
                                 commit.end, ") of item ", ToString(commit.item),

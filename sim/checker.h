@@ -128,7 +128,7 @@ class Checker {
     int64_t batches = 0;                 // How many there were.
     std::vector<uint64_t> oracle;        // Values of the oracle table.
     std::vector<Arithmetic::Rows> rows;  // Rows of each sparse table.
-    // Where rows come and go: what the tables may be, and `rows` follow.
+    // If rows come and go: what the tables may be, and `rows` follow.
     std::vector<RowHistories::State> states;
     LedgerRow total;
   };
@@ -262,7 +262,7 @@ class Checker {
   // The versions with which operators, or the job's policy, wanted generations
   // to begin.
   std::map<Generation, RollbackRecord> wanted_;
-  // As the scheduler began them.
+  // The versions with which the scheduler began them.
   std::map<Generation, RollbackRecord> decided_;
   bool heard_nonfinite_ = false;              // In the message in hand.
   std::map<VersionKey, int64_t> full_items_;  // Full items of each version.

@@ -1,4 +1,4 @@
-// What the oracle learns from messages; see checker.h.
+// The oracle's knowledge from messages; see checker.h.
 #include <algorithm>
 #include <bit>
 #include <limits>

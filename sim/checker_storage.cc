@@ -1,4 +1,4 @@
-// What servers store and load; see checker.h.
+// Checks of what servers store and load; see checker.h.
 #include <algorithm>
 #include <bit>
 #include <utility>
@@ -155,8 +155,8 @@ void Checker::CompareRoundArrays(const std::string& where, PartitionId p,
   if (plan().algorithm.operated) CompareOperations(where, cut, content);
 }
 
-// Those that closed rounds whose values are kept, and the last; and of the open
-// round the losses, of which there is one for each example.
+// Compares the operations that closed rounds whose values are kept, and the
+// last; and the losses of the open round: there is one for each example.
 void Checker::CompareOperations(const std::string& where,
                                 const server::Cut& cut,
                                 const Content& content) {
@@ -275,7 +275,7 @@ void Checker::StorageDamaged(const ServerNode& server) {
 
 void Checker::TwinTookOver(const ServerNode& twin, const ServerNode* other,
                            bool met) {
-  // What it has not forgotten yet is another's.
+  // Whatever it has not forgotten yet is another's.
   const scheduler::TrainingJob* job = world_->scheduler().job();
   // Nor does what is of before a rollback count, but what that led back to.
   const auto counts = [&](const VersionKey& key, const ServerNode& server) {

@@ -1,4 +1,4 @@
-// What marks imply for values, rows, counts and ledgers; see checker.h.
+// Checks of values, rows, counts and ledgers by marks; see checker.h.
 #include <algorithm>
 #include <bit>
 #include <cmath>

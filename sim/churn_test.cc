@@ -81,7 +81,7 @@ TEST(ChurnTest, WorkersAreLostAtTheRateWhateverTheBulkAndAreReplaced) {
   }
 }
 
-// Those that are away at first come back as if it had always been so.
+// Workers that are away at first come back as if it had always been so.
 TEST(ChurnTest, AsManyAreThereAtFirstAsLater) {
   const Churn plan =
       PlanChurn({.losses_per_worker_hour = 1, .away = absl::Hours(1)}, 1000,

@@ -48,7 +48,7 @@ void FaultPlan::Schedule() {
   }
   if (s.store_lost_after_rollback) AwaitRollback();
   ScheduleElasticity();
-  // What a restart from an older disk goes back to.
+  // A restart from an older disk goes back to one of these.
   for (int i = 1; i < 4; ++i) {
     const absl::Duration at = s.first_fault + s.fault_span * i / 4;
     world_->queue().At(world_->now() + at, [this] {

@@ -65,7 +65,7 @@ class FaultPlan {
   World* const world_;  // Not owned.
   Rng rng_;
   Rng aside_;  // For rare draws: the others stay the same.
-  Rng twin_;   // Likewise.
+  Rng twin_;   // For rare draws, too.
   Rng operator_;
   Rng elastic_;
 };

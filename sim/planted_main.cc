@@ -49,7 +49,7 @@ std::string Short(const std::string& violation) {
   return violation.substr(colon == std::string::npos ? 0 : colon + 2);
 }
 
-// Whether each of the bugs is found.
+// Returns whether each of the bugs is found.
 bool FindAll(const std::vector<std::string>& bugs,
              const CommandOptions& options) {
   bool all = true;

@@ -108,7 +108,7 @@ TEST(ReportTest, TrafficGrowsWithTheWorkers) {
   const ReportRow hundred = RunReportRow(options, 100);
 
   EXPECT_EQ(hundred.violation, "");
-  EXPECT_GT(ten.work.elapsed, hundred.work.elapsed);  // As many losses.
+  EXPECT_GT(ten.work.elapsed, hundred.work.elapsed);  // Both lose as many.
   // A worker is granted an item every two seconds, but while it is away.
   EXPECT_NEAR(ten.PerSecond(ten.work.leases), 5, 1);
   EXPECT_NEAR(hundred.PerSecond(hundred.work.leases), 50, 5);

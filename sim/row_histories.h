@@ -36,7 +36,7 @@ class RowHistories {
 
   bool none() const { return first_.empty(); }
 
-  // Those that the partition may have with these marks.
+  // Returns the states that the partition may have with these marks.
   std::vector<State> Of(PartitionId p, const MarkSet& marks) const;
   // The range is pushed, or skipped, to each of the states, which have `marks`.
   void Push(PartitionId p, const MarkSet& marks, ItemId item, int64_t begin,

@@ -322,8 +322,8 @@ void DrawJudged(Rng rng, Scenario* s) {
   if (!s->keep_best || rng.Chance(0.6)) s->stop_after = rng.Between(1, 2);
   if (rng.Chance(0.3)) s->min_delta = 1;
   if (rng.Chance(0.7)) s->operations = 0;
-  // What was decided is lost with any of these; and after a few deaths in a row
-  // an evaluation is given up.
+  // All of these lose what was decided; and after a few deaths in a row an
+  // evaluation is given up.
   constexpr int kManyDeaths = 100;
   if (plan.quarantine_after < kManyDeaths || s->storage_damage ||
       s->scheduler_store_loss || s->twin || s->damage_after_completion ||
@@ -414,7 +414,7 @@ Scenario DrawScenario(uint64_t seed) {
     s.client.push_bytes = windows.Between(1, 300);
     s.client.push_window_bytes = s.client.push_bytes * windows.Between(1, 3);
   }
-  // Where no disk comes back that has what was lost and then skipped.
+  // This needs that no disk comes back with what was lost and then skipped.
   Rng sometimes = rng.Fork(6);
   if (!s.plan.rounds() && !s.poison && !s.twin && !s.storage_damage &&
       sometimes.Chance(0.2)) {
@@ -452,7 +452,7 @@ Scenario DrawScenario(uint64_t seed) {
     s.plan.filters.push = {.kind = FilterKind::kTopK, .share = 0.3};
     s.exact_values = false;
   }
-  // What sparse tables allow, and so that many seeds stay what they were.
+  // Only such jobs have sparse tables, and many seeds stay what they were.
   Rng sparse = rng.Fork(13);
   if (!s.plan.rounds() && s.plan.consistency.local_steps == 0 &&
       s.exact_values && !divided && sparse.Chance(0.6)) {
@@ -518,7 +518,7 @@ Scenario DrawScenario(uint64_t seed) {
   if (s.plan.algorithm.operated && beyond.Chance(0.5)) {
     s.epochs_beyond = static_cast<int32_t>(beyond.Between(1, 3));
   }
-  // What a job file allows. Only values depend on it, so that seeds stay what
+  // A job file allows these. Only values depend on it, so that seeds stay what
   // they were.
   Rng averages = rng.Fork(29);
   s.averages = s.plan.filters.push.kind == FilterKind::kNone &&

@@ -81,9 +81,9 @@ struct Scenario {
   double initial_lost = 0;
   absl::Duration first_fault = absl::Milliseconds(150);
   absl::Duration fault_span = absl::Seconds(2);
-  // Whether what servers stored may be lost or damaged.
+  // What servers stored may be lost or damaged.
   bool storage_damage = false;
-  // Whether the scheduler may come back with less than it stored.
+  // The scheduler may come back with less than it stored.
   bool scheduler_store_loss = false;
   // Damage once more when the job is complete.
   bool damage_after_completion = false;

@@ -23,7 +23,7 @@ absl::Duration ThreadTime() {
   return absl::DurationFromTimespec(time);
 }
 
-// What differs by its epochs has another specification, as in a real job.
+// With other epochs the specification is another, as in a real job.
 JobRecord RecordOf(const JobPlan& plan) {
   JobRecord record;
   record.name = "simulated";

@@ -68,7 +68,7 @@ class SchedulerNode final : public Node {
   absl::Time NextTick() const override;
 
  private:
-  // Whether it, and no other process with its id, is the server.
+  // Returns whether it, and no other process with its id, is the server.
   bool Serves(const ServerNode& server) const;
   // After a registration: whether another process than before is it now.
   void NoteWhoServes(const ServerNode& server);

@@ -201,7 +201,7 @@ void ServerNode::Push(const CallPtr& call, PushRequest request) {
   tokens_[number] = {call, {}, request.stamp.worker};
   world_->Trace(*this, "<- ", call->worker->name(), ": ", request);
   server::ServerActions out;
-  const bool room = !world_->Loses();  // As often as the network loses one.
+  const bool room = !world_->Loses();  // Room lacks as often as messages.
   may_apply_ = true;
   core_->OnPush(
       number, std::move(request),

@@ -73,7 +73,7 @@ class ServerNode final : public ClientNode {
   void SendFetch(server::FetchTask task);
   void Answer(server::ReplyFetch action);
   void FetchInitial(server::FetchInitialValues task);
-  // As they come from the scheduler now.
+  // Returns the values that the scheduler has now.
   absl::StatusOr<server::InitialPartition> InitialValues(
       const server::FetchInitialValues& task);
   // The weights of the file, which its slot is equal to.

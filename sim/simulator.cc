@@ -23,7 +23,7 @@ using scheduler::JobPhase;
 constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr absl::Duration kOperatorLooks = absl::Milliseconds(250);
 
-// What a person would do: start everything, submit, look now and then.
+// Does what a person would do: start everything, submit, look now and then.
 class Run {
  public:
   Run(const Scenario& scenario, uint64_t seed, const Options& options)
@@ -100,7 +100,7 @@ class Run {
     });
   }
 
-  // What the scheduler knows is a little behind.
+  // Asks the scheduler, which is a little behind.
   int64_t Applied(const scheduler::TrainingJob& job, PartitionId p) {
     const scheduler::Ownership& owner = job.placement().at(p);
     if (owner.owner != scheduler::Ownership::kNobody) {
@@ -149,8 +149,8 @@ class Run {
     return true;
   }
 
-  // What a round's value is depends on what is skipped, so a batch that only
-  // happened to be in work when its workers were killed must not be.
+  // A round's value depends on what is skipped, so a batch that only happened
+  // to be in work when its workers were killed must not be skipped.
   bool MaySkip(const scheduler::TrainingJob& job) {
     const auto& poison = world_.scenario().poison;
     const auto& quarantined = job.state().quarantined;

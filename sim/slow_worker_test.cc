@@ -114,8 +114,8 @@ TEST(SlowWorkerTest, AnEpochEndsABatchOfItLaterAtMostThanWithoutIt) {
   }
 }
 
-// Where items are no larger than its batch. Larger ones cannot be dealt out
-// evenly to any number of workers.
+// Items are no larger than its batch. Larger ones cannot be dealt out evenly to
+// any number of workers.
 TEST(SlowWorkerTest, AnEpochEndsABatchOfItLaterAtMostThanItsSpeedIsToBlameFor) {
   for (const int workers : {3, 8}) {
     for (const int item : {2, 5, 10}) {

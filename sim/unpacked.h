@@ -9,7 +9,7 @@
 
 namespace ebb::sim {
 
-// As many as are whole.
+// Returns the whole values, and drops a rest.
 template <typename T>
 std::vector<T> Unpacked(const Payload& payload) {
   std::vector<T> values(payload.size() / sizeof(T));

@@ -223,8 +223,8 @@ void WorkerNode::Fail(const CallPtr& call) {
   if (call->done || call->worker_life != life() || !alive()) return;
   call->done = true;
   client::ClientActions out;
-  // What a server has no room for ends as other calls do, whose request it may
-  // have had.
+  // If a server has no room for a call, it ends as others do, whose request it
+  // may have had.
   const bool refused = world_->rng().Chance(0.3);
   if (const auto* push = std::get_if<client::PushId>(&call->id)) {
     world_->Trace(*this, "push to server-", push->server.value(), " #",
@@ -463,7 +463,7 @@ void WorkerNode::FindRows(client::FindRows batch) {
         });
 }
 
-// What the batch contributes to rows, by partition and table.
+// Returns what the batch contributes to rows, by partition and table.
 template <typename Batch>
 std::vector<std::vector<PushRows>> WorkerNode::RowsOf(const JobPlan& plan,
                                                       const Batch& batch) {

@@ -38,7 +38,7 @@ class WorkerNode final : public ClientNode {
 
   // SIGTERM. It is gone when it has delivered what it computed.
   void Drain();
-  // Whether it comes back after it drained or died for good.
+  // It does not come back: it drained, or died for good.
   bool retired = false;
 
  protected:

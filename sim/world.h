@@ -79,7 +79,7 @@ class World {
   SessionId NewSession() { return SessionId(next_session_++); }
   // The job's id, once it is submitted.
   JobId job;
-  // What workers find in a snapshot of a judged job; 0 of any other.
+  // The test loss that workers find in a snapshot of a judged job; else 0.
   std::map<int64_t, int32_t> evaluated;  // The epoch, by snapshot.
   double TestLoss(int64_t snapshot) const {
     const auto it = evaluated.find(snapshot);
