@@ -44,7 +44,7 @@ class Chances {
   uint64_t count_ = 0;
 };
 
-// What a scheduler has on its disk.
+// The content of a scheduler's disk.
 struct Disk {
   std::map<std::string, uint64_t> requests;
   std::map<uint64_t, Trial> jobs;
@@ -86,7 +86,7 @@ class SimulatedSweep {
     }
   }
 
-  // What went wrong; empty: nothing.
+  // Returns what went wrong; empty: nothing.
   std::string Run() {
     constexpr int kMostTurns = 100'000;
     for (int turn = 0; turn < kMostTurns; ++turn) {

@@ -212,7 +212,7 @@ Choices ByModel(const Space& space, const std::vector<Outcome>& before,
     if (one.value) ++known;
   }
   std::ranges::stable_sort(trials, IsBetter);
-  // As Bergstra's program hyperopt has it. The paper's 15 % keep to the first
+  // Bergstra's program hyperopt does so. The paper's 15 % keep to the first
   // value of a list that did well.
   constexpr double kGood = 0.5;
   const auto good = static_cast<size_t>(

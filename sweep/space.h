@@ -41,7 +41,7 @@ struct Dimension {
 // Dimensions in the order of the file: a condition names an earlier one.
 using Space = std::vector<Dimension>;
 
-// Whether the trial's earlier choices let it have the key.
+// Returns whether the trial's earlier choices let it have the key.
 bool IsActive(const Dimension& dimension, const Choices& choices);
 
 // The value at `place`, from 0 to 1, of a range: with four digits, so that

@@ -1,6 +1,6 @@
-// What a sweep does next, from what is known of its trials. It does no I/O and
-// keeps nothing: the trials' jobs, as a scheduler has them, are all of its
-// state. So a driver may die at any point, and the next one goes on.
+// Decides what a sweep does next, from what is known of its trials. It does no
+// I/O and keeps nothing: the trials' jobs, as a scheduler has them, are all of
+// its state. So a driver may die at any point, and the next one goes on.
 //
 //   for (;;) {
 //     ... read the trials from the scheduler ...
@@ -55,7 +55,7 @@ enum class TrialState {
 
 struct Trial {
   int64_t number = 0;  // From 0.
-  uint64_t job = 0;    // As the scheduler calls it.
+  uint64_t job = 0;    // The scheduler's number.
   Choices choices;
   TrialState state = TrialState::kRunning;
   int32_t epochs = 0;              // Epochs of its job.

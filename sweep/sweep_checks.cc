@@ -55,7 +55,7 @@ Choices WithValue(const Space& space, const Dimension& dimension,
   return choices;
 }
 
-// Whether `inner` is the key `path`, or one below it.
+// Returns whether `inner` is the key `path`, or one below it.
 bool IsBelow(absl::string_view inner, absl::string_view path) {
   return absl::ConsumePrefix(&inner, path) &&
          (inner.empty() || inner[0] == '.' || inner[0] == '[');

@@ -50,7 +50,7 @@ std::optional<std::string> WithoutSweep(absl::string_view text,
   return absl::StrJoin(lines, "\n");
 }
 
-// Whether a file is a job without a sweep.
+// Returns whether a file is a job without a sweep.
 bool IsJob(const YamlNode& root) {
   return std::ranges::any_of(root.keys, [](const YamlNode& key) {
     return key.text == "model" || key.text == "data" || key.text == "validate";

@@ -19,7 +19,7 @@ namespace ebb::sweep {
 
 struct SweepFile {
   Sweep sweep;
-  // What every trial's job has: "KEY=VALUE", the trial's own choices go before.
+  // Every trial's job has these, "KEY=VALUE". The trial's own choices win.
   std::vector<std::string> overrides;
   // The job's file, and its text: that of the sweep file without the sweep.
   std::string job_file;

@@ -20,7 +20,7 @@ namespace ebb::sweep {
 
 using job::YamlNode;
 
-// What hints show for a key.
+// Returns the value that hints show for a key.
 std::string ExampleOf(absl::string_view key);
 
 // One map of the file: its values by key. Not owned: the tree.
@@ -46,10 +46,10 @@ class SweepReader {
   void Read(const YamlNode& node, const std::string& path);
   // Once the job is known.
   void CheckJob();
-  // What is wrong only if nothing else is: a condition names a value that its
-  // key never has.
+  // Finds what is wrong only if nothing else is: a condition names a value that
+  // its key never has.
   void CheckConditions();
-  // What --set says.
+  // Checks what --set says.
   void CheckOverrides();
   // A metric that there is not, and CheckJob did not come to it.
   void TellWrongMetric();
@@ -94,7 +94,7 @@ class SweepReader {
   void ReadCondition(const YamlNode& node, const std::string& path,
                      Dimension* dimension);
   void CheckMethod(const Fields& top, int line);
-  // Whether a condition of the dimension cannot hold.
+  // Returns whether a condition of the dimension cannot hold.
   bool NeverIs(const Dimension& dimension) const;
   // Names the figures that the job may have.
   void TellWrongMetric(const v1::Job& job);

@@ -28,7 +28,7 @@ absl::StatusOr<std::string> TrialFile(const SweepFile& file, int64_t number,
 absl::StatusOr<std::string> BestFile(const SweepFile& file, int64_t number,
                                      const Choices& choices);
 
-// What the comment of a trial's job file says.
+// The content of the comment of a trial's job file.
 struct TrialHeader {
   std::string sweep;
   int64_t number = 0;
