@@ -49,15 +49,18 @@
 namespace ebb::client {
 
 struct ClientShellOptions {
+  // Options of the core, which knows no threads and no network.
   ClientOptions core;
-  // HOST:PORT of the scheduler.
+  // HOST:PORT of the scheduler; must be given.
   std::string scheduler;
   // The first pause before the scheduler is tried again; it doubles with each
-  // failure up to the longest, less a random part of up to half.
+  // failure up to the longest, less a random part of up to half. Defaults 20 ms
+  // and 2 s: many workers may return at once. Shorter ones are for tests.
   absl::Duration first_pause = absl::Milliseconds(20);
   absl::Duration longest_pause = absl::Seconds(2);
   // A connection to a server that was unused for this long is closed. So is the
-  // one unused longest, if there are more than most_channels.
+  // one unused longest, if there are more than most_channels. Defaults 30 s and
+  // 1024; give more channels than a job has servers.
   absl::Duration channel_idle = absl::Seconds(30);
   size_t most_channels = 1024;
   // Makes the local rules of jobs whose algorithm has one. Absent: only those
@@ -67,7 +70,7 @@ struct ClientShellOptions {
   // one call at a time; it must not call the shell. Absent: the lines are
   // dropped.
   std::function<void(absl::string_view)> log;
-  // For tests.
+  // For tests: where this process kills itself. Default: nowhere.
   KillPoints kill_points;
 };
 

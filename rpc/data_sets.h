@@ -24,13 +24,15 @@ namespace ebb::rpc {
 
 struct DataSetsOptions {
   // For how long a call is tried again where the daemon is away or has too much
-  // to do. Default a minute.
+  // to do. Default a minute: a daemon restarts in less.
   absl::Duration patience = absl::Minutes(1);
-  // The same if it was never reached, as it may not exist at all. Default 5 s.
+  // The same if it was never reached, as it may not exist at all. Default 5 s;
+  // give patience if the daemon may start later than its callers.
   absl::Duration first_patience = absl::Seconds(5);
-  // Limit of a try that moves a chunk, or less. Default 30 s.
+  // Limit of a try that moves a chunk, or less. Default 30 s; give more for
+  // links slower than 1 Mbit/s, as a chunk has 1 MiB.
   absl::Duration call_limit = absl::Seconds(30);
-  // Asked between tries; true gives up with kCancelled. May be null.
+  // Asked between tries; true gives up with kCancelled. Default null: never.
   std::function<bool()> stop = nullptr;
 };
 

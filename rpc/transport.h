@@ -43,44 +43,54 @@ inline constexpr int kMostBulkStreams = 16;
 
 struct TransportOptions {
   // Bytes of one message, both sides, both directions (--message-limit). Pushes
-  // and answers to pulls that are larger travel in pieces. Default 512 MiB.
+  // and answers to pulls that are larger travel in pieces. Give all daemons the
+  // same. Default 512 MiB; less bounds the memory that one message takes.
   int64_t max_message_bytes = int64_t{512} << 20;
   // Bytes of one push, or of one answer to a pull, in however many pieces.
-  // Default 64 GiB.
+  // Default 64 GiB: more than any partition should have.
   int64_t max_assembled_bytes = int64_t{64} << 30;
   // A connection that is silent for keepalive_time is asked for a sign of
-  // life, and given up after keepalive_timeout more. Defaults 2 s each; a
-  // killed process is noticed at once in any case.
+  // life, and given up after keepalive_timeout more, at least 10 ms each.
+  // Defaults 2 s each; a killed process is noticed at once in any case. Raise
+  // them for networks that are away for longer now and then.
   absl::Duration keepalive_time = absl::Seconds(2);
   absl::Duration keepalive_timeout = absl::Seconds(2);
-  // How long one attempt to connect may take. Default 2 s.
+  // How long one attempt to connect may take. Default 2 s; at least several
+  // round trips.
   absl::Duration connect_timeout = absl::Seconds(2);
   // Messages waiting to be sent in one session; beyond it the other side does
-  // not read, and the session is closed. Default 16384.
+  // not read, and the session is closed. Default 16384: more than a session
+  // says in a second. Lower it in tests only.
   int session_queue_messages = 16384;
   // Calls being answered at once by one listener; beyond it, calls are refused
-  // with kResourceExhausted. Default 16384.
+  // with kResourceExhausted. Default 16384; give at least the pulls and pushes
+  // that all workers have under way.
   int max_calls = 16384;
-  // How long a listener that is destroyed lets calls finish. Default 1 s.
+  // How long a listener that is destroyed lets calls finish. Default 1 s: their
+  // callers try again elsewhere in any case.
   absl::Duration shutdown_grace = absl::Seconds(1);
   // True: a worker and a server of one machine and one user reach each other
-  // through shared memory, if both allow it (docs/decisions/0009). Default: no.
-  // The messages are the same, except for Fetch, which takes no shared memory.
+  // through shared memory, if both allow it (docs/decisions/0009). The messages
+  // are the same, except for Fetch, which takes no shared memory. Default:
+  // false, for tests; daemons set it unless --shared-memory is off.
   bool shared_memory = false;
   // The heap of a worker's gradients, which such servers read in place;
   // gradients elsewhere are copied. Default: none.
   std::shared_ptr<shm::SharedHeap> heap;
   // True: a worker and a server move pushes and pulls over a TCP connection
   // of their own where they do not share memory, and two servers the partitions
-  // that move, if both allow it (docs/decisions/0034). Default: no.
+  // that move, if both allow it (docs/decisions/0034). Default: false, for
+  // tests; daemons set it unless --bulk is off.
   bool bulk_stream = false;
-  // Such connections to each server, 1 to kMostBulkStreams: where a link is
-  // faster than one of them. Default 1.
+  // Such connections to each server, 1 to kMostBulkStreams. Default 1; more
+  // help only where a link is faster than one of them.
   int bulk_streams = 1;
-  // The server's port for them; 0 picks a free one, which callers are told.
+  // The server's port for them. Default 0: a free one, which callers are told.
+  // Give one where a firewall lets single ports through.
   int bulk_port = 0;
   // Threads that run the admin handlers of one listener, and calls that may
-  // wait for one. Defaults 2 and 64.
+  // wait for one; beyond, calls are refused. Defaults 2 and 64: people and
+  // scrapers ask seldom.
   int admin_threads = 2;
   int admin_queue = 64;
 

@@ -44,13 +44,17 @@ namespace ebb::scheduler {
 
 struct SchedulerShellOptions {
   SchedulerOptions core;
-  // "host:port"; port 0 picks one.
+  // "host:port"; port 0 picks one. Default: for this machine alone. Give
+  // "0.0.0.0:PORT" if other daemons are on others.
   std::string listen = "127.0.0.1:0";
   // Messages of one session that wait to be handled; beyond it the session is
-  // closed, and its daemon connects again. Default 4096.
+  // closed, and its daemon connects again. Default 4096: more than a daemon
+  // says while the scheduler writes to its disk.
   int link_queue = 4096;
-  // Operators' changes that wait; beyond it they are refused. Default 256.
+  // Operators' changes that wait; beyond it they are refused. Default 256: more
+  // than scripts send at once.
   int change_queue = 256;
+  // For tests: where this process kills itself. Default: nowhere.
   KillPoints kill_points;
 
   // InvalidArgument naming the option.

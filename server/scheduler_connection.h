@@ -19,12 +19,13 @@
 namespace ebb::server {
 
 struct SchedulerConnectionOptions {
-  std::string address;
+  std::string address;  // HOST:PORT of the scheduler; must be given.
   // Between two attempts to connect: from the first to the last, doubling,
-  // each shortened by chance by up to a half.
+  // each shortened by chance by up to a half. Defaults 20 ms and 1 s: many
+  // servers may return at once. Shorter ones are for tests.
   absl::Duration first_retry = absl::Milliseconds(20);
   absl::Duration last_retry = absl::Seconds(1);
-  uint64_t seed = 0;
+  uint64_t seed = 0;  // For that chance; give each server another.
 };
 
 // Thread-safe. Has a thread of its own.

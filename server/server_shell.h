@@ -57,21 +57,25 @@ namespace ebb::server {
 struct ServerShellOptions {
   // Options of the core; the shell fills in address and resources.
   ServerOptions core;
-  // "host:port"; port 0 picks one.
+  // "host:port"; port 0 picks one. Default: for this machine alone. Give
+  // "0.0.0.0:PORT" if workers are on others.
   std::string listen = "127.0.0.1:0";
   // The address where workers reach this server, if not at the address listened
   // on: "host:port", or "host" with the port listened on.
   std::string advertise;
   SchedulerConnectionOptions scheduler;
-  // Threads that compute updates; 0: one per core.
+  // Threads that compute updates. Default 0: one per core; give fewer where
+  // workers compute on the same cores.
   int compute_threads = 0;
-  // Bound of the values of all jobs, with those that pulls, cuts and snapshots
-  // hold. 0: half of the machine's memory.
+  // Most bytes of the values of all jobs, with those that pulls, cuts and
+  // snapshots hold. Default 0: half of the machine's memory. Give less than the
+  // limit of a container, which has pushes and the store beside them.
   int64_t value_bytes = 0;
   // Bytes of all pushes not yet answered, with what applying their rows takes;
   // further ones are refused. Default 1 GiB; raise it where a push of every
   // worker does not fit.
   int64_t push_bytes = int64_t{1} << 30;
+  // For tests: where this process kills itself. Default: nowhere.
   KillPoints kill_points;
   // The place of the files with whose values jobs begin. Not owned; null: such
   // jobs wait here.

@@ -19,7 +19,8 @@ struct DeviceOptions {
   models::BackendOptions cpu;
   // Gives a GPU to jobs that ask for one. Default: yes.
   bool use_gpu = true;
-  // Which one. Default: the first.
+  // The number of the GPU among those that CUDA shows. Default 0, the first;
+  // workers of one machine give different ones.
   int gpu = 0;
   // Gives it steps that come again as graphs. Default: yes.
   bool gpu_graphs = true;

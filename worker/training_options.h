@@ -23,9 +23,11 @@ struct TrainingComputerOptions {
   // Batches gathered while another is computed. Default 2; more take memory
   // and help where gathering is slower than computing now and then.
   size_t read_ahead_batches = 2;
-  // Test examples evaluated at once. Default 1024.
+  // Test examples evaluated at once. Default 1024; more take memory between the
+  // layers of a model and are hardly faster.
   int64_t evaluation_batch = 1024;
-  // Jobs whose data is held in memory; the one unused longest goes. Default 2.
+  // Jobs whose data is held in memory; the one unused longest goes. Default 2;
+  // give as many as share the worker, or data is loaded again at each change.
   size_t jobs_in_memory = 2;
   // Most bytes of data, except for a single job's: data of other jobs is
   // dropped before jobs_in_memory is reached. Jobs share what data leaves for

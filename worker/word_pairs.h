@@ -17,10 +17,15 @@ namespace ebb::worker {
 class WordPairs {
  public:
   struct Options {
-    int64_t window = 5;       // Words to either side, at most.
-    int64_t negatives = 5;    // Words drawn against each of a context.
-    double subsample = 1e-3;  // 0: all occurrences are kept.
-    uint64_t seed = 0;
+    // Words to either side, at most. More find topics, fewer find grammar.
+    int64_t window = 5;
+    // Words drawn against each of a context. 5 to 20 for little text, 2 to 5
+    // for much.
+    int64_t negatives = 5;
+    // The share of the text above which a word is left out at times: 1e-5 to
+    // 1e-3; 0: all occurrences are kept.
+    double subsample = 1e-3;
+    uint64_t seed = 0;  // For what is drawn.
   };
   // The epoch of examples that are tested on.
   static constexpr int32_t kTestEpoch = -1;

@@ -36,11 +36,15 @@ namespace ebb::client {
 
 struct JobLoopOptions {
   ClientShellOptions shell;
-  JobRecordPtr record;
+  JobRecordPtr record;  // The job to join; must be given.
+  // The same as in the public ClientOptions.
   absl::Duration grace = absl::Seconds(5);
   // Asked while there is no batch: whether there will be no more. Blocks.
   std::function<absl::StatusOr<bool>()> finished;
+  // The pause between two such questions. Default 500 ms: a program ends so
+  // much later than its job.
   absl::Duration ask_every = absl::Milliseconds(500);
+  // Absent: others evaluate.
   std::function<absl::StatusOr<Evaluation>(std::span<const float>)> evaluate;
 };
 

@@ -51,30 +51,37 @@ struct Evaluation {
 };
 
 struct ClientOptions {
-  // HOST:PORT of the scheduler.
+  // HOST:PORT of the scheduler. Default: port 7000 of this machine.
   std::string scheduler = "localhost:7000";
-  // Name of the program in `ebb status` and in logs. Default: client-PID.
+  // Name of the program in `ebb status` and in logs. Give each program its own,
+  // such as the machine's name and a number. Default: client-PID.
   std::string name;
   // PEM files: a certificate with the role worker, its key, and the authority
-  // whose certificates are trusted. Empty: plain text, within this machine.
+  // whose certificates are trusted. Give all three, as `ebb certs` makes them,
+  // if the scheduler is on another machine. Default: empty, for plain text
+  // within this machine.
   std::string tls_certificate;
   std::string tls_key;
   std::string tls_authority;
   // A file with the job's token, as `ebb submit` writes it. Empty: the job has
   // no token, or the daemons have no certificates. Default: empty.
   std::string token_file;
-  // Allows plain text to other machines, too: for private networks.
+  // True allows plain text to other machines, too: for private networks alone,
+  // since all machines on the way can read and change it. Default: false.
   bool insecure = false;
-  // How long Leave may take to deliver pushes and to give items back. Default:
-  // 5 s.
+  // How long Leave may take to deliver pushes and to give items back. Others
+  // compute again what is not delivered then. Stay below the time that the
+  // machine leaves between its notice and its end. Default: 5 s.
   absl::Duration grace = absl::Seconds(5);
   // How long a batch may take, from when it could be asked for, before this
-  // program counts as stuck and others get its examples. A program that reads
-  // data or compiles something for its first batch needs it. Batches may take
-  // longer if those before did. Default: 1 min.
+  // program counts as stuck and others get its examples. Give several times the
+  // longest batch, the first included, for which a program may read data or
+  // compile something. Batches may take longer if those before did. Default:
+  // 1 min.
   absl::Duration patience = absl::Minutes(1);
   // True: the next values are pulled while a batch is computed. This is
-  // faster, but the values lack the batch. Default: true.
+  // faster, but the values lack the batch. False is good for a single program
+  // that must train as one without ebb would. Default: true.
   bool prefetch = true;
   // Evaluates these values, if the job has evaluations. Called on a thread of
   // the library's own, never while a batch is out. Absent: others evaluate. A

@@ -30,12 +30,15 @@
 namespace ebb::rpc::internal {
 
 struct BulkHostOptions {
-  std::string host;        // The server listens there.
-  int port = 0;            // 0: a free one.
-  int64_t room_bytes = 0;  // For BulkMemory.
+  std::string host;  // The server listens there.
+  int port = 0;      // 0: a free one.
+  // Bytes for all messages together, and of unused blocks (BulkMemory). Give
+  // at least the largest message. Default 0: no message has room.
+  int64_t room_bytes = 0;
   int64_t kept_bytes = 0;
   BulkStreamOptions stream = {};
   std::shared_ptr<TlsContext> tls = {};  // Null: plain text.
+  // A connection changes its keys after so many bytes; less in tests only.
   uint64_t tls_key_bytes = TlsSocket::kKeyBytes;
 };
 

@@ -38,7 +38,7 @@ class BulkAsker {
 // The options of a session, besides an offer.
 struct BulkSessionOptions {
   TransportOptions transport = {};
-  Guard guard = {};
+  Guard guard = {};  // Checks the messages; default: all may pass.
   // Shared by all ways to the server.
   std::shared_ptr<SentKeys> sent_keys = std::make_shared<SentKeys>();
   std::shared_ptr<TlsContext> tls = {};  // Null: plain text.

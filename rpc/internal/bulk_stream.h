@@ -31,11 +31,12 @@ struct BulkStreamOptions {
   // The same as in TransportOptions.
   absl::Duration keepalive_time = absl::Seconds(2);
   absl::Duration keepalive_timeout = absl::Seconds(2);
-  // Messages that wait to be sent; beyond, the connection ends.
+  // Messages that wait to be sent; beyond, the connection ends. Default 131072:
+  // more than a peer that reads ever leaves.
   size_t most_waiting = size_t{1} << 17;
   // It also ends if the other side takes nothing for so long, or if a message
   // that has begun gets fewer than kBulkLeast bytes. Such a peer keeps room and
-  // values that others need.
+  // values that others need. Default 30 s: longer than a network may stall.
   absl::Duration stuck_after = absl::Seconds(30);
 };
 

@@ -60,11 +60,13 @@ class KeyLists {
 class KeptKeys {
  public:
   struct Options {
-    // Lists of one worker of one job: more than exist between a pull and the
-    // last push of its batch.
+    // Lists and bytes of one worker of one job: more than exist between a pull
+    // and the last push of its batch. Beyond, workers send keys again. Defaults
+    // 16 and 4 MiB.
     size_t lists_per_worker = 16;
     int64_t bytes_per_worker = int64_t{4} << 20;
-    // Bytes of all lists. Beyond it the oldest go.
+    // Bytes of all lists. Beyond it the oldest go. Default 64 MiB: 16 workers
+    // with all that one may have.
     int64_t bytes = int64_t{64} << 20;
   };
 

@@ -54,15 +54,18 @@ struct PushStream {
 };
 
 struct PushQueueOptions {
-  // Calls with small pushes of one stream, under way at once.
+  // Calls with small pushes of one stream, under way at once. Default 2: one is
+  // judged while one travels.
   size_t calls = 2;
-  // With fewer pushes under way, none waits.
+  // With fewer pushes under way, none waits. Default 2.
   size_t alone = 2;
-  // So many go while a call is under way.
+  // So many go while a call is under way. Default 4; more save calls, and make
+  // the first of them wait longer.
   size_t company = 4;
-  // A larger push gains nothing by waiting.
+  // A larger push, in bytes, gains nothing by waiting. Default 256 KiB.
   int64_t small_bytes = int64_t{256} << 10;
-  // Most bytes of one call.
+  // Most bytes and pushes of one call. Default 1 MiB, and all that a call can
+  // have.
   int64_t call_bytes = int64_t{1} << 20;
   size_t call_pushes = kMaxPushesTogether;
 };

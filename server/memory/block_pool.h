@@ -19,17 +19,22 @@ namespace ebb::server {
 struct BlockPoolOptions {
   // Appears in error messages.
   std::string name = "blocks";
-  // Payload of a block: a multiple of 64 bytes. The simulator uses 256.
+  // Payload of a block, in bytes: a multiple of 64. Default 64 KiB; with
+  // smaller ones a push to few rows copies less, and large values cost more.
+  // The simulator uses 256.
   int64_t block_bytes = int64_t{64} << 10;
-  // Bound of all blocks, free ones included; rounded down to whole blocks.
-  // Address space for it is reserved at once, memory as it is needed.
+  // Most bytes of all blocks, free ones included; rounded down to whole blocks.
+  // Address space for it is reserved at once, memory as it is needed. Default
+  // 4 GiB; servers give ServerShellOptions::value_bytes.
   int64_t max_bytes = int64_t{4} << 30;
-  // The pool grows by this much at a time (rounded up to whole blocks).
+  // The pool grows by this many bytes at a time (rounded up to whole blocks).
   // Meanwhile the thread that needs a block waits, with the lock of its
-  // partition. A huge page takes a virtual machine up to 5 ms.
+  // partition. Default 2 MiB, a huge page: it takes a virtual machine up to
+  // 5 ms.
   int64_t slab_bytes = int64_t{2} << 20;
   // In a memory file that another process can map (`fd()`), else on the heap:
   // for the many small pools of tests, and where memfd_create is forbidden.
+  // Default: true.
   bool shared = true;
 
   // InvalidArgument for what cannot work.

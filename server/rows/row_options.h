@@ -43,15 +43,17 @@ struct RowTableOptions {
   // Stands in error messages, in cuts and in the initial values.
   std::string table;
   // Floats in a row's weights, and in each of its slots; or words of four bytes
-  // with other values (RowKind).
+  // with other values (RowKind). From 1, as the job says.
   int64_t width = 1;
   // Initial weights are a function of this, the table's name and the key.
   InitRule init;
   uint64_t seed = 0;
   // A row vanishes after more than this many examples of the partition without
-  // a push to it (up to 1/256 later); 0: never.
+  // a push to it (up to 1/256 later). Default 0: never. Give several epochs'
+  // worth, or rows of rare keys are learned anew each time.
   int64_t expire_after_examples = 0;
-  // Rows that the table may have here; 0: as many as there is memory for.
+  // Rows that the table may have here. Default 0: as many as there is memory
+  // for. A job gives its max_rows divided by the partitions.
   int64_t max_rows = 0;
   enum class AtLimit {
     kRefuse,  // The push that would make more fails.

@@ -32,7 +32,7 @@ struct ListedTerm;
 
 struct FolderStoreOptions {
   // Must be there: a volume that is not mounted must not be taken for an empty
-  // one.
+  // one. All servers of the cluster give the same.
   std::string folder;
   // The server that owns this store.
   ServerId server;

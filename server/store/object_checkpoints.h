@@ -36,12 +36,14 @@ struct ObjectCheckpointsOptions {
   // The server that owns this store.
   ServerId server;
   // Asks the object store, before anything else, whether it keeps what the
-  // rules below rest on.
+  // rules below rest on. Default: true; false saves the calls for a store that
+  // is known.
   bool probe = true;
   // Makes a new place such. Without it, Open is NotFound, and changes nothing.
+  // Default: true; tools that only read give false.
   bool create = true;
-  // The size of the objects that values are cut into. Part of the format:
-  // change it in tests only.
+  // The bytes of the objects that values are cut into. Part of the format:
+  // change it in tests only. Default 256 MiB.
   uint64_t piece_bytes = uint64_t{256} << 20;
 };
 

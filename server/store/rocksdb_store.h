@@ -41,13 +41,14 @@ struct RocksDbStoreOptions {
   // The owner: Open refuses a store of another server. nullopt: no owner, for
   // tests and tools.
   std::optional<ServerId> server;
-  // Values kept in memory before they are written to files of their own, in
-  // bulk. Memory used: up to twice as much. Larger means fewer and larger
-  // files.
+  // Bytes of values kept in memory before they are written to files of their
+  // own, in bulk. Memory used: up to twice as much. Larger means fewer and
+  // larger files. Default 32 MiB.
   int64_t write_buffer_bytes = int64_t{32} << 20;
-  // A version with more new values than this does not go through the log: its
-  // values are written once, to files that are synced before its manifest. It
-  // takes several syncs, which smaller versions avoid.
+  // A version with more bytes of new values than this does not go through the
+  // log: its values are written once, to files that are synced before its
+  // manifest. It takes several syncs, which smaller versions avoid. Default
+  // 1 MiB: about what a disk writes in the time of these syncs.
   int64_t most_logged_bytes = int64_t{1} << 20;
   // For OpenReadOnly: whether condition() reports damage in the middle of the
   // log. (In any case reading ends there.) For stores that no server has open.

@@ -23,13 +23,15 @@
 namespace ebb::worker {
 
 struct EngineOptions {
-  int socket = -1;      // Inherited from the program.
-  std::string version;  // The program must be of the same one.
-  std::string job;      // Its name.
-  std::string token_file;
+  int socket = -1;         // Inherited from the program.
+  std::string version;     // The program must be of the same one.
+  std::string job;         // Its name.
+  std::string token_file;  // The job's token; empty: it has none.
   client::ClientShellOptions shell;
+  // The time for leaving, as in ebb::ClientOptions. Default 5 s.
   absl::Duration grace = absl::Seconds(5);
-  // How long a batch may take before its worker counts as stuck.
+  // How long a batch may take before its worker counts as stuck. Give several
+  // times the longest batch. Default 1 min.
   absl::Duration patience = absl::Minutes(1);
   rpc::SecurityPtr security;
   // Moves values on that lack a batch (look_ahead.h).

@@ -57,11 +57,13 @@ struct PythonModelOptions {
   int64_t features = 0;
   int64_t classes = 0;
   uint64_t seed = 0;
-  // Shortens the gradient of a batch; 0: never.
+  // The most length of the gradient of a batch, which is shortened to it; 1 to
+  // 10 are usual. Default 0: it never is.
   double clip_norm = 0;
   // The tables that the module must have; empty: any tables.
   std::vector<models::TableShape> tables;
-  // A batch that takes longer fails, and Python is started anew.
+  // A batch that takes longer fails, and Python is started anew. Give several
+  // times the first batch, for which PyTorch may compile. Default 10 min.
   absl::Duration patience = absl::Minutes(10);
 };
 

@@ -22,6 +22,7 @@
 namespace ebb::server {
 
 struct DatabaseOptions {
+  // The same as RocksDbStoreOptions::write_buffer_bytes.
   int64_t write_buffer_bytes = int64_t{32} << 20;
   rocksdb::Env* env = nullptr;  // Not owned; nullptr: the real one.
   // Sees the records read from the log; see log_reading.h. Not owned.
