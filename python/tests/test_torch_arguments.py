@@ -33,7 +33,7 @@ def test_arguments_of_a_job(options, told):
     if "optimizer" not in given:
         given["optimizer"] = sgd(given["model"])
     with pytest.raises(ebb.Refused, match=told):
-        submission._prepared("digits", given.pop("model"), given.pop("dataset"), **given)
+        submission.prepared("digits", given.pop("model"), given.pop("dataset"), **given)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_optimizers_state_is_the_servers():
 def _initial(model, optimizer, **more):
     """Returns what a job of this optimizer would begin with."""
     options = {"optimizer": optimizer, "epochs": 1, "batch": 8, **more}
-    return submission._prepared("digits", model, Data(), **options)[1].initial()
+    return submission.prepared("digits", model, Data(), **options)[1].initial()
 
 
 def _stepped(kind, model, **more):
@@ -154,7 +154,7 @@ def test_an_optimizer_without_state_may_have_stepped(recwarn):
     optimizer = sgd(model)
     loss_of(model, (torch.ones(2, 6), torch.tensor([0, 1]))).backward()
     optimizer.step()
-    submission._prepared("digits", model, Data(), optimizer=optimizer, epochs=1, batch=8)
+    submission.prepared("digits", model, Data(), optimizer=optimizer, epochs=1, batch=8)
     assert not recwarn.list
 
 

@@ -22,9 +22,8 @@ def _prepared(model=None, dataset=None, **options):
     options.setdefault("optimizer", torch.optim.SGD(model.parameters(), lr=0.1))
     options.setdefault("epochs", 2)
     options.setdefault("batch", 8)
-    return submission._prepared(
-        "digits", model, Data() if dataset is None else dataset, **options
-    )
+    dataset = Data() if dataset is None else dataset
+    return submission.prepared("digits", model, dataset, **options)
 
 
 def _refused(told, model=None, dataset=None, kind=ebb.Refused, **options):
@@ -522,7 +521,7 @@ def test_the_options_are_those_that_help_shows():
 def test_what_is_no_model_and_no_data_set():
     for model in (Net().parameters(), [1]):
         with pytest.raises(ebb.Refused, match="the model is a .*, and no torch.nn.Module"):
-            submission._prepared("digits", model, Data(), optimizer="sgd")
+            submission.prepared("digits", model, Data(), optimizer="sgd")
     assert "the model is a list" in str(ebb.torch.check([1], Data(), loss_of))
     made = Data()
     told = _refused("the data set is a tuple of 2 tensors", dataset=(made.x, made.y))

@@ -46,13 +46,13 @@ def test_patience_with_a_least_change():
 def test_stopping_needs_evaluations():
     options = {"optimizer": "sgd", "epochs": 1, "batch": 8}
     with pytest.raises(ebb.Refused, match="there is no evaluate="):
-        submission._prepared("a", Net(), Data(), stop_when=ebb.torch.Patience(3), **options)
+        submission.prepared("a", Net(), Data(), stop_when=ebb.torch.Patience(3), **options)
     with pytest.raises(ebb.Refused, match="must be a function(.|\n)*Patience"):
-        submission._prepared("a", Net(), Data(), stop_when=3, evaluate=len, **options)
+        submission.prepared("a", Net(), Data(), stop_when=3, evaluate=len, **options)
 
 
 def keys_of(stop_when, epochs=9, **options):
-    _, description, _ = submission._prepared(
+    _, description, _ = submission.prepared(
         "a", Net(), Data(), optimizer="sgd", epochs=epochs, batch=8, evaluate=len,
         stop_when=stop_when, **options,
     )  # fmt: skip

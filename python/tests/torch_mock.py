@@ -200,7 +200,7 @@ def job(model, dataset, *, optimizer=None, epochs=1, batch=8, cluster=None, init
     optimizer = optimizer or torch_models.sgd(model)
     if joins:
         epochs = batch = None
-    parts, description, _ = submission._prepared(
+    parts, description, _ = submission.prepared(
         "job", model, dataset, optimizer=optimizer, epochs=epochs, batch=batch, **options
     )
     there = cluster is not None

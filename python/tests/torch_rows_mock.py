@@ -119,7 +119,7 @@ class RowBatch(torch_mock.Batch):
 
 def job(model, dataset, *, optimizer=None, epochs=1, batch=8, evaluate_after=(), **options):
     optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.1)
-    parts, description, _ = submission._prepared(
+    parts, description, _ = submission.prepared(
         "job", model, dataset, optimizer=optimizer, epochs=epochs, batch=batch, **options
     )
     tables = [RowTable(name, each[0].dim) for name, each in parts.embeddings.items()]

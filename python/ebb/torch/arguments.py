@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
+
+import torch
 
 from ebb.errors import Refused
 from ebb.torch.buffers import has_batch_norm
@@ -49,8 +51,6 @@ def check_numbers(**numbers: Any) -> None:
 
 def check_model(model: Any) -> None:
     """Raises Refused unless it is a module of PyTorch."""
-    import torch
-
     if isinstance(model, torch.nn.Module):
         return
     if inspect.isclass(model) and issubclass(model, torch.nn.Module):
@@ -61,6 +61,29 @@ def check_model(model: Any) -> None:
     raise Refused(
         f"the model is a {type(model).__name__}, and no torch.nn.Module",
         "ebb.torch.job(name, model, dataset, optimizer=…)",
+    )
+
+
+def check_batch_norm(
+    model: torch.nn.Module, batch: Optional[int], examples: int, train: Mapping[str, Any]
+) -> None:
+    """Raises Refused for batches of which one has a single example, if that cannot be."""
+    norm = has_batch_norm(model)
+    if not norm or batch is None:
+        return
+    why = f"{norm} is a BatchNorm1d, which needs more than one example at a time"
+    if batch == 1:
+        raise Refused(f"batch=1: {why}")
+    item = train.get("item_examples") or examples
+    if not _leaves_one(examples, item, batch):
+        return
+    fits = [
+        size for size in range(2, 4 * batch) if not _leaves_one(examples, item, size)
+    ]
+    nearest = min(fits, key=lambda size: abs(size - batch), default=None)
+    raise Refused(
+        f"batch={batch}: the last batch of {examples} examples would have one, and {why}",
+        f"batch={nearest}" if nearest else "another number of examples",
     )
 
 
@@ -100,6 +123,12 @@ def weight_of(reduction: Callable[[Any], Any], value: Any) -> float:
             f"reduction(batch) returned {weight!r}, where a number belongs",
             "return what your mean was divided by",
         ) from error
+
+
+def _leaves_one(examples: int, item: int, batch: int) -> bool:
+    """Returns whether a batch of an item has a single example; items end with a batch."""
+    item = min(item, examples)
+    return item % batch == 1 or (examples % item) % batch == 1
 
 
 def _is_whole(number: Any) -> bool:

@@ -1,0 +1,43 @@
+"""The rates of a job, by the keys of its job file."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional
+
+import torch
+
+from ebb.torch.job_keys import rules_by_table
+from ebb.torch.rates import Scheduled
+
+
+def constant_rates(
+    keys: Mapping[str, Any], tables: Mapping[str, Any]
+) -> Optional[Dict[str, float]]:
+    """Returns the rate of each table, if none changes in the course of the job."""
+    rates = {}
+    for name, rule in rules_by_table(keys, tables).items():
+        if rule.get("schedule") not in ("constant", {"kind": "constant"}) or "rate" not in rule:
+            return None
+        rates[name] = float(rule["rate"])
+    return rates
+
+
+def scheduled(
+    optimizer: Any, schedule: Any, keys: Mapping[str, Any], tables: Mapping[str, Any]
+) -> Optional[Scheduled]:
+    """Returns how the rates change that a loop shows, if they do."""
+    words = keys["optimizer"]
+    how = words.get("schedule", {}) if isinstance(words, Mapping) else {}
+    how = {"kind": how} if isinstance(how, str) else how
+    constant = how.get("kind", "constant") == "constant" and not how.get("warm_up_epochs")
+    if constant or not isinstance(optimizer, torch.optim.Optimizer):
+        return None
+    names = {id(parameter): name for name, parameter in tables.items()}
+    rules = rules_by_table(keys, tables)
+    rates = []
+    for group in optimizer.param_groups:
+        of_group = [names[id(p)] for p in group["params"] if id(p) in names]
+        rule = rules[of_group[0]] if of_group else {}
+        rates.append(float(rule.get("rate", group["lr"])))
+    theirs = None if isinstance(schedule, (str, Mapping)) else schedule
+    return Scheduled(how, rates, theirs)
