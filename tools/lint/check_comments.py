@@ -46,7 +46,7 @@ NOT_FINITE = re.compile(
     r"the|a|an|its|their)"
     r"(?:\s+(?:never|always|only|just|also|even|still|now|then|not|no longer|"
     r"already))?\s+)$")
-# What begins a further clause, with a verb of its own.
+# These words begin a further clause, with a verb of its own.
 CLAUSE = re.compile(
     r"\b(?:that|which|who|whom|whose|what|where|when|while|whether|if|unless|"
     r"until|because|how|why|whenever|whatever|wherever|though|although|"
