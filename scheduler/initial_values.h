@@ -25,12 +25,14 @@ namespace ebb::scheduler {
 
 struct InitialValuesOptions {
   std::string folder;  // Made, if it is missing.
-  // See SetStoreOptions.
+  // Most bytes of all initial values, as in SetStoreOptions. Default 0: what
+  // the disk has.
   int64_t max_bytes = 0;
   // Values that no job names go when they were pushed, or named by a
   // submission, so long ago: the submission that they were pushed for may still
   // come. Default a day.
   absl::Duration unnamed_for = absl::Hours(24);
+  // For tests: where this process kills itself. Default: nowhere.
   KillPoints kill_points;
 };
 

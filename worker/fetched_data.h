@@ -17,14 +17,16 @@
 namespace ebb::worker {
 
 struct FetchedDataOptions {
-  // The scheduler that keeps the data.
+  // HOST:PORT of the scheduler that keeps the data; must be given.
   std::string address;
-  rpc::SecurityPtr security;
-  // See datasets::CacheOptions. Without a folder there is no cache.
+  rpc::SecurityPtr security;  // Null: plain text.
+  // The folder and bytes of datasets::CacheOptions: at least all files of the
+  // jobs that share the worker. Default: no cache, and 10 GiB with a folder.
   std::string folder;
   int64_t max_bytes = int64_t{10} << 30;
+  // For tests: where this process kills itself. Default: nowhere.
   KillPoints kill_points;
-  // True gives up what cannot be reached. May be null.
+  // True gives up what cannot be reached. Default null: patience alone ends it.
   std::function<bool()> stop;
 };
 

@@ -47,8 +47,8 @@ struct PythonModelOptions {
   // The module: its path, for errors, and its text.
   std::string path;
   std::string text;
-  std::string class_name;
-  std::map<std::string, std::string> options;
+  std::string class_name;                      // A torch.nn.Module of it.
+  std::map<std::string, std::string> options;  // Its arguments.
   // The data sets to train and to test on, if the module reads them: batches
   // have numbers then. Empty: batches have examples.
   std::vector<PythonDataSet> data;
@@ -56,9 +56,9 @@ struct PythonModelOptions {
   // data sets of the module's own.
   int64_t features = 0;
   int64_t classes = 0;
-  uint64_t seed = 0;
-  // The most length of the gradient of a batch, which is shortened to it; 1 to
-  // 10 are usual. Default 0: it never is.
+  uint64_t seed = 0;  // The job's, for what the module draws.
+  // The greatest length of the gradient of a batch, which is shortened to it; 1
+  // to 10 are usual. Default 0: it never is.
   double clip_norm = 0;
   // The tables that the module must have; empty: any tables.
   std::vector<models::TableShape> tables;
