@@ -80,7 +80,7 @@ class TlsSocket : public BulkSocket {
   Mutex next_;
   Mutex mu_ ABSL_ACQUIRED_AFTER(next_);
   SSL* ssl_ ABSL_GUARDED_BY(mu_) = nullptr;
-  // What it has encrypted, before the writing thread takes it.
+  // Holds what it has encrypted, until the writing thread takes it.
   std::vector<char> fresh_ ABSL_GUARDED_BY(mu_);
   bool at_end_ ABSL_GUARDED_BY(mu_) = false;  // The other side has closed.
   absl::Status read_error_ ABSL_GUARDED_BY(mu_);

@@ -57,7 +57,7 @@ COMMA = re.compile(r",(?=\s)")
 # Behind a comma: what goes on with the same clause, or explains it.
 GOES_ON = re.compile(
     r"\s*(?:and|or|but|nor|not|so|for|e\.g|such|as|like|than|with|of|in|at|by|"
-    r"from|to|on)\b")
+    r"from|to|on|before|after|since)\b")
 EXPLAINS = re.compile(rf"\s*(?!what\b){CLAUSE.pattern}")
 
 
@@ -156,6 +156,7 @@ PLANTED = [
     ("a.cc", "// As operator new would, and as malloc does.", True),
     ("a.cc", "// As a fixture, with what says that it is a server.", True),
     ("a.cc", "// What a worker says, as the server tells it.", True),
+    ("a.cc", "// What it has, before the thread takes it.", True),
     ("a.cc", "// What those pushes changed is stored.", False),
     ("a.cc", "// What was decoded is encoded to what decodes so.", False),
     ("a.cc", "// As in ps-lite, a push is a sum.", False),
