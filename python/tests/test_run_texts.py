@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ebb import history
-from ebb.script_run import _COLUMNS, _append_rows, _applied_text, _replace, _report_lines
+from ebb.script_files import COLUMNS, append_rows, replace
+from ebb.script_texts import applied_text, report_lines
 
 _AUDIT = {
     "exact": False,
@@ -24,11 +25,11 @@ _AUDIT = {
 
 def test_figures_of_one_partition_stand_together() -> None:
     # Bug: "106464 of 120000 applied: 94752 missing".
-    assert _applied_text(_AUDIT, True) == (
+    assert applied_text(_AUDIT, True) == (
         "106464 of 120000 applied at least in each of 7 partitions: 13536 missing, "
         "0 doubled, 0 skipped; in all partitions together 94752 missing, 0 doubled"
     )
-    assert _applied_text(_AUDIT, False) == (
+    assert applied_text(_AUDIT, False) == (
         "106464 of 120000 applied at least in each of 7 partitions: 0 doubled, 0 skipped"
     )
 
@@ -36,14 +37,14 @@ def test_figures_of_one_partition_stand_together() -> None:
 def test_an_exact_job_has_one_set_of_figures() -> None:
     good = {**_AUDIT, "exact": True, "applied": 120000, "missing": 0, "partitions": 1}
     good["worst"] = {"missing": 0, "doubled": 0}
-    assert _applied_text(good, True) == (
+    assert applied_text(good, True) == (
         "120000 of 120000 applied in each of 1 partition: 0 missing, 0 doubled, 0 skipped"
     )
 
 
 def test_without_an_answer_nothing_is_known() -> None:
     silent = {**_AUDIT, "applied": None, "problems": ["no answer from ps-1"]}
-    assert _applied_text(silent, True) == "not known: no answer from ps-1"
+    assert applied_text(silent, True) == "not known: no answer from ps-1"
 
 
 def test_a_history_says_which_epoch_has_the_figures_of_a_later_one() -> None:
@@ -78,28 +79,28 @@ def test_a_report_says_why_a_job_ended_early() -> None:
         "jobs": ["early"],
         "folder": "runs/early-1",
     }
-    lines = _report_lines(report)
+    lines = report_lines(report)
     assert "  best            epoch 2, loss 0.25" in lines
     assert f"  ended           {report['ended']}" in lines
-    lines = _report_lines({**report, "best": None, "ended": ""})
+    lines = report_lines({**report, "best": None, "ended": ""})
     assert not [line for line in lines if line.startswith(("  best", "  ended"))]
 
 
 def test_rows_of_a_full_disk_are_added_later(tmp_path: Path) -> None:
     # Bug: a disk that was full for a moment ended the run.
     path = tmp_path / "metrics.csv"
-    rows = [dict.fromkeys(_COLUMNS, number) for number in range(3)]
-    _append_rows(str(path), rows[:1])
+    rows = [dict.fromkeys(COLUMNS, number) for number in range(3)]
+    append_rows(str(path), rows[:1])
     before = path.read_bytes()
     path.rename(tmp_path / "kept")
     path.symlink_to("/dev/full")
     with pytest.raises(OSError) as full:
-        _append_rows(str(path), rows[1:])
+        append_rows(str(path), rows[1:])
     assert full.value.errno == errno.ENOSPC and full.value.filename == str(path)
     path.unlink()
     (tmp_path / "kept").rename(path)
     assert path.read_bytes() == before
-    _append_rows(str(path), rows[1:])
+    append_rows(str(path), rows[1:])
     with open(path, newline="") as file:
         assert [int(row["seconds"]) for row in csv.DictReader(file)] == [0, 1, 2]
 
@@ -108,7 +109,7 @@ def test_a_device_is_written_and_not_replaced(tmp_path: Path) -> None:
     link = tmp_path / "report.json"
     link.symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as full:
-        _replace(str(link), "text")
+        replace(str(link), "text")
     assert full.value.filename == str(link) and link.is_symlink()
-    _replace(str(tmp_path / "page.html"), "text")
+    replace(str(tmp_path / "page.html"), "text")
     assert [file.name for file in sorted(tmp_path.iterdir())] == ["page.html", "report.json"]

@@ -15,7 +15,7 @@ import pytest
 import ebb
 from ebb import programs, script_page
 from ebb.run_folders import Facts
-from ebb.script_run import _Kills
+from ebb.script_kills import Kills
 from jobs import small_job
 from test_local import alive, wait_for
 from test_run import daemons_of
@@ -377,7 +377,7 @@ def test_what_was_missed_is_not_killed_at_once() -> None:
             return True
 
     flags = argparse.Namespace(kill_every=1.0, kill_seed=1)
-    kills = _Kills(flags, Facts(servers=1, workers=1))
+    kills = Kills(flags, Facts(servers=1, workers=1))
     moments = [0.0, 0.9, *(60 + step / 10 for step in range(100))]
     times = [now for now in moments if kills.act(Cluster(), now) is not None]  # type: ignore[arg-type]
     late = [now for now in times if now >= 60]
