@@ -7,12 +7,12 @@ The program submits a job, or joins the one that is there, by itself: see
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
-from typing import Optional, Sequence
+from typing import NoReturn, Optional, Sequence
 
 from ebb.errors import Error
+from ebb.nearest import nearest_name
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -23,7 +23,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     own = words[: words.index("--")] if "--" in words else words
-    flags = _flags().parse_args(own)
+    parser = _flags()
+    parser.refuse_unknown(own)
+    flags = parser.parse_args(own)
     if flags.skip and not flags.resume:
         sys.stderr.write("ebb: --skip goes with --resume\n")
         return 2
@@ -54,8 +56,29 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return 1
 
 
-def _flags() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """Tells of mistakes as the ``ebb`` program does (common/program/flag_mistake.h)."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n{self.prog} --help has all flags\n")
+
+    def refuse_unknown(self, words: Sequence[str]) -> None:
+        """Ends the program if a word is a long flag that it does not have."""
+        there = [
+            name
+            for action in self._actions
+            for name in action.option_strings
+            if name.startswith("--")
+        ]
+        for word in words:
+            flag = word.split("=", 1)[0]
+            if flag.startswith("--") and flag not in there:
+                near = nearest_name(flag[2:], [name[2:] for name in there])
+                self.error(f"there is no flag {flag}" + (f"; is it --{near}?" if near else ""))
+
+
+def _flags() -> _Parser:
+    parser = _Parser(
         prog="ebb run",
         usage="ebb run [OPTIONS] SCRIPT.py [-- ARGUMENTS]",
         description="Starts a Python program several times, on a cluster of its "
@@ -79,6 +102,8 @@ def _flags() -> argparse.ArgumentParser:
         help="also write the report to this file: the page if it ends in .html, else JSON",
     )
     add("--quiet", action="store_true", help="print errors only")
+    add("--details", action="store_true", help="also print how late updates are, what "
+        "each worker computes, and the like; report.json has it in any case")
     add("--leave-with-parent", type=int, help=argparse.SUPPRESS)
     return parser
 
@@ -90,8 +115,8 @@ def _is_it(path: str) -> str:
         there = os.listdir(folder or ".")
     except OSError:
         there = []
-    near = difflib.get_close_matches(name, there, 1, cutoff=0.8)
-    return f"; is it {os.path.join(folder, near[0])}?" if near else ""
+    near = nearest_name(name, sorted(there))
+    return f"; is it {os.path.join(folder, near)}?" if near else ""
 
 
 def _count(text: str) -> int:

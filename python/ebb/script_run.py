@@ -151,8 +151,16 @@ class ScriptRun:
         """Copies the page or the JSON, as the name of ``--report`` says."""
         if self._flags.report:
             name = "report.html" if self._wants_page() else "report.json"
-            with open(self._files.path(name), encoding="utf-8") as file:
-                replace(self._flags.report, file.read())
+            try:
+                with open(self._files.path(name), encoding="utf-8") as file:
+                    content = file.read()
+                replace(self._flags.report, content)
+            except OSError as error:
+                raise Error(
+                    f"--report {self._flags.report}: the report cannot be copied: "
+                    f"{error.filename}: {error.strerror}",
+                    f"the run is complete, and {self._files.path('report.json')} is its report",
+                ) from None
 
     def _wants_page(self) -> bool:
         return str(self._flags.report).lower().endswith((".html", ".htm"))
@@ -383,7 +391,7 @@ class ScriptRun:
                 hint = "\n  hint: make room: --resume writes it" if is_full(error) else ""
                 self._problems.append(f"{error}{hint}")
                 break  # Without its report.json, --resume writes them anew.
-        for line in report_lines(report):
+        for line in report_lines(report, self._flags.details):
             self._screen.tell(line)
         for problem in self._problems:
             sys.stderr.write(f"ebb: {problem}\n")
@@ -416,6 +424,11 @@ class ScriptRun:
             "examples_per_second": done / seconds if seconds else 0.0,
             "epochs": job.get("epochs", 0),
             "updates": job.get("updates", 0),
+            "late_updates": job.get("late_updates", 0),
+            "bound_wait_seconds": job.get("bound_wait_seconds"),
+            "worker_seconds": job.get("worker_seconds"),
+            "computed": job.get("computed", []),
+            "traffic": job.get("traffic"),
             "audit": None if audit is None else dict(audit.all),
             "restarts": {
                 "total": sum(restarts.values()),

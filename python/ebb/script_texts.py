@@ -87,7 +87,37 @@ def applied_text(audit: Mapping[str, Any], complete: bool) -> str:
     return text if worst == together else f"{text}; in all partitions together {together}"
 
 
-def report_lines(report: Mapping[str, Any]) -> List[str]:
+def _detail_lines(report: Mapping[str, Any]) -> List[str]:
+    """Returns how it was trained."""
+    lines = [f"  updates         {report['updates']:,} applied by all partitions together"]
+    if report["late_updates"]:
+        lines.append(f"  late updates    {report['late_updates']:,}")
+    if report["bound_wait_seconds"]:
+        waited = f"{report['bound_wait_seconds']:.1f} s, in which programs waited for others"
+        lines.append(f"  bound waits     {waited}")
+    computed = {one["worker"]: one["examples"] for one in report["computed"]}
+    if sum(computed.values()):
+        all_examples = sum(computed.values())
+        shares = [f"{name} {100 * count / all_examples:.0f}%" for name, count in computed.items()]
+        lines.append(f"  workers         {', '.join(shares)}")
+    traffic = report["traffic"]
+    if traffic and traffic["pushed_bytes"] + traffic["pulled_bytes"]:
+        lines.append(
+            f"  values          pushed {_bytes_text(traffic['pushed_bytes'])}, "
+            f"pulled {_bytes_text(traffic['pulled_bytes'])}"
+        )
+    return lines
+
+
+def _bytes_text(size: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.4g} {unit}"
+        size /= 1024
+    return f"{size:.4g} TiB"
+
+
+def report_lines(report: Mapping[str, Any], details: bool = False) -> List[str]:
     """Returns what report.json says, for a person."""
     lines = [f"{'done' if report['passed'] else 'ended'} in {report['seconds']:.1f} s"]
     audit = report["audit"]
@@ -114,6 +144,8 @@ def report_lines(report: Mapping[str, Any]) -> List[str]:
         f"  restarts        {restarts['workers']} programs, {restarts['servers']} "
         f"servers, {restarts['scheduler']} schedulers"
     )
+    if details:
+        lines += _detail_lines(report)
     if report["complete"] and len(report["jobs"]) == 1:
         folder = report["folder"]
         lines.append(

@@ -63,11 +63,13 @@ def report_of(folder: str = "runs/corners-1") -> Any:
 
 def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
     # Long enough for two samples, which the page draws.
-    run = start(tmp_path, "--workers", "2", "--servers", "1", epochs=20)
+    run = start(tmp_path, "--workers", "2", "--servers", "1", "--details", epochs=20)
     out, err = run.communicate(timeout=100)
     assert run.returncode == 0, out + err
     assert "audit           exact" in out
     report = report_of()
+    assert f"  updates         {report['updates']:,} applied by all" in out
+    assert "\n  workers         " in out and "\n  values          pushed " in out
     assert report["passed"] and report["complete"]
     # Figures of the test data, as of a job file.
     figures = report["evaluations"][-1]
@@ -108,6 +110,16 @@ def test_a_complete_run_is_not_started_again(tmp_path: Path) -> None:
     run = start(tmp_path, "--workers", "1", "--resume", "--report", "again.html")
     out, err = run.communicate(timeout=100)
     assert (run.returncode, err) == (0, "")
+    # It ended with a traceback.
+    run = start(tmp_path, "--workers", "1", "--resume", "--report", "nowhere/a.json")
+    out, err = run.communicate(timeout=100)
+    assert run.returncode == 1
+    assert err == (
+        "ebb: --report nowhere/a.json: the report cannot be copied: nowhere/a.json: "
+        "No such file or directory\n  hint: the run is complete, and "
+        "runs/corners-1/report.json is its report\n"
+    )
+
     page = Path("runs/corners-1/report.html").read_text()
     assert Path("again.html").read_text() == page and page.startswith("<!DOCTYPE html>")
     # Bug: more epochs were "complete", and nothing was trained.
@@ -280,6 +292,18 @@ def test_names_the_program_that_was_meant() -> None:
         "ebb: cornres.py: there is no such file; is it corners.py?\n"
     )
     assert refused("nowhere/x.py") == "ebb: nowhere/x.py: there is no such file\n"
+
+
+def test_names_the_flag_that_was_meant() -> None:
+    """A job file has the same words."""
+    for script in ("corners.py", "job.yaml"):
+        assert refused(script, "--wrokers", "3") == (
+            "ebb run: there is no flag --wrokers; is it --workers?\n"
+            "ebb run --help has all flags\n"
+        )
+        assert refused(script, "--nonsense=1") == (
+            "ebb run: there is no flag --nonsense\nebb run --help has all flags\n"
+        )
 
 
 # It ended with a traceback.
