@@ -31,6 +31,8 @@ from ebb.sklearn._data import Numbers, Unit
 _SEEDINGS = {"k-means++": "plus_plus", "k-means||": "parallel"}
 _RANDOM = "random"
 _RUNS_OF_RANDOM = 10
+# The median of so many rows is near enough to that of all.
+_ROWS_OF_MEDIAN = 10_000
 # Distances that are computed at once.
 _CHUNK_BYTES = 8 << 20
 
@@ -184,7 +186,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
     def _learn(self, X: Any, first: Optional[Numbers]) -> Tuple[Numbers, int]:
         """The centroids that a job finds, and in how many rounds."""
         # One unit for all columns: distances only change their unit.
-        shift, unit = centre_of(X)
+        shift, unit = _middle_of(X)
         model: Dict[str, Any] = {"kind": "kmeans", "clusters": int(self.n_clusters)}
         job: Dict[str, Any] = {
             "model": model,
@@ -216,6 +218,19 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         if runs > 1:
             return centres, int(result.model["runs"]["best"]["rounds"])
         return centres, result.epochs
+
+
+def _middle_of(X: Any) -> Tuple[Unit, float]:
+    """The median of each column, and the deviation of all columns together.
+
+    An outlier moves the mean far from the other rows, and float32 keeps fewer of
+    their digits there. Sparse matrices keep their zeros: the median is 0 for them.
+    """
+    shift, unit = centre_of(X)
+    if _data.is_sparse(X):
+        return shift, unit
+    some = X[:: max(1, X.shape[0] // _ROWS_OF_MEDIAN)]
+    return np.median(some, axis=0).astype(np.float64), unit
 
 
 def _write_first(folder: str, first: Numbers, shift: Unit, unit: float) -> str:
