@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from ebb.job import Audit as Audit
     from ebb.job import Job as Job
     from ebb.local_run import Run as Run
-    from ebb.local_run import chaos as chaos
-    from ebb.local_run import run as run
+    from ebb.local_start import chaos as chaos
+    from ebb.local_start import run as run
     from ebb.model import Model as Model
     from ebb.programs import version as version
     from ebb.progress import Progress as Progress
@@ -77,11 +77,11 @@ _NAMES: Dict[str, str] = {
     "Uniform": "ebb.rules",
     "Work": "ebb.work",
     "Zeros": "ebb.rules",
-    "chaos": "ebb.local_run",
+    "chaos": "ebb.local_start",
     "connect": "ebb.cluster",
     "join": "ebb.work",
     "load": "ebb.tensors",
-    "run": "ebb.local_run",
+    "run": "ebb.local_start",
     "save": "ebb.tensors",
     "submit": "ebb.cluster",
     "version": "ebb.programs",

@@ -239,7 +239,7 @@ def test_an_uncaught_error_ends_with_the_users_line(tmp_path: Path) -> None:
     script.write_text("import ebb\nebb.run('nofile.yaml')\n")
     ran = subprocess.run([sys.executable, script], stderr=subprocess.PIPE, text=True)
     assert ran.returncode == 1 and "ebb.run('nofile.yaml')" in ran.stderr
-    assert "local_run.py" not in ran.stderr
+    assert "local_start.py" not in ran.stderr
 
 
 def test_tls(tmp_path: Path) -> None:
