@@ -1,6 +1,6 @@
 #include "data/array_names.h"
 
-#include "data/internal/npz.h"
+#include "data/formats/arrays/npz.h"
 
 namespace ebb::data {
 

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "data/dataset.h"
-#include "data/internal/testing.h"
+#include "data/formats/testing.h"
 #include "data/source.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

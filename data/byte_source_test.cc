@@ -14,8 +14,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/testing/test_folder.h"
+#include "data/formats/testing.h"
 #include "data/internal/codec.h"
-#include "data/internal/testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -5,8 +5,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "data/internal/table_files.h"
-#include "data/internal/table_schema.h"
+#include "data/formats/table_files.h"
+#include "data/formats/tables/table_schema.h"
 
 namespace ebb::data {
 

@@ -6,7 +6,7 @@
 
 #include "common/status_macros.h"
 #include "data/dataset.h"
-#include "data/internal/kernels.h"
+#include "data/dataset/kernels.h"
 #include "data/internal/wrong_data.h"
 #include "data/pack/mapped_bytes.h"
 

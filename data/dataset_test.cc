@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "data/internal/testing.h"
+#include "data/formats/testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

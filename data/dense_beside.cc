@@ -8,8 +8,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "data/dataset.h"
-#include "data/internal/fit.h"
-#include "data/internal/record_mapping.h"
+#include "data/dataset/fit.h"
+#include "data/formats/records/record_mapping.h"
 
 namespace ebb::data {
 

@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/testing/test_folder.h"
 #include "data/dataset.h"
-#include "data/internal/testing.h"
+#include "data/formats/testing.h"
 #include "data/keys.h"
 #include "data/pack/packer.h"
 

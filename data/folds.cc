@@ -8,7 +8,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "common/example_hash.h"
-#include "data/internal/options.h"
+#include "data/formats/options.h"
 
 namespace ebb::data {
 namespace {

@@ -6,9 +6,9 @@
 #include "absl/status/status.h"
 #include "common/status_macros.h"
 #include "data/column_text.h"
-#include "data/internal/fit.h"
-#include "data/internal/table_files.h"
-#include "data/internal/table_schema.h"
+#include "data/dataset/fit.h"
+#include "data/formats/table_files.h"
+#include "data/formats/tables/table_schema.h"
 #include "data/reader.h"
 
 namespace ebb::data {

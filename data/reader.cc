@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "data/folds.h"
-#include "data/internal/format.h"
-#include "data/internal/input.h"
-#include "data/internal/table_files.h"
+#include "data/formats/format.h"
+#include "data/formats/input.h"
+#include "data/formats/table_files.h"
 #include "data/pack/packed_set.h"
 
 namespace ebb::data {

@@ -12,7 +12,7 @@
 #include "common/objects/testing/s3_server.h"
 #include "common/testing/test_folder.h"
 #include "data/find_files.h"
-#include "data/internal/testing.h"
+#include "data/formats/testing.h"
 #include "data/scheme.h"
 
 namespace ebb::data {

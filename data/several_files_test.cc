@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "data/internal/testing.h"
+#include "data/formats/testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -8,8 +8,8 @@
 #include "common/example_hash.h"
 #include "common/status_macros.h"
 #include "data/folds.h"
-#include "data/internal/format.h"
-#include "data/internal/options.h"
+#include "data/formats/format.h"
+#include "data/formats/options.h"
 
 namespace ebb::data {
 namespace {

@@ -14,7 +14,7 @@
 
 namespace ebb::data {
 
-// A kind's format is data/internal/NAME_format.cc.
+// A kind's format is data/formats/FOLDER/NAME_format.cc.
 enum class SourceKind {
   kIdx,
   kCsv,

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "data/internal/format.h"
+#include "data/formats/format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <string>
 
+#include "data/formats/testing.h"
 #include "data/fuzz/fuzzing.h"
-#include "data/internal/testing.h"
 #include "data/source.h"
 
 // The input is read as images without labels, then as the labels of two

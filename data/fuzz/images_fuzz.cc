@@ -3,8 +3,8 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "data/formats/images/image.h"
 #include "data/fuzz/fuzzing.h"
-#include "data/internal/image.h"
 #include "data/source.h"
 
 // The input is decoded as one image, as it is and scaled, and then read as one

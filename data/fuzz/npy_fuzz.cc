@@ -3,8 +3,8 @@
 #include <map>
 #include <string>
 
+#include "data/formats/testing.h"
 #include "data/fuzz/fuzzing.h"
-#include "data/internal/testing.h"
 #include "data/source.h"
 
 // The input is read as a matrix without labels, as one in an archive, as the

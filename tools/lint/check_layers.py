@@ -86,6 +86,20 @@ TOP = ["tests", "python", "examples"]
 for top in TOP:
     LAYERS[top] = [layer for layer in [*LAYERS, *TOP] if layer != top]
 
+# Room of a layer -> the rooms beside it that it may include. A file may include
+# its own room and what lies in no room of its layer. Other layers see no room.
+DATA_BASE = ["data/internal", "data/formats"]
+ROOMS = {
+    "data/internal": [],
+    "data/formats": ["data/internal"],
+    "data/formats/arrays": DATA_BASE,
+    "data/formats/images": DATA_BASE,
+    "data/formats/records": DATA_BASE,
+    "data/formats/tables": DATA_BASE,
+    "data/formats/text": DATA_BASE,
+    "data/dataset": DATA_BASE,
+}
+
 # A test may use the shared helpers of tests/ besides what its folder may.
 TEST_FILES = ["*_test.cc", "*_fuzz.cc", "*_benchmark.cc"]
 TEST_HELPERS = "tests/testing/"
@@ -102,14 +116,15 @@ LIBRARIES = {
     # The last reads a cloud's JSON with it.
     "google/protobuf/": ("protobuf", EDGES + STORES + [
         "common/tensor_view.cc", "job/*", "worker/preemption_source.cc",
-        "data/internal/tf_record_format_test.cc",
-        "data/fuzz/protobuf_fuzz.cc", "data/internal/message_type*",
-        "data/internal/wire_message*",
-        "data/internal/protobuf_format*"]),
+        "data/formats/records/tf_record_format_test.cc",
+        "data/fuzz/protobuf_fuzz.cc",
+        "data/formats/records/message_type*",
+        "data/formats/records/wire_message*",
+        "data/formats/records/protobuf_format*"]),
     "openssl/": ("OpenSSL", ["common/tls/*", "rpc/internal/tls_*", "bench/raw_wire.cc"]),
     "curl/": ("libcurl", ["common/objects/internal/*", "bench/object_rows.cc"]),
     "pugixml": ("pugixml", ["common/objects/internal/*"]),
-    "simdjson": ("simdjson", ["data/internal/json_lines_format.cc", "bench/data_rows.cc"]),
+    "simdjson": ("simdjson", ["data/formats/records/json_lines_format.cc", "bench/data_rows.cc"]),
     "isa-l/": ("ISA-L", ["data/internal/tf_record.cc", "bench/data_files.cc"]),
     "CLI/": ("CLI11", ["common/program/*", "*_main.cc", *EVERYWHERE_ON_TOP]),
 }
@@ -129,13 +144,29 @@ def matches(path, patterns):
     return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
 
 
+def folder_of(path, folders):
+    """Returns the deepest of the folders that holds the path, or None."""
+    return max((folder for folder in folders if path.startswith(folder + "/")),
+               key=len, default=None)
+
+
 def layer_of(path):
     """Returns the layer of a path, or None outside the table."""
-    best = None
-    for layer in LAYERS:
-        if path.startswith(layer + "/") and len(layer) > len(best or ""):
-            best = layer
-    return best
+    return folder_of(path, LAYERS)
+
+
+def check_rooms(path, included):
+    """Returns the complaint about an include of a room, or None."""
+    target = folder_of(included, ROOMS)
+    if target is None or path.startswith("tests/"):
+        return None
+    layer = layer_of(included)
+    if layer_of(path) != layer:
+        return f"only {layer}/ and tests/ may include {target}/"
+    room = folder_of(path, ROOMS)
+    if room in (None, target) or target in ROOMS[room]:
+        return None
+    return f"{room}/ may include {slashes(ROOMS[room])}"
 
 
 def slashes(layers):
@@ -166,6 +197,8 @@ def check_include(path, quote, included, exists):
     if (internal and not path.startswith(owner + "/")
             and not path.startswith("tests/")):
         return f"only {owner}/ and tests/ may include {owner}/internal/"
+    if complaint := check_rooms(path, included):
+        return complaint
     if layer is None or target == layer or target in LAYERS[layer]:
         return None
     if included.startswith(TEST_HELPERS) and matches(path, TEST_FILES):
@@ -231,6 +264,15 @@ PLANTED = [
     ("data/a.cc", '#include "common/ids.h"', None),
     ("data/a.cc", '#include "models/model.h"', "data/ may include common/"),
     ("data/a.cc", '#include "protocol/codec.h"', None),
+    ("data/a.cc", '#include "data/formats/text/a.h"', None),
+    ("data/formats/text/a.cc", '#include "data/formats/format.h"', None),
+    ("data/formats/text/a.cc", '#include "data/reader.h"', None),
+    ("data/formats/text/a.cc", '#include "data/formats/arrays/a.h"',
+     "data/formats/text/ may include data/internal/, data/formats/"),
+    ("data/formats/a.cc", '#include "data/formats/text/a.h"',
+     "data/formats/ may include data/internal/"),
+    ("worker/a.cc", '#include "data/formats/format.h"', "only data/ and tests/"),
+    ("tests/a.cc", '#include "data/formats/format.h"', None),
     ("models/a.cc", '#include "rpc/channel.h"', "models/ may include"),
     ("models/a.cc", '#include "Eigen/Core"', None),
     ("client/a.cc", '#include "data/reader.h"', None),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the files of this folder: images, archives and arrays that other
-# programs wrote, for the tests of data/internal. ImageMagick 6, GNU tar and
+# programs wrote, for the tests of data/formats. ImageMagick 6, GNU tar and
 # NumPy are needed.
 set -euo pipefail
 cd "$(dirname "$0")"
