@@ -1,10 +1,10 @@
 # The commands of a program, from the files that hold them.
 #
-#   ebb_commands(PROGRAM TITLE FOLDER [TITLE FOLDER ...])
+#   ebb_commands(PROGRAM GROUP TITLE FOLDER.. [GROUP TITLE FOLDER..] ..)
 #       PROGRAM gets the command of each FOLDER/NAME_command.cc, which defines
 #       AddNameCommand (command.h). The folders call ebb_command_sources before.
-#       TITLE is what `--help` writes above the commands of the folder; folders
-#       and their commands are in the order given here and of the alphabet.
+#       TITLE is what `--help` writes above the commands of the folders; groups
+#       are in the order given here, and their commands in that of the alphabet.
 #   ebb_command_sources(OUTPUT)
 #       OUTPUT: the sources NAME_command.cc of the current folder, for the
 #       library of its commands. With it, a new command is one new file.
@@ -20,11 +20,20 @@ function(ebb_commands program)
   set(declarations)
   set(calls)
   while(ARGN)
-    list(POP_FRONT ARGN title folder)
-    get_property(files GLOBAL PROPERTY EBB_COMMANDS_OF_${folder})
-    if(NOT files)
-      message(FATAL_ERROR "${folder} has no ebb_command_sources() before this")
-    endif()
+    list(POP_FRONT ARGN group title)
+    set(files)
+    while(ARGN)
+      list(GET ARGN 0 folder)
+      if(folder STREQUAL "GROUP")
+        break()
+      endif()
+      list(POP_FRONT ARGN)
+      get_property(found GLOBAL PROPERTY EBB_COMMANDS_OF_${folder})
+      if(NOT found)
+        message(FATAL_ERROR "${folder} has no ebb_command_sources() before this")
+      endif()
+      list(APPEND files ${found})
+    endwhile()
     list(TRANSFORM files REPLACE "_command\\.cc$" "")
     list(SORT files)
     set(nested)

@@ -50,10 +50,10 @@ WALL = {
     "tests/services/radosgw.py": (1, "credentials expire"),
     "tools/ebb/cluster/data_command.cc": (1, "the age of a data set"),
     "tools/ebb/report/stored_run.cc": (1, "when an evaluation was done"),
-    "tools/ebb/stored/checkpoint_command.cc": (1, "the age of a version"),
-    "tools/ebb/stored/checkpoint_source.cc": (1, "which version was the last"),
-    "tools/ebb/stored/rollback_request.cc": (1, "people name a time of day"),
-    "tools/ebb/stored/start_model.cc": (1, "people name a time of day"),
+    "tools/ebb/versions/checkpoint_command.cc": (1, "the age of a version"),
+    "tools/ebb/versions/checkpoint_source.cc": (1, "which version was the last"),
+    "tools/ebb/rollback/rollback_request.cc": (1, "people name a time of day"),
+    "tools/ebb/start/start_model.cc": (1, "people name a time of day"),
     "tools/ebb/sweep/sweep_ask_command.cc":
         (1, "a journal outlives a process and its machine"),
     "tools/ebb/sweep/sweep_driver.cc":

@@ -11,7 +11,7 @@
 #include "tools/ebb/predict/predict_flags.h"
 #include "tools/ebb/predict/predict_here.h"
 #include "tools/ebb/predict/predict_on_workers.h"
-#include "tools/ebb/stored/stored_job_flags.h"
+#include "tools/ebb/versions/stored_job_flags.h"
 #include "tools/process/most_processes.h"
 
 namespace ebb::tools {

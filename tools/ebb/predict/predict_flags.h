@@ -12,7 +12,7 @@
 #include "absl/time/time.h"
 #include "tools/ebb/cluster/data_flags.h"
 #include "tools/ebb/run/local_run.h"
-#include "tools/ebb/stored/checkpoint_source.h"
+#include "tools/ebb/versions/checkpoint_source.h"
 
 namespace ebb::tools {
 

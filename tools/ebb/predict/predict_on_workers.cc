@@ -29,7 +29,7 @@
 #include "tools/ebb/predict/prediction_scores.h"
 #include "tools/ebb/run/kill_every.h"
 #include "tools/ebb/run/local_run.h"
-#include "tools/ebb/stored/checkpoint_source.h"
+#include "tools/ebb/versions/checkpoint_source.h"
 #include "tools/files/files.h"
 #include "tools/files/standard_input.h"
 #include "tools/process/last_words.h"

@@ -1,8 +1,8 @@
 #include "tools/ebb/predict/predict_output.h"
 
 #include "common/status_macros.h"
-#include "tools/ebb/stored/bucket_file.h"
-#include "tools/ebb/stored/checkpoint_source.h"
+#include "tools/buckets/bucket_file.h"
+#include "tools/ebb/versions/checkpoint_source.h"
 #include "tools/files/files.h"
 
 namespace ebb::tools {

@@ -15,7 +15,7 @@
 #include "job/specification.h"
 #include "job/traits.h"
 #include "tools/ebb/job/open_anywhere.h"
-#include "tools/ebb/stored/model_doubts.h"
+#include "tools/ebb/versions/model_doubts.h"
 #include "worker/predict/exported_model.h"
 #include "worker/predict/prediction_parts.h"
 #include "worker/predict/predictions.h"

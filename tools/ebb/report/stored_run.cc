@@ -9,7 +9,7 @@
 #include "data/index.h"
 #include "job/specification.h"
 #include "rpc/convert.h"
-#include "tools/ebb/stored/checkpoint_source.h"
+#include "tools/ebb/versions/checkpoint_source.h"
 #include "worker/examples.h"
 #include "worker/job_data.h"
 #include "worker/job_scores.h"

@@ -13,8 +13,8 @@
 #include "tools/ebb/report/forest_figures.h"
 #include "tools/ebb/report/html_report.h"
 #include "tools/ebb/report/restart_figures.h"
+#include "tools/ebb/rollback/sound_versions.h"
 #include "tools/ebb/run/stopped_job.h"
-#include "tools/ebb/stored/sound_versions.h"
 #include "tools/files/files.h"
 #include "worker/predict/prediction_parts.h"
 

@@ -14,8 +14,8 @@
 #include "absl/time/time.h"
 #include "tools/ebb/job/submission.h"
 #include "tools/ebb/report/run_report.h"
+#include "tools/ebb/rollback/rollback_request.h"
 #include "tools/ebb/run/disturbance.h"
-#include "tools/ebb/stored/rollback_request.h"
 
 namespace ebb::tools {
 

@@ -17,10 +17,10 @@
 #include "job/yaml.h"
 #include "tools/command/command.h"
 #include "tools/ebb/job/job_flags.h"
+#include "tools/ebb/rollback/rollback_flags.h"
 #include "tools/ebb/run/kill_every.h"
 #include "tools/ebb/run/local_run.h"
 #include "tools/ebb/run/run_flags.h"
-#include "tools/ebb/stored/rollback_flags.h"
 #include "tools/files/files.h"
 
 namespace ebb::tools {

@@ -14,7 +14,7 @@
 #include "rpc/job_tokens.h"
 #include "tools/ebb/cluster/token_files.h"
 #include "tools/ebb/report/run_facts.h"
-#include "tools/ebb/stored/rollback_request.h"
+#include "tools/ebb/rollback/rollback_request.h"
 
 namespace ebb::tools {
 

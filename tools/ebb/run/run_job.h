@@ -15,7 +15,7 @@
 #include "tools/ebb/cluster/audit.h"
 #include "tools/ebb/job/submission.h"
 #include "tools/ebb/report/run_folder.h"
-#include "tools/ebb/stored/rollback_request.h"
+#include "tools/ebb/rollback/rollback_request.h"
 
 namespace ebb::tools {
 

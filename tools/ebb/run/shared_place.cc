@@ -12,7 +12,7 @@
 #include "common/status_macros.h"
 #include "server/store/folder_store.h"
 #include "server/store/object_checkpoints.h"
-#include "tools/ebb/stored/checkpoint_source.h"
+#include "tools/ebb/versions/checkpoint_source.h"
 
 namespace ebb::tools {
 

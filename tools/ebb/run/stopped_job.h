@@ -6,7 +6,7 @@
 
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/scheduler.pb.h"
-#include "tools/ebb/stored/sound_versions.h"
+#include "tools/ebb/rollback/sound_versions.h"
 
 namespace ebb::tools {
 

@@ -15,12 +15,16 @@
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "models/model_scores.h"
-#include "tools/ebb/stored/predictions.h"
 #include "tools/files/files.h"
 #include "worker/job_data.h"
+#include "worker/predict/predictions.h"
 
 namespace ebb::tools {
 namespace {
+
+using worker::LoadToPredict;
+using worker::ReadIds;
+using worker::WritePredictions;
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;

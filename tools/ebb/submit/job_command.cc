@@ -12,7 +12,7 @@
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/job/job_sizes.h"
 #include "tools/ebb/job/job_text.h"
-#include "tools/ebb/stored/start_model.h"
+#include "tools/ebb/start/start_model.h"
 #include "tools/text/console.h"
 
 namespace ebb::tools {

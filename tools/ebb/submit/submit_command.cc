@@ -15,8 +15,8 @@
 #include "tools/ebb/cluster/token_files.h"
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/job/job_text.h"
+#include "tools/ebb/start/start_model.h"
 #include "tools/ebb/status/no_answer.h"
-#include "tools/ebb/stored/start_model.h"
 #include "tools/text/json.h"
 
 namespace ebb::tools {
