@@ -1,6 +1,6 @@
 """Embeddings on the servers, and PyTorch's own in one process.
 
-``bench/python_embeddings.py`` lets them take turns of some batches in one process,
+``bench/studies/python_embeddings.py`` lets them take turns of some batches in one process,
 so a round is one run of it.
 """
 
@@ -48,7 +48,7 @@ def contests() -> List[Contest]:
 
 
 def _measure(flags: List[str]) -> Sample:
-    answer = run([str(HERE.parent / "python_embeddings.py"), "--json", *flags])
+    answer = run([str(HERE.parent / "studies/python_embeddings.py"), "--json", *flags])
     sample = {_SPEED: answer["examples_per_s"]["ebb"], _MEMORY: answer["server_gib"]}
     ratios = answer["ratios"]
     if ratios:

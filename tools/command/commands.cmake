@@ -6,11 +6,13 @@
 #       TITLE is what `--help` writes above the commands of the folders; groups
 #       are in the order given here, and their commands in that of the alphabet.
 #   ebb_command_sources(OUTPUT)
-#       OUTPUT: the sources NAME_command.cc of the current folder, for the
-#       library of its commands. With it, a new command is one new file.
+#       OUTPUT: the sources NAME_command.cc of the current folder and of those in
+#       it, for the library of its commands. With it, a new command is one new
+#       file.
 function(ebb_command_sources output)
   file(GLOB sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
-       *_command.cc)
+       *_command.cc */*_command.cc)
+  list(SORT sources COMPARE FILE_BASENAME)
   set(${output} ${sources} PARENT_SCOPE)
   file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
   set_property(GLOBAL PROPERTY EBB_COMMANDS_OF_${folder} ${sources})
@@ -34,7 +36,7 @@ function(ebb_commands program)
       endif()
       list(APPEND files ${found})
     endwhile()
-    list(TRANSFORM files REPLACE "_command\\.cc$" "")
+    list(TRANSFORM files REPLACE "^.*/|_command\\.cc$" "")
     list(SORT files)
     set(nested)
     foreach(name IN LISTS files)

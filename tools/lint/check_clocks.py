@@ -30,7 +30,7 @@ PYTHON = re.compile(r"\btime\.time(?:_ns)?\(|\bdatetime\.now\(|\butcnow\("
 
 # The wall clock belongs here: how many uses there are, and why.
 WALL = {
-    "bench/bench_machine.cc": (1, "pages say when they were measured"),
+    "bench/command/bench_machine.cc": (1, "pages say when they were measured"),
     "common/metrics/process_metrics.cc":
         (1, "Prometheus wants the start of a process as Unix time"),
     "common/objects/s3_objects.h": (1, "signatures and credentials expire"),

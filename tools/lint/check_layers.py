@@ -118,6 +118,27 @@ ROOMS = {
     "data/formats/tables": DATA_BASE,
     "data/formats/text": DATA_BASE,
     "data/dataset": DATA_BASE,
+    "bench/common": [],
+    "bench/command": ["bench/common"],
+    "bench/kernels": ["bench/command", "bench/common"],
+    "bench/rows": ["bench/common"],
+    "bench/plane": ["bench/common"],
+    "bench/dense": ["bench/command", "bench/common", "bench/plane"],
+    "bench/link": ["bench/command", "bench/common", "bench/dense",
+                   "bench/plane"],
+    "bench/sparse": ["bench/command", "bench/common", "bench/plane",
+                     "bench/rows"],
+    "bench/checkpoint": ["bench/command", "bench/common", "bench/dense",
+                         "bench/plane", "bench/rows", "bench/sparse"],
+    "bench/job": ["bench/command", "bench/common"],
+    "bench/gpu": ["bench/command", "bench/common"],
+    "bench/cluster": ["bench/command", "bench/common"],
+    "bench/pages": ["bench/command", "bench/common", "bench/job"],
+    "bench/data": ["bench/command", "bench/common", "bench/job", "bench/pages"],
+    "bench/algorithms": ["bench/command", "bench/common", "bench/job",
+                         "bench/pages"],
+    "bench/python": ["bench/command"],
+    "bench/workloads": ["bench/command"],
 }
 
 # A test may use the shared helpers of tests/ besides what its folder may.
@@ -141,11 +162,11 @@ LIBRARIES = {
         "data/formats/records/message_type*",
         "data/formats/records/wire_message*",
         "data/formats/records/protobuf_format*"]),
-    "openssl/": ("OpenSSL", ["common/tls/*", "rpc/internal/tls_*", "bench/raw_wire.cc"]),
-    "curl/": ("libcurl", ["common/objects/internal/*", "bench/object_rows.cc"]),
+    "openssl/": ("OpenSSL", ["common/tls/*", "rpc/internal/tls_*", "bench/plane/raw_wire.cc"]),
+    "curl/": ("libcurl", ["common/objects/internal/*", "bench/data/object_rows.cc"]),
     "pugixml": ("pugixml", ["common/objects/internal/*"]),
-    "simdjson": ("simdjson", ["data/formats/records/json_lines_format.cc", "bench/data_rows.cc"]),
-    "isa-l/": ("ISA-L", ["data/internal/tf_record.cc", "bench/data_files.cc"]),
+    "simdjson": ("simdjson", ["data/formats/records/json_lines_format.cc", "bench/data/data_rows.cc"]),
+    "isa-l/": ("ISA-L", ["data/internal/tf_record.cc", "bench/data/data_files.cc"]),
     "CLI/": ("CLI11", ["common/program/*", "*_main.cc", *EVERYWHERE_ON_TOP]),
 }
 
@@ -338,6 +359,9 @@ PLANTED = [
     ("client/a.cc", '#include "ebb/client.h"', None),
     ("server/a.cc", '#include "ebb/client.h"', "server/ may include"),
     ("bench/a.cc", '#include "server/part.h"', None),
+    ("bench/dense/a.cc", '#include "bench/plane/a.h"', None),
+    ("bench/plane/a.cc", '#include "bench/dense/a.h"', "bench/plane/ may"),
+    ("bench/common/a.cc", '#include "bench/command/a.h"', "nothing else"),
 ]
 
 
