@@ -33,7 +33,8 @@ if(EBB_SANITIZE)
   return()  # These builds are only for tests.
 endif()
 
-install(TARGETS ebb ebb-bench ebb-ps ebb-scheduler ebb-sim ebb-worker
+install(TARGETS ebb ebb-advise ebb-bench ebb-ps ebb-scheduler ebb-sim ebb-sweep
+                ebb-worker
         COMPONENT programs)
 install(TARGETS ebb_shared EXPORT ebbTargets
         LIBRARY COMPONENT library NAMELINK_COMPONENT development

@@ -18,7 +18,7 @@ namespace ebb::job {
 namespace {
 
 // The scheduler remembers so many.
-constexpr int64_t kMostEvaluations = 1000;
+constexpr int64_t kMostDecisions = 1000;
 // A server tells the scheduler of so many versions of a partition.
 constexpr int64_t kMostVersions = 1000;
 
@@ -39,13 +39,13 @@ class StopRules {
     if (figure.empty()) return;  // Said elsewhere.
     CheckAlgorithm(key);
     CheckFigure(path, figure);
-    if (Evaluations() > kMostEvaluations) {
+    if (Evaluations() > kMostDecisions) {
       found_->Add(key,
-                  absl::StrCat("decides by at most ", kMostEvaluations,
+                  absl::StrCat("decides by at most ", kMostDecisions,
                                " evaluations, and the job has ", Evaluations()),
                   absl::StrCat("evaluate: ",
-                               (job_.train().epochs() + kMostEvaluations - 1) /
-                                   kMostEvaluations,
+                               (job_.train().epochs() + kMostDecisions - 1) /
+                                   kMostDecisions,
                                " epochs"));
     }
   }

@@ -36,6 +36,11 @@ static_assert(kFields<ViewUpdate> == 4 && kFields<ViewMember> == 3 &&
 
 namespace {
 
+// Sources that are compiled with this one have overloads here, which would hide
+// those of the header.
+using rpc::FromProto;
+using rpc::ToProto;
+
 void Put(const Grant& from, RecordSender* records,
          v1::SchedulerToServer* envelope) {
   v1::Grant* to = envelope->mutable_grant();

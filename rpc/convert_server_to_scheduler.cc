@@ -41,6 +41,11 @@ static_assert(
 
 namespace {
 
+// Sources that are compiled with this one have overloads here, which would hide
+// those of the header.
+using rpc::FromProto;
+using rpc::ToProto;
+
 absl::Status GetMarks(
     absl::string_view field,
     const google::protobuf::RepeatedPtrField<v1::ItemMark>& from,

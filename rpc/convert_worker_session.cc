@@ -35,6 +35,11 @@ static_assert(kFields<Lease> == 9 && kFields<EvaluationLease> == 4 &&
 
 namespace {
 
+// Sources that are compiled with this one have overloads here, which would hide
+// those of the header.
+using rpc::FromProto;
+using rpc::ToProto;
+
 absl::Status GetItem(absl::string_view field, bool present,
                      const v1::ItemId& message, ItemId* item) {
   EBB_RETURN_IF_ERROR(Present(field, present));
