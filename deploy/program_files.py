@@ -10,8 +10,8 @@ import stat
 import subprocess
 import tarfile
 
-PROGRAMS = ["ebb", "ebb-bench", "ebb-ps", "ebb-scheduler", "ebb-sim",
-            "ebb-worker"]
+PROGRAMS = ["ebb", "ebb-advise", "ebb-bench", "ebb-ps", "ebb-scheduler",
+            "ebb-sim", "ebb-sweep", "ebb-worker"]
 
 
 class CannotPackage(Exception):

@@ -173,7 +173,7 @@ class NamedFlagsTest(unittest.TestCase):
         if words[0] != "ebb":
             flags = self.daemons.get(words[0])
             if flags is None:
-                return "" if words[0].startswith("ebb-bench") or words[0] == "ebb-sim" else "no program"
+                return "" if words[0].startswith("ebb-bench") or words[0] in ("ebb-advise", "ebb-sim", "ebb-sweep") else "no program"
             flags = flags | self.declared_below(DAEMONS[words[0]])
             name = words[0]
         else:

@@ -17,8 +17,8 @@ import unittest
 
 BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build"
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
-PROGRAMS = ["ebb", "ebb-bench", "ebb-ps", "ebb-scheduler", "ebb-sim",
-            "ebb-worker"]
+PROGRAMS = ["ebb", "ebb-advise", "ebb-bench", "ebb-ps", "ebb-scheduler",
+            "ebb-sim", "ebb-sweep", "ebb-worker"]
 # Without the caller's LD_LIBRARY_PATH and EBB_….
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent",
                "LANG": "C.UTF-8"}

@@ -103,16 +103,16 @@ class ImageTest(unittest.TestCase):
         libraries = {os.path.dirname(name) for name in self.members
                      if ".so" in name}
         path = ":".join(os.path.join(self.root, one) for one in libraries)
-        for name in ("ebb", "ebb-bench", "ebb-ps", "ebb-scheduler", "ebb-sim",
-                     "ebb-worker"):
+        for name in ("ebb", "ebb-advise", "ebb-bench", "ebb-ps",
+                     "ebb-scheduler", "ebb-sim", "ebb-sweep", "ebb-worker"):
             program = os.path.join(self.root, "usr/bin", name)
             command = [loader, "--inhibit-cache", "--library-path", path]
             listed = subprocess.run([*command, "--list", program],
                                     capture_output=True, text=True, check=True)
             for found in re.findall(r"=> (/\S+)", listed.stdout):
                 self.assertTrue(found.startswith(self.root + "/"), found)
-            # `ebb` starts these two, and they have no version of their own.
-            part = name in ("ebb-bench", "ebb-sim")
+            # `ebb` starts these, and they have no version of their own.
+            part = name in ("ebb-advise", "ebb-bench", "ebb-sim", "ebb-sweep")
             said = subprocess.run(
                 [*command, program, "--help" if part else "--version"],
                 capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ namespace {
 
 // How long two cores compile what such a program needs beyond `ebb`.
 absl::string_view TimeToBuild(absl::string_view name) {
-  return name == "sim" ? "about a minute" : "2 to 5 minutes";
+  return name == "bench" ? "2 to 5 minutes" : "about a minute";
 }
 
 }  // namespace

@@ -20,13 +20,17 @@ Example:
 `ebb COMMAND --help` has more on each.)");
   int exit_code = ebb::tools::kExitGood;
   ebb::tools::AddCommands(&app, &exit_code);
-  const char* experiments = "Experiments";
-  ebb::tools::AddExternalCommand(
-      &app, "sim", "Tries the protocol under simulated faults, seed by seed",
-      argv, &exit_code)
-      ->group(experiments);
-  ebb::tools::AddExternalCommand(&app, "bench", "Measures ebb on this machine",
-                                 argv, &exit_code)
-      ->group(experiments);
+  // A first job needs none of these: they are programs of their own.
+  const auto add = [&](const char* name, const char* help, const char* group) {
+    ebb::tools::AddExternalCommand(&app, name, help, argv, &exit_code)
+        ->group(group);
+  };
+  add("sweep", "Trains a job with many settings, and ranks what came of them",
+      "Sweeps");
+  add("advise", "Says which machines train a job in time for the least money",
+      "Machines");
+  add("sim", "Tries the protocol under simulated faults, seed by seed",
+      "Experiments");
+  add("bench", "Measures ebb on this machine", "Experiments");
   return ebb::tools::RunCommandLine(&app, argc, argv, &exit_code);
 }
