@@ -34,7 +34,7 @@ absl::string_view ViewOf(std::string_view text) {
 
 // True if two texts are equal. Names are so short that a call of memcmp() would
 // take longer.
-bool Equal(absl::string_view a, absl::string_view b) {
+bool SameName(absl::string_view a, absl::string_view b) {
   const size_t size = a.size();
   if (size != b.size()) return false;
   // Words of this type, the last of which may overlap with the one before.
@@ -212,7 +212,7 @@ class JsonLinesReader : public LineReader {
   static Node* Child(absl::string_view key, size_t place, Node* node) {
     constexpr size_t kMostUsual = 256;
     auto& usual = node->usual;
-    if (place < usual.size() && Equal(usual[place].first, key)) {
+    if (place < usual.size() && SameName(usual[place].first, key)) {
       return usual[place].second;
     }
     const auto found = node->children.find(key);

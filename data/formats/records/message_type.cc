@@ -38,7 +38,7 @@ constexpr absl::string_view kMakeAnew =
     "make it by `protoc --include_imports --descriptor_set_out=FILE`";
 
 // The limit of libprotobuf.
-constexpr int kDeepest = 100;
+constexpr int kDeepestType = 100;
 
 // libprotobuf goes from a type to those of its fields in calls within calls, in
 // the worst case through all types. This many take 5 MiB of the stack.
@@ -211,7 +211,7 @@ class MessageType::Meter {
 
   // False at bytes that do not parse, and beyond the limit.
   bool Add(CodedInputStream* in, const Descriptor* type, int depth) {
-    if (depth > kDeepest) return false;
+    if (depth > kDeepestType) return false;
     // Unknown groups are kept without a type.
     constexpr int64_t kUnknown = 64;
     memory_ += type == nullptr ? kUnknown : of_.SizeOf(type);

@@ -15,7 +15,7 @@ using google::protobuf::FileDescriptor;
 // Larger messages may take much memory, which libprotobuf's reader bounds.
 constexpr size_t kMostBytes = size_t{64} << 10;
 // libprotobuf goes twice as deep.
-constexpr int kDeepest = 50;
+constexpr int kDeepestMessage = 50;
 // Tags with this number have two bytes. Longer ones are not read here.
 constexpr int kMostNumber = 2047;
 constexpr char kZeros[8] = {};
@@ -189,7 +189,7 @@ bool WireMessage::Read(absl::string_view bytes) {
 }
 
 bool WireMessage::Walk(absl::string_view bytes, int number, int depth) {
-  if (depth > kDeepest) return false;
+  if (depth > kDeepestMessage) return false;
   const Type& type = types_[static_cast<size_t>(number)];
   for (const int path : type.paths) places_[static_cast<size_t>(path)] = -1;
   for (const int part : type.parts) seen_[static_cast<size_t>(part)] = false;

@@ -42,7 +42,7 @@ bool NamesIndex(absl::string_view column, size_t place) {
   return false;
 }
 
-bool Equal(absl::string_view a, absl::string_view b) {
+bool SameValue(absl::string_view a, absl::string_view b) {
   double x;
   double y;
   return a == b || (ParseNumber(a, &x) && ParseNumber(b, &y) && x == y);
@@ -69,11 +69,11 @@ void ColumnWatch::Look(const std::vector<absl::string_view>& fields) {
     return value != one.first + before;
   });
   std::erase_if(equal_, [&](size_t column) {
-    return !Equal(fields[column], fields[label_]);
+    return !SameValue(fields[column], fields[label_]);
   });
   if (one_label_) {
     if (rows_ == 1) first_label_ = std::string(fields[label_]);
-    one_label_ = Equal(fields[label_], first_label_);
+    one_label_ = SameValue(fields[label_], first_label_);
   }
 }
 
