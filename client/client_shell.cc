@@ -1,6 +1,7 @@
 #include "client/client_shell.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -433,7 +434,8 @@ void ClientShell::Work() {
         core->OnComputed(std::move(result), now, out);
       });
     } else if (const auto* evaluate = std::get_if<Evaluate>(&task)) {
-      const EvaluationResult result = computer_->Evaluate(evaluate->task);
+      const std::optional<EvaluationResult> result =
+          computer_->Evaluate(evaluate->task);
       Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
         core->OnEvaluated(result, now, out);
       });

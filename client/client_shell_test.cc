@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,7 +53,7 @@ class CountingComputer : public JobComputer {
   void Expect(const PulledValuesPtr& values) override {
     if (values != nullptr) ++expected;
   }
-  EvaluationResult Evaluate(const EvaluateTask& task) override {
+  std::optional<EvaluationResult> Evaluate(const EvaluateTask& task) override {
     if (before_evaluated) before_evaluated();
     ++evaluated;
     EvaluationResult result;

@@ -1,5 +1,6 @@
 #include "client/evaluation_work.h"
 
+#include <optional>
 #include <utility>
 
 #include "protocol/evaluation_check.h"
@@ -138,21 +139,26 @@ bool EvaluationWork::OnPullOverLimit(const PullId& id, const absl::Status& why,
   return true;
 }
 
-void EvaluationWork::OnEvaluated(const EvaluationResult& result,
+void EvaluationWork::OnEvaluated(const std::optional<EvaluationResult>& result,
                                  ClientActions* out) {
   worker_->computation.EndEvaluation();
   if (!pending_ || !pending_->computing) return;
-  if (!result.error.empty()) return Fail(result.error, out);
-  if (const absl::Status fits = CheckEvaluation(result); !fits.ok()) {
+  if (!result) {
+    pending_->computing = false;
+    pending_->puller.Start(SpecFor(pending_->lease, pending_->rows));
+    return;
+  }
+  if (!result->error.empty()) return Fail(result->error, out);
+  if (const absl::Status fits = CheckEvaluation(*result); !fits.ok()) {
     return Fail(fits.message(), out);
   }
-  if (!IsSparse(*pending_)) return Report(result, out);
+  if (!IsSparse(*pending_)) return Report(*result, out);
   EvaluationResult& sums = pending_->sums;
-  sums.examples += result.examples;
-  sums.loss_sum += result.loss_sum;
+  sums.examples += result->examples;
+  sums.loss_sum += result->loss_sum;
   // Either no part has classes, or all have.
-  sums.correct = result.correct < 0 ? -1 : sums.correct + result.correct;
-  sums.figures = result.figures;  // From all parts so far.
+  sums.correct = result->correct < 0 ? -1 : sums.correct + result->correct;
+  sums.figures = result->figures;  // From all parts so far.
   if (pending_->rows->last) return Report(sums, out);
   pending_->computing = false;
   pending_->begin = std::exchange(pending_->rows, nullptr)->end;

@@ -47,12 +47,15 @@ class EvaluationWork {
   // It is given up: the same pull would fail again.
   bool OnPullOverLimit(const PullId& id, const absl::Status& why,
                        ClientActions* out);
-  // Rows of the test data. It ignores rows that it no longer waits for.
+  // Rows of the test data; null: they are asked for again. It ignores rows that
+  // it no longer waits for.
   void OnRowsFound(const FindRows& batch,
                    const absl::StatusOr<BatchRowsPtr>& rows,
                    ClientActions* out);
   // A result that the scheduler would refuse fails the evaluation instead.
-  void OnEvaluated(const EvaluationResult& result, ClientActions* out);
+  // Nothing: the same part is pulled and evaluated again.
+  void OnEvaluated(const std::optional<EvaluationResult>& result,
+                   ClientActions* out);
 
  private:
   struct Pending {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -39,7 +40,8 @@ class JobComputer {
   }
 
   // Which rows of the job's sparse tables a batch touches; called beside the
-  // other methods, and only for jobs that have some.
+  // other methods, and only for jobs that have some. Null: the data is away for
+  // now, and the core asks again.
   virtual absl::StatusOr<BatchRowsPtr> FindRows(const client::FindRows& batch) {
     return absl::UnimplementedError("this computer knows no sparse tables");
   }
@@ -71,8 +73,10 @@ class JobComputer {
   // Evaluates a snapshot of the model on the test data. Only the figures and
   // `error` of the result count. The job has been prepared. If the test data
   // comes in parts, `figures` are those of all parts so far, and the rest is of
-  // this part alone.
-  virtual EvaluationResult Evaluate(const EvaluateTask& task) = 0;
+  // this part alone. Nothing: the data is away for now, and the core asks
+  // again.
+  virtual std::optional<EvaluationResult> Evaluate(
+      const EvaluateTask& task) = 0;
 
   // No further part comes of the evaluation before: what was kept for one is of
   // no use. It may have had its last part, or none.

@@ -75,7 +75,8 @@ class JobWork {
   // See JobLoading.
   void OnJobReady(absl::Status status, absl::Time now, ClientActions* out);
   // `rows` are those of the batch of the last FindRows of this job, or say why
-  // they cannot be found.
+  // they cannot be found. Null: their data is away for now, and Advance asks
+  // again.
   void OnRowsFound(const FindRows& batch, absl::StatusOr<BatchRowsPtr> rows,
                    absl::Time now, ClientActions* out);
   // A batch of this job was given up.

@@ -212,6 +212,21 @@ TEST_F(SparseRowsTest, WhatCannotBeReadFailsTheItem) {
   EXPECT_THAT(end->error, HasSubstr("a torn line"));
 }
 
+// Bug: data that was away for a second failed the item at once.
+TEST_F(SparseRowsTest, DataThatIsAwayIsAskedForAgain) {
+  Begin();
+  for (int i = 0; i < 3; ++i) {
+    ExpectWanted(0);
+    const FindRows batch = wanted_[0];
+    now_ += absl::Seconds(1);
+    On([&](auto* out) { core_.OnRowsFound(batch, BatchRowsPtr(), now_, out); });
+    EXPECT_THAT(sent_, IsEmpty());
+  }
+  ExpectWanted(0);
+  Found(wanted_[0]);
+  EXPECT_THAT(pulls_, SizeIs(1));
+}
+
 TEST_F(SparseRowsTest, AnAnswerWithoutTheRowsIsNone) {
   Begin();
   Found(wanted_[0]);
@@ -321,6 +336,29 @@ TEST_F(SparseEvaluationTest, WhatCannotBeReadIsReported) {
   });
   ASSERT_NE(Reported(), nullptr);
   EXPECT_THAT(Reported()->error, HasSubstr("a torn line"));
+}
+
+// Bug: test data that was away for a second failed the evaluation at once.
+TEST_F(SparseEvaluationTest, DataThatIsAwayIsAskedForAgain) {
+  const FindRows batch = wanted_[0];
+  On([&](auto* out) { core_.OnRowsFound(batch, BatchRowsPtr(), now_, out); });
+  EXPECT_EQ(Reported(), nullptr);
+  ASSERT_THAT(wanted_, SizeIs(1));
+  EXPECT_EQ(wanted_[0].begin, 0);
+  FoundTest(wanted_[0], true);
+  // Nor may it be there when the part is computed.
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_THAT(pulls_, SizeIs(1));
+    EXPECT_EQ(pulls_[0].request.snapshot, 50);
+    Answer(pulls_[0], {1, 2});
+    ASSERT_THAT(evaluates_, SizeIs(1));
+    On([&](auto* out) { core_.OnEvaluated(std::nullopt, now_, out); });
+    EXPECT_EQ(Reported(), nullptr);
+  }
+  Answer(pulls_[0], {1, 2});
+  Evaluated(1);
+  ASSERT_NE(Reported(), nullptr);
+  EXPECT_EQ(Reported()->examples, 2);
 }
 
 // Bug: a program in the middle of an evaluation that was lost waited for good.

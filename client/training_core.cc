@@ -308,8 +308,8 @@ void TrainingCore::OnComputed(ComputeResult result, absl::Time now,
   Advance(now, out);
 }
 
-void TrainingCore::OnEvaluated(const EvaluationResult& result, absl::Time now,
-                               ClientActions* out) {
+void TrainingCore::OnEvaluated(const std::optional<EvaluationResult>& result,
+                               absl::Time now, ClientActions* out) {
   evaluation_.OnEvaluated(result, out);
   ComputerIsFree(now);
   Advance(now, out);

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,8 +79,8 @@ class TrainingCore {
   void OnRowsFound(const FindRows& batch, absl::StatusOr<BatchRowsPtr> rows,
                    absl::Time now, ClientActions* out);
   void OnComputed(ComputeResult result, absl::Time now, ClientActions* out);
-  void OnEvaluated(const EvaluationResult& result, absl::Time now,
-                   ClientActions* out);
+  void OnEvaluated(const std::optional<EvaluationResult>& result,
+                   absl::Time now, ClientActions* out);
 
   // Call at NextTick() or later.
   void OnTick(absl::Time now, ClientActions* out);

@@ -104,14 +104,16 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::Get(const JobRecordPtr& record) {
     jobs_.pop_back();
   }
   EBB_ASSIGN_OR_RETURN(LoadedJobPtr job, LoadJob(record, options_));
-  away_.erase(record->id);
+  for (const Part part : {Part::kTraining, Part::kTest}) {
+    away_.erase({record->id, part});
+  }
   jobs_.push_front(std::move(job));
   if (options_.data_bytes > 0) ShareRoomLocked();
   return jobs_.front();
 }
 
-absl::StatusOr<LoadedJobPtr> TrainingComputer::GetForBatch(
-    const JobRecordPtr& record) {
+absl::StatusOr<LoadedJobPtr> TrainingComputer::GetFor(
+    Part part, const JobRecordPtr& record) {
   {
     MutexLock lock(&jobs_mu_);
     if (LoadedJobPtr known = FindLocked(record)) return known;
@@ -124,24 +126,26 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::GetForBatch(
   if (!absl::IsUnavailable(job.status()) && !data::IsAway(job.status())) {
     return job;
   }
-  EBB_RETURN_IF_ERROR(WaitForData(*record, tried, job.status()));
+  EBB_RETURN_IF_ERROR(WaitForData(part, *record, tried, job.status()));
   return LoadedJobPtr();
 }
 
-absl::Status TrainingComputer::WaitForData(const JobRecord& record,
+absl::Status TrainingComputer::WaitForData(Part part, const JobRecord& record,
                                            absl::Time tried,
                                            const absl::Status& failed) {
   {
     MutexLock lock(&jobs_mu_);
     const auto away =
-        away_.try_emplace(record.id, options_.data_patience).first;
+        away_.try_emplace(std::pair(record.id, part), options_.data_patience)
+            .first;
     switch (away->second.Failed(tried, SteadyNow())) {
       case Outage::Next::kGivenUp:
         return away->second.GivenUp(failed);
       case Outage::Next::kBegins:
         LOG(WARNING) << "job=" << record.name << " waits up to "
-                     << options_.data_patience
-                     << " for its data: " << failed.message();
+                     << options_.data_patience << " for its "
+                     << (part == Part::kTest ? "test data: " : "data: ")
+                     << failed.message();
         break;
       case Outage::Next::kGoesOn:
         break;
@@ -151,9 +155,9 @@ absl::Status TrainingComputer::WaitForData(const JobRecord& record,
   return absl::OkStatus();
 }
 
-void TrainingComputer::DataIsThere(const JobRecord& record) {
+void TrainingComputer::DataIsThere(Part part, const JobRecord& record) {
   MutexLock lock(&jobs_mu_);
-  away_.erase(record.id);
+  away_.erase({record.id, part});
 }
 
 void TrainingComputer::ShareRoomLocked() {
@@ -318,7 +322,8 @@ absl::Status TrainingComputer::NameExample(absl::Status status,
 absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
                                             client::ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
-  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, GetForBatch(task.record));
+  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job,
+                       GetFor(Part::kTraining, task.record));
   if (job == nullptr) {
     result->cancelled = true;
     return absl::OkStatus();
@@ -338,9 +343,9 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
       job->reader->Read(task.item, task.begin, task.end, task.ahead);
   if (data::IsAway(read.status())) {
     result->cancelled = true;
-    return WaitForData(*task.record, tried, read.status());
+    return WaitForData(Part::kTraining, *task.record, tried, read.status());
   }
-  DataIsThere(*task.record);
+  DataIsThere(Part::kTraining, *task.record);
   EBB_RETURN_IF_ERROR(read.status());
   const TrainingBatch* const batch = *read;
   MaybeMisbehave(*batch);
@@ -378,9 +383,9 @@ absl::Status TrainingComputer::MakeTask(const client::ComputeTask& task,
   const auto made = job->tasks->Make(number, [&] { ++steps_; });
   if (data::IsAway(made.status())) {
     result->cancelled = true;
-    return WaitForData(*task.record, tried, made.status());
+    return WaitForData(Part::kTraining, *task.record, tried, made.status());
   }
-  DataIsThere(*task.record);
+  DataIsThere(Part::kTraining, *task.record);
   EBB_RETURN_IF_ERROR(made.status());
   WrittenRows rows(plan);
   EBB_RETURN_IF_ERROR(CutTask(
@@ -416,6 +421,7 @@ absl::Status TrainingComputer::PredictPart(const client::ComputeTask& task,
     MutexLock lock(&mu_);
     return !hurry_;
   };
+  const absl::Time tried = SteadyNow();
   const absl::Status written =
       job->parts->Write(job->train, first, first + task.end,
                         {.step = [this] { ++steps_; }, .wait = wait});
@@ -425,6 +431,11 @@ absl::Status TrainingComputer::PredictPart(const client::ComputeTask& task,
     result->cancelled = true;
     return absl::OkStatus();
   }
+  if (data::IsAway(written)) {
+    result->cancelled = true;
+    return WaitForData(Part::kTraining, *task.record, tried, written);
+  }
+  DataIsThere(Part::kTraining, *task.record);
   EBB_RETURN_IF_ERROR(written);
   // Nothing is learnt: the gradient is 0.
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
@@ -437,9 +448,25 @@ absl::Status TrainingComputer::PredictPart(const client::ComputeTask& task,
 
 absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindRows(
     const client::FindRows& batch) {
+  const Part part = batch.test ? Part::kTest : Part::kTraining;
+  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, GetFor(part, batch.record));
+  if (job == nullptr) return client::BatchRowsPtr();
+  const absl::Time tried = SteadyNow();
+  absl::StatusOr<client::BatchRowsPtr> found =
+      batch.test ? FindTestRows(batch.record->plan, batch.begin, *job)
+                 : FindBatchRows(batch, job.get());
+  if (data::IsAway(found.status())) {
+    EBB_RETURN_IF_ERROR(
+        WaitForData(part, *batch.record, tried, found.status()));
+    return client::BatchRowsPtr();
+  }
+  DataIsThere(part, *batch.record);
+  return found;
+}
+
+absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindBatchRows(
+    const client::FindRows& batch, LoadedJob* job) {
   const JobPlan& plan = batch.record->plan;
-  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(batch.record));
-  if (batch.test) return FindTestRows(plan, batch.begin, *job);
   EBB_ASSIGN_OR_RETURN(const TrainingBatch* const read,
                        job->reader->Read(batch.item, batch.begin, batch.end));
   if (job->topics != nullptr) {
@@ -638,22 +665,22 @@ absl::Status TrainingComputer::EvaluatePart(const client::EvaluateTask& task,
 }
 
 absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
+                                           LoadedJob* job,
                                            EvaluationResult* result) {
-  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(task.record));
   if (!job->test) return NoTestData(*task.record);
   const JobPlan& plan = task.record->plan;
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
                        assembled_.Assemble(*job, task.values));
   if (plan.trained_tables() > 0 && job->topics == nullptr) {
     EBB_RETURN_IF_ERROR(
-        Seen(EvaluatePart(task, params.floats, job.get(), result), job.get()));
+        Seen(EvaluatePart(task, params.floats, job, result), job));
   } else {
     std::optional<Scores> scores = models::ScoresOf(
         job->model->description(), job->labels.units, job->positive);
     const auto sums =
         EvaluateOn(*job->test, params.floats, TestBatch(plan), job->model.get(),
                    &test_batch_, scores ? &*scores : nullptr);
-    EBB_RETURN_IF_ERROR(Seen(sums.status(), job.get()));
+    EBB_RETURN_IF_ERROR(Seen(sums.status(), job));
     result->examples = sums->examples;
     result->loss_sum = sums->loss_sum * job->labels.loss;
     result->correct = sums->correct;
@@ -676,9 +703,22 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
   return absl::OkStatus();
 }
 
-EvaluationResult TrainingComputer::Evaluate(const client::EvaluateTask& task) {
+std::optional<EvaluationResult> TrainingComputer::Evaluate(
+    const client::EvaluateTask& task) {
   EvaluationResult result;
-  const absl::Status status = EvaluateAll(task, &result);
+  const absl::StatusOr<LoadedJobPtr> job = GetFor(Part::kTest, task.record);
+  if (job.ok() && *job == nullptr) return std::nullopt;
+  absl::Status status = job.status();
+  if (status.ok()) {
+    const absl::Time tried = SteadyNow();
+    status = EvaluateAll(task, job->get(), &result);
+    if (data::IsAway(status)) {
+      status = WaitForData(Part::kTest, *task.record, tried, status);
+      if (status.ok()) return std::nullopt;
+    } else {
+      DataIsThere(Part::kTest, *task.record);
+    }
+  }
   if (status.ok()) return result;
   EvaluationResult failed;
   failed.error = std::string(status.message());

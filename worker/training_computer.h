@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -53,7 +54,8 @@ class TrainingComputer : public client::JobComputer {
   client::ComputeResult Compute(const client::ComputeTask& task) override;
   void Expect(const client::PulledValuesPtr& values) override;
   void ReadAhead(JobId job, std::span<const client::ExampleRun> next) override;
-  EvaluationResult Evaluate(const client::EvaluateTask& task) override;
+  std::optional<EvaluationResult> Evaluate(
+      const client::EvaluateTask& task) override;
 
   // How long devices had something to do, of jobs that have any.
   struct DeviceTime {
@@ -76,9 +78,11 @@ class TrainingComputer : public client::JobComputer {
   // Null: it is not in memory, or is another than it was.
   LoadedJobPtr FindLocked(const JobRecordPtr& record)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
-  // The job of a batch, loaded if it was dropped. Null: its data are out of
-  // reach for now.
-  absl::StatusOr<LoadedJobPtr> GetForBatch(const JobRecordPtr& record);
+  // The part of a job's data that is read: the batches, or the test data.
+  enum class Part { kTraining, kTest };
+  // The job of a batch or an evaluation, loaded if it was dropped. Null: its
+  // data are out of reach for now.
+  absl::StatusOr<LoadedJobPtr> GetFor(Part part, const JobRecordPtr& record);
   // Keeps within the bound on memory. What models keep of examples gives way to
   // data, for it is computed again sooner than data is read again. Beyond that
   // the job goes whose data was used longest ago.
@@ -118,22 +122,24 @@ class TrainingComputer : public client::JobComputer {
   // The batch, of word vectors with pairs in place of documents.
   static TrainingBatch WithPairs(const LoadedJob& job,
                                  const TrainingBatch& read, ItemId item);
+  static absl::StatusOr<client::BatchRowsPtr> FindBatchRows(
+      const client::FindRows& batch, LoadedJob* job);
   absl::StatusOr<client::BatchRowsPtr> FindTestRows(const JobPlan& plan,
                                                     int64_t begin,
                                                     const LoadedJob& job) const;
   // Test examples that are tried at once.
   int64_t TestBatch(const JobPlan& plan) const;
-  absl::Status EvaluateAll(const client::EvaluateTask& task,
+  absl::Status EvaluateAll(const client::EvaluateTask& task, LoadedJob* job,
                            EvaluationResult* result);
   // Keyed examples come in parts.
   absl::Status EvaluatePart(const client::EvaluateTask& task,
                             std::span<const float> params, LoadedJob* job,
                             EvaluationResult* result);
-  // After a try at `tried` to read the job's data, which is away: waits for a
-  // while, and returns OK if it is worth another try.
-  absl::Status WaitForData(const JobRecord& record, absl::Time tried,
+  // After a try at `tried` to read this part of the job's data, which is away:
+  // waits for a while, and returns OK if it is worth another try.
+  absl::Status WaitForData(Part part, const JobRecord& record, absl::Time tried,
                            const absl::Status& failed);
-  void DataIsThere(const JobRecord& record);
+  void DataIsThere(Part part, const JobRecord& record);
   // Blocks until then, or until there is a hurry.
   void WaitUntil(absl::Time then);
   // `status`, of the job's model; whether its device is lost, and how long it
@@ -150,7 +156,7 @@ class TrainingComputer : public client::JobComputer {
   AssembledValues assembled_;
   data::ExampleBatch test_batch_;
   // Jobs whose data was dropped or is read in parts, and is out of reach.
-  std::map<JobId, Outage> away_ ABSL_GUARDED_BY(jobs_mu_);
+  std::map<std::pair<JobId, Part>, Outage> away_ ABSL_GUARDED_BY(jobs_mu_);
   // Scores over the parts of the test data before `end`, of keyed examples.
   struct PartialScores {
     JobId job;

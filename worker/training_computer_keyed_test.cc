@@ -1,6 +1,7 @@
 // Of models whose features are keys of a sparse table.
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "data/order.h"
+#include "data/pack/packer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/specification.h"
@@ -155,7 +157,7 @@ TEST_F(KeyedComputerTest, PartsOfAnotherEvaluationHaveNoFigures) {
     part.test = true;
     const auto rows = computer_->FindRows(part);
     EXPECT_TRUE(rows.ok()) << rows.status();
-    return computer_->Evaluate({record_, snapshot, Answered(*rows)}).figures;
+    return computer_->Evaluate({record_, snapshot, Answered(*rows)})->figures;
   };
   EXPECT_NE(evaluate(0, 1), Figures());
   EXPECT_EQ(evaluate(10, 2), Figures());
@@ -179,7 +181,7 @@ TEST_F(KeyedComputerTest, TestDataIsTriedAPartAtATime) {
     EXPECT_TRUE((*rows)->test);
     EXPECT_EQ((*rows)->begin, examples);
     const EvaluationResult result =
-        computer_->Evaluate({record_, 1, Answered(*rows)});
+        *computer_->Evaluate({record_, 1, Answered(*rows)});
     ASSERT_EQ(result.error, "");
     EXPECT_EQ(result.examples, std::min<int64_t>(10, 25 - examples));
     examples += result.examples;
@@ -197,6 +199,50 @@ TEST_F(KeyedComputerTest, TestDataIsTriedAPartAtATime) {
   std::iota(all.begin(), all.end(), 0);
   Expected(dense.get(), params, all, &expected);
   EXPECT_NEAR(loss, expected, 1e-4);
+}
+
+// Bug: files that were away for a second failed the batch, or the evaluation,
+// at once. A job without keys waited for them.
+TEST_F(KeyedComputerTest, WaitsForFilesThatAreAway) {
+  namespace fs = std::filesystem;
+  data::SourceSpec spec;
+  spec.kind = data::SourceKind::kLibsvm;
+  spec.path = folder_ / "a.libsvm";
+  spec.libsvm.keys = true;
+  const std::string packed = folder_ / "packed";
+  ASSERT_TRUE(
+      data::pack::PackSources({{"", spec}}, packed, {.window = 10}).ok());
+  const std::string file = packed + "/windows-00000.ebbp";
+  const auto record =
+      Submit("model: sparse_logistic\ndata: {train: {packed: " + packed +
+             "}, test: {packed: " + packed +
+             "}}\ntrain: {batch: 4, item_examples: 10}\n");
+  client::FindRows batch{record, Generation(1), ItemId{0, 0}, 0, 4};
+  for (const bool test : {false, true}) {
+    batch.test = test;
+    TrainingComputerOptions options;
+    options.read_ahead_batches = 0;
+    TrainingComputer computer(options);
+    computer.Hurry();  // It makes no pause.
+    ASSERT_TRUE(computer.Prepare(record).ok());
+    options.data_patience = absl::ZeroDuration();
+    TrainingComputer impatient(options);
+    ASSERT_TRUE(impatient.Prepare(record).ok());
+
+    fs::rename(file, file + ".away");
+    for (int i = 0; i < 3; ++i) {
+      const auto waits = computer.FindRows(batch);
+      ASSERT_TRUE(waits.ok()) << waits.status();
+      EXPECT_EQ(*waits, nullptr);
+    }
+    EXPECT_THAT(impatient.FindRows(batch).status().message(),
+                HasSubstr("it was tried for 0"));
+    fs::rename(file + ".away", file);
+    const auto found = computer.FindRows(batch);
+    ASSERT_TRUE(found.ok()) << found.status();
+    ASSERT_NE(*found, nullptr);
+    EXPECT_EQ((*found)->test, test);
+  }
 }
 
 }  // namespace

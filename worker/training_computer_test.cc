@@ -285,7 +285,7 @@ TEST_F(TrainingComputerTest, EvaluatesTheWholeTestData) {
   ASSERT_TRUE(computer.Prepare(record).ok());
 
   const EvaluationResult result =
-      computer.Evaluate({record, 1, Pulled(record->plan, params)});
+      *computer.Evaluate({record, 1, Pulled(record->plan, params)});
 
   EXPECT_EQ(result.error, "");
   EXPECT_EQ(result.examples, 25);
@@ -329,7 +329,7 @@ TEST_F(TrainingComputerTest, NumbersHaveNoAccuracy) {
   ASSERT_TRUE(computer.Prepare(record).ok());
 
   const EvaluationResult result =
-      computer.Evaluate({record, 1, Pulled(record->plan, params)});
+      *computer.Evaluate({record, 1, Pulled(record->plan, params)});
 
   EXPECT_EQ(result.error, "");
   EXPECT_EQ(result.correct, -1);
@@ -358,7 +358,7 @@ TEST_F(TrainingComputerTest, LossesOfStandardisedLabelsAreInTheLabelsUnits) {
 
   const client::ComputeResult batch =
       computer.Compute({record, Generation(1), ItemId{0, 0}, 0, 3, zeros});
-  const EvaluationResult tried = computer.Evaluate({record, 1, zeros});
+  const EvaluationResult tried = *computer.Evaluate({record, 1, zeros});
 
   // Nothing learned is the mean: (200000^2 + 0 + 200000^2) / 2.
   EXPECT_NEAR(batch.loss_sum, 4e10, 4e5);
@@ -528,8 +528,10 @@ TEST_F(TrainingComputerTest, WaitsForLocalFilesAsForABucket) {
       ASSERT_TRUE(computer.Prepare(second).ok());
     }
 
+    const client::EvaluateTask evaluation{first, 1, values};
     fs::rename(file, file + ".away");
     for (int i = 0; i < 3; ++i) {
+      EXPECT_FALSE(computer.Evaluate(evaluation)) << data;
       const client::ComputeResult waits = computer.Compute(task);
       EXPECT_EQ(waits.error, "") << data;
       EXPECT_TRUE(waits.cancelled) << data;
@@ -538,6 +540,10 @@ TEST_F(TrainingComputerTest, WaitsForLocalFilesAsForABucket) {
     const client::ComputeResult result = computer.Compute(task);
     EXPECT_EQ(result.error, "") << data;
     EXPECT_FALSE(result.cancelled) << data;
+    const auto evaluated = computer.Evaluate(evaluation);
+    ASSERT_TRUE(evaluated) << data;
+    EXPECT_EQ(evaluated->error, "") << data;
+    EXPECT_EQ(evaluated->examples, kExamples) << data;
 
     options.data_patience = absl::ZeroDuration();
     TrainingComputer impatient(options);
@@ -547,6 +553,8 @@ TEST_F(TrainingComputerTest, WaitsForLocalFilesAsForABucket) {
     }
     fs::rename(file, file + ".away");
     EXPECT_THAT(impatient.Compute(task).error, HasSubstr("it was tried for 0"));
+    EXPECT_THAT(impatient.Evaluate(evaluation)->error,
+                HasSubstr("it was tried for 0"));
     fs::rename(file + ".away", file);
   }
 }

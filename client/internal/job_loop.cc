@@ -219,7 +219,7 @@ ComputeResult JobLoop::Compute(const ComputeTask& task) {
   return result;
 }
 
-EvaluationResult JobLoop::Evaluate(const EvaluateTask& task) {
+std::optional<EvaluationResult> JobLoop::Evaluate(const EvaluateTask& task) {
   EvaluationResult result;
   if (!options_.evaluate) {
     result.error = "this program does not evaluate";

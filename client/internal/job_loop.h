@@ -86,7 +86,7 @@ class JobLoop : private JobComputer {
  private:
   absl::Status Prepare(const JobRecordPtr& record) override;
   ComputeResult Compute(const ComputeTask& task) override;
-  EvaluationResult Evaluate(const EvaluateTask& task) override;
+  std::optional<EvaluationResult> Evaluate(const EvaluateTask& task) override;
 
   absl::Status CheckOutLocked(uint64_t ticket) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

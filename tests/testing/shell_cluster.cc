@@ -101,7 +101,8 @@ client::ComputeResult CountingComputer::Compute(
   return result;
 }
 
-EvaluationResult CountingComputer::Evaluate(const client::EvaluateTask& task) {
+std::optional<EvaluationResult> CountingComputer::Evaluate(
+    const client::EvaluateTask& task) {
   const client::BatchRowsPtr rows = task.values->rows;
   EvaluationResult result;
   result.examples = rows ? rows->end - rows->begin : 10;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,8 @@ class CountingComputer final : public client::JobComputer {
   absl::StatusOr<client::BatchRowsPtr> FindRows(
       const client::FindRows& batch) override;
   client::ComputeResult Compute(const client::ComputeTask& task) override;
-  EvaluationResult Evaluate(const client::EvaluateTask& task) override;
+  std::optional<EvaluationResult> Evaluate(
+      const client::EvaluateTask& task) override;
 
   std::atomic<int64_t> pace_us = 0;
   std::atomic<int64_t> batches = 0;

@@ -179,7 +179,7 @@ class Engine : private client::JobComputer {
   int64_t held_bytes() const override { return look_ahead_.bytes(); }
   ComputeResult Compute(const ComputeTask& task) override;
   void Expect(const client::PulledValuesPtr& values) override;
-  EvaluationResult Evaluate(const EvaluateTask& task) override;
+  std::optional<EvaluationResult> Evaluate(const EvaluateTask& task) override;
   void EvaluationLost() override;
   void FindRowsLater(const client::FindRows& batch,
                      const RowsFound& found) override;
@@ -287,7 +287,7 @@ ComputeResult Engine::Compute(const ComputeTask& task) {
   return cancelled;
 }
 
-EvaluationResult Engine::Evaluate(const EvaluateTask& task) {
+std::optional<EvaluationResult> Engine::Evaluate(const EvaluateTask& task) {
   if (task.values->rows != nullptr && task.values->rows->last) {
     MutexLock lock(&mu_);
     return rows_.TakeResult();
