@@ -12,12 +12,13 @@ namespace ebb::job {
 
 inline constexpr size_t kLongestTableName = 128;
 
-// Letters, digits, '.', '_' and '-', the first no '.'. Any other byte is "~XX",
-// by its code in hexadecimal digits.
+// Letters, digits, '.', '_' and '-', the first no '.'. Any other byte, and only
+// such a byte, is "~XX", by its code in hexadecimal digits; what that stands
+// for is UTF-8. So each name has one spelling (python/ebb/table_names.py).
 bool IsTableName(absl::string_view name);
 
-// Returns what a person calls the table, or a tensor of it: "~2F" is "/". Other
-// names are returned as they are.
+// Returns what a person calls the table, or a tensor of it: "~2F" is "/". Names
+// that have another spelling, or stand for no UTF-8, are returned as they are.
 std::string UserTableName(absl::string_view name);
 
 // The rule in the words of a message: "a name is …".

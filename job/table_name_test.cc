@@ -12,7 +12,8 @@ using testing::HasSubstr;
 
 TEST(TableNameTest, TakesPlainNamesAndEscapedBytes) {
   for (const char* const name :
-       {"a", "layer1.weight", "a-b_c.9", "~2Fa", "convs.~3Cuser~3E.bias"}) {
+       {"a", "layer1.weight", "a-b_c.9", "~2Fa", "convs.~3Cuser~3E.bias",
+        "~2Ea", "~C3~A9", "~E6~97~A5~E6~9C~AC", "a~00"}) {
     EXPECT_TRUE(IsTableName(name)) << name;
   }
   EXPECT_TRUE(IsTableName(std::string(kLongestTableName, 'a')));
@@ -25,6 +26,16 @@ TEST(TableNameTest, RefusesWhatFilesAndKeysCannotHave) {
   }
   EXPECT_FALSE(IsTableName(std::string(kLongestTableName + 1, 'a')));
   EXPECT_THAT(TableNameRule(), HasSubstr("~2F for /"));
+}
+
+// Bug: one table could be given by two names, and one whose name was no text
+// had none in Python.
+TEST(TableNameTest, EachHasOneSpelling) {
+  for (const char* const name : {"~41", "a~2E", "~5F", "a~2Db", "~30", "~FF",
+                                 "~C3", "~C3a", "~A9~C3", "~ED~A0~80"}) {
+    EXPECT_FALSE(IsTableName(name)) << name;
+    EXPECT_EQ(UserTableName(name), name);
+  }
 }
 
 TEST(TableNameTest, GivesBackWhatPeopleCallTables) {

@@ -1,7 +1,7 @@
 """Names of tables, which are files, keys and tensors, so that some bytes are escaped.
 
 A job calls the parameter ``convs.<user>.weight`` ``convs.~3Cuser~3E.weight``
-(job/table_name.h). Programs have the names of their own.
+(job/table_name.h). Programs have the names of their own. Each name has one spelling.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ def encoded(name: str) -> str:
 
 
 def decoded(name: str) -> str:
-    """Returns the name whose ``encoded`` form this is."""
+    """Returns the name whose ``encoded`` form this is; another name as it is."""
     made = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), name.encode())
-    return made.decode("utf-8", "replace")
+    try:
+        text = made.decode("utf-8")
+    except UnicodeDecodeError:
+        return name
+    return text if encoded(text) == name else name
 
 
 def encoded_in_job(content: Mapping[str, Any]) -> Dict[str, Any]:

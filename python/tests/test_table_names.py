@@ -23,6 +23,12 @@ def test_others_come_back(name):
     assert all(c.isalnum() and c.isascii() or c in "._-~" for c in made) and made[0] != "."
 
 
+@pytest.mark.parametrize("name", ["~41", "a~2E", "~5F", "~FF", "~C3", "~ED~A0~80", "a~2f~"])
+def test_each_has_one_spelling(name):
+    """Bug: ~41 was A, and ~FF some sign of replacement. The daemons take neither."""
+    assert decoded(name) == name
+
+
 def test_no_two_names_are_the_same():
     names = {"".join(part) for n in (1, 2, 3) for part in itertools.product("a~/2F.", repeat=n)}
     assert len({encoded(name) for name in names}) == len(names)
