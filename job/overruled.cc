@@ -72,6 +72,16 @@ std::string OfEvaluations(const v1::Job& given, const v1::Job& full) {
   return "evaluate.every: only the whole model is evaluated, at the end";
 }
 
+std::string OfLabels(const v1::Job& given, const v1::Model& model) {
+  const v1::ModelTraits& traits = TraitsOf(model);
+  if (!given.data().standardise_labels() ||
+      !(traits.clusters() || traits.topics() || traits.words())) {
+    return "";
+  }
+  return absl::StrCat("data.standardise_labels: nothing looks at it, because ",
+                      model.kind(), " learns without labels");
+}
+
 // Keys of the optimizer that make steps along a gradient.
 void AddSteps(const v1::Job& given, const v1::Job& full,
               std::vector<std::string>* found) {
@@ -110,6 +120,7 @@ std::vector<std::string> Overruled(const v1::Job& given, const v1::Job& full,
   }
   add(OfLocalSteps(given.consistency(), plan));
   add(OfEvaluations(given, full));
+  add(OfLabels(given, full.model()));
   AddSteps(given, full, &found);
   return found;
 }

@@ -103,6 +103,25 @@ TEST(OverruledTest, WithoutStepsThereIsNoRate) {
                                     "because lbfgs takes")));
 }
 
+// Bug: nothing was said.
+TEST(OverruledTest, ModelsWithoutLabelsScaleNone) {
+  const auto said = [](const std::string& model, bool standardise) {
+    JobPlan plan;
+    v1::Job given;
+    given.mutable_model()->set_kind(model);
+    given.mutable_data()->set_standardise_labels(standardise);
+    return Overruled(given, given, plan);
+  };
+  for (const char* const model : {"kmeans", "lda", "word_vectors"}) {
+    EXPECT_THAT(said(model, true),
+                ElementsAre(absl::StrCat("data.standardise_labels: nothing "
+                                         "looks at it, because ",
+                                         model, " learns without labels")));
+    EXPECT_THAT(said(model, false), IsEmpty());
+  }
+  EXPECT_THAT(said("linear", true), IsEmpty());
+}
+
 TEST(OverruledTest, OnlyAWholeForestIsEvaluated) {
   EXPECT_THAT(Said("evaluate: 1 epoch\n", "{kind: forest, trees: 5}"),
               ElementsAre(HasSubstr("evaluate.every: only the whole model")));
