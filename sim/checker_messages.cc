@@ -459,7 +459,7 @@ void Checker::AfterWorkerMessage(const WorkerToScheduler& message,
   }
   const auto* end = std::get_if<ItemEnd>(&message);
   heard_nonfinite_ = end != nullptr && end->non_finite;
-  const auto* progress = std::get_if<Progress>(&message);
+  const auto* progress = std::get_if<ebb::Progress>(&message);
   if (progress != nullptr && progress->not_in_view && leases) {
     world_->counts().Add(Probe::kRejoinedView);
   }

@@ -146,7 +146,7 @@ struct Words {
   std::string operator()(const LeaseRequest& m) const {
     return absl::StrCat("wants ", m.items, " items");
   }
-  std::string operator()(const Progress& m) const {
+  std::string operator()(const ebb::Progress& m) const {
     return absl::StrCat(
         "progress ", ToString(m.item), " at ", m.position, " clock ", m.clock,
         m.parked ? " parked" : "",
