@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/boosted_shape.h"
-#include "job/keys.h"
-#include "job/traits.h"
-#include "job/values.h"
+#include "job/base/keys.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 
 namespace ebb::job {
 namespace {

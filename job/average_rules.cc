@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "job/keys.h"
-#include "job/traits.h"
+#include "job/base/keys.h"
+#include "job/base/traits.h"
 
 namespace ebb::job {
 namespace {

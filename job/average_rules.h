@@ -6,7 +6,7 @@
 #include <string>
 
 #include "ebb/v1/job.pb.h"
-#include "job/complaints.h"
+#include "job/base/complaints.h"
 
 namespace ebb::job {
 

@@ -12,10 +12,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "common/boosted_shape.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 #include "job/boosted.h"
 #include "job/positive_class.h"
-#include "job/traits.h"
-#include "job/values.h"
 
 namespace ebb::job {
 namespace {

@@ -5,10 +5,10 @@
 #include <memory>
 
 #include "absl/strings/string_view.h"
+#include "job/base/keys.h"
+#include "job/base/traits.h"
 #include "job/fit.h"
-#include "job/keys.h"
 #include "job/topic_rules.h"
-#include "job/traits.h"
 #include "job/validate.h"
 
 namespace ebb::job {

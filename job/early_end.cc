@@ -1,7 +1,7 @@
 #include "job/early_end.h"
 
 #include "google/protobuf/util/message_differencer.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 
 namespace ebb::job {
 

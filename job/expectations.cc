@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/scores/figures.h"
 #include "common/scores/perplexity.h"
-#include "job/traits.h"
-#include "job/values.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 
 namespace ebb::job {
 

@@ -8,7 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "ebb/v1/job.pb.h"
-#include "job/complaints.h"
+#include "job/base/complaints.h"
 #include "job/validate.h"
 
 namespace ebb::job {

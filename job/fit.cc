@@ -13,10 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 #include "job/boosted.h"
 #include "job/topic_rules.h"
-#include "job/traits.h"
-#include "job/values.h"
 
 namespace ebb::job {
 namespace {

@@ -9,20 +9,13 @@
 #define EBB_JOB_FIT_H_
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "ebb/v1/job.pb.h"
-#include "job/validate.h"
+#include "job/base/choice.h"
+#include "job/base/data_facts.h"
 
 namespace ebb::job {
-
-// A key that the job left open.
-struct Choice {
-  std::string key;     // Its path: "train.batch".
-  std::string value;   // In the form of a job file.
-  std::string reason;  // "117 examples, 8 batches an epoch".
-};
 
 // By default a job takes a worker for so many of its steps, a batch each: with
 // more workers gradients are too late for what is learned. See

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 
 namespace ebb::job {
 namespace {

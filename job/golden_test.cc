@@ -12,7 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "gtest/gtest.h"
-#include "job/mistake.h"
+#include "job/base/mistake.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 

@@ -10,8 +10,8 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/util/message_differencer.h"
-#include "job/keys.h"
-#include "job/traits.h"
+#include "job/base/keys.h"
+#include "job/base/traits.h"
 
 namespace ebb::job {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "job/average_rules.h"
+#include "job/base/traits.h"
 #include "job/frozen_rows.h"
 #include "job/initial_rows.h"
 #include "job/training.h"
-#include "job/traits.h"
 
 namespace ebb::job {
 

@@ -15,12 +15,12 @@
 #include "common/example_hash.h"
 #include "common/schedule.h"
 #include "common/status_macros.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 #include "job/fit.h"
 #include "job/invalid.h"
 #include "job/row_kinds.h"
 #include "job/training.h"
-#include "job/traits.h"
-#include "job/values.h"
 #include "protocol/contribution_rows.h"
 
 namespace ebb::job {

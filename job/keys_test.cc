@@ -1,5 +1,5 @@
 // The annotations and comments of job.proto are complete and consistent.
-#include "job/keys.h"
+#include "job/base/keys.h"
 
 #include <cstdlib>
 #include <fstream>
@@ -14,7 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "job/mistake.h"
+#include "job/base/mistake.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 

@@ -3,8 +3,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "job/keys.h"
-#include "job/traits.h"
+#include "job/base/keys.h"
+#include "job/base/traits.h"
 
 namespace ebb::job {
 

@@ -2,7 +2,7 @@
 
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 
 namespace ebb::job {
 

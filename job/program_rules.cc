@@ -5,9 +5,9 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "job/keys.h"
-#include "job/table_name.h"
-#include "job/traits.h"
+#include "job/base/keys.h"
+#include "job/base/table_name.h"
+#include "job/base/traits.h"
 
 namespace ebb::job {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/map.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 
 namespace ebb::job {
 namespace {

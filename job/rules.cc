@@ -9,18 +9,18 @@
 #include "common/schedule.h"
 #include "job/algorithm_rules.h"
 #include "job/average_rules.h"
-#include "job/complaints.h"
+#include "job/base/complaints.h"
+#include "job/base/keys.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 #include "job/data_rules.h"
 #include "job/expectations.h"
 #include "job/fold_rules.h"
-#include "job/keys.h"
 #include "job/program_rules.h"
 #include "job/python_rules.h"
 #include "job/stop_rules.h"
 #include "job/topic_rules.h"
-#include "job/traits.h"
 #include "job/transfer_rules.h"
-#include "job/values.h"
 
 namespace ebb::job {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "ebb/v1/job.pb.h"
-#include "job/mistake.h"
+#include "job/base/mistake.h"
 #include "job/validate.h"
 
 namespace ebb::job {

@@ -7,10 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "google/protobuf/descriptor.h"
+#include "job/base/keys.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 #include "job/expectations.h"
-#include "job/keys.h"
-#include "job/traits.h"
-#include "job/values.h"
 #include "protocol/evaluation_check.h"
 
 namespace ebb::job {

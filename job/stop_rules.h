@@ -3,7 +3,7 @@
 #define EBB_JOB_STOP_RULES_H_
 
 #include "ebb/v1/job.pb.h"
-#include "job/complaints.h"
+#include "job/base/complaints.h"
 #include "job/validate.h"
 
 namespace ebb::job {

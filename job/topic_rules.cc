@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "job/traits.h"
-#include "job/values.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 
 namespace ebb::job {
 namespace {

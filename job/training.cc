@@ -8,10 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "job/base/keys.h"
+#include "job/base/traits.h"
 #include "job/boosted.h"
-#include "job/keys.h"
 #include "job/specification.h"
-#include "job/traits.h"
 
 namespace ebb::job {
 

@@ -6,8 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "job/average_rules.h"
-#include "job/keys.h"
-#include "job/traits.h"
+#include "job/base/keys.h"
+#include "job/base/traits.h"
 
 namespace ebb::job {
 namespace {

@@ -12,11 +12,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "job/base/keys.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 #include "job/fit.h"
-#include "job/keys.h"
 #include "job/rules.h"
-#include "job/traits.h"
-#include "job/values.h"
 
 namespace ebb::job {
 namespace {

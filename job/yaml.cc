@@ -18,9 +18,9 @@
 #include "absl/strings/str_split.h"
 #include "common/nearest.h"
 #include "common/regular_file.h"
-#include "job/keys.h"
+#include "job/base/keys.h"
+#include "job/base/values.h"
 #include "job/validate.h"
-#include "job/values.h"
 #include "job/yaml_tree.h"
 
 namespace ebb::job {

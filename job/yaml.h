@@ -16,8 +16,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "ebb/v1/job.pb.h"
+#include "job/base/mistake.h"
 #include "job/fit.h"
-#include "job/mistake.h"
 
 namespace ebb::job {
 

@@ -16,8 +16,8 @@
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
+#include "job/base/keys.h"
 #include "job/fit.h"
-#include "job/keys.h"
 #include "job/validate.h"
 
 namespace ebb::job {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "job/mistake.h"
+#include "job/base/mistake.h"
 
 namespace ebb::job {
 

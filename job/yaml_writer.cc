@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "job/keys.h"
+#include "job/base/keys.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "job/yaml_tree.h"

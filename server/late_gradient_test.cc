@@ -11,7 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "job/keys.h"
+#include "job/base/keys.h"
 #include "job/training.h"
 #include "job/yaml.h"
 #include "server/job_rule.h"

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "gtest/gtest.h"
-#include "job/values.h"
+#include "job/base/values.h"
 
 namespace ebb::sweep {
 namespace {

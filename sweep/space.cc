@@ -8,7 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "job/values.h"
+#include "job/base/values.h"
 
 namespace ebb::sweep {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "absl/strings/string_view.h"
 #include "ebb/v1/job.pb.h"
-#include "job/mistake.h"
+#include "job/base/mistake.h"
 #include "sweep/sweep.h"
 
 namespace ebb::sweep {

@@ -11,8 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/scores/figures.h"
-#include "job/keys.h"
-#include "job/values.h"
+#include "job/base/keys.h"
+#include "job/base/values.h"
 #include "job/yaml.h"
 
 namespace ebb::sweep {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "job/mistake.h"
+#include "job/base/mistake.h"
 #include "job/yaml_tree.h"
 #include "sweep/sweep_file.h"
 

@@ -10,7 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "job/values.h"
+#include "job/base/values.h"
 #include "job/yaml.h"
 #include "sweep/folds.h"
 

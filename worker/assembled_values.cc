@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "common/status_macros.h"
-#include "worker/keyed_batch.h"
+#include "worker/base/keyed_batch.h"
 
 namespace ebb::worker {
 

@@ -14,7 +14,7 @@
 #include "data/sample.h"
 #include "models/kmeans_parallel.h"
 #include "models/kmeans_plus_plus.h"
-#include "worker/examples.h"
+#include "worker/base/examples.h"
 
 namespace ebb::worker {
 

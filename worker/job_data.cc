@@ -13,12 +13,12 @@
 #include "common/status_macros.h"
 #include "common/tls/sha256.h"
 #include "data/folds.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 #include "job/boosted.h"
 #include "job/program_tables.h"
 #include "job/specification.h"
 #include "job/training.h"
-#include "job/traits.h"
-#include "job/values.h"
 #include "models/plugin.h"
 
 namespace ebb::worker {

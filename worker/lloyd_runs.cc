@@ -21,7 +21,7 @@
 #include "models/kmeans_parallel.h"
 #include "models/lloyd_result.h"
 #include "models/lloyd_sums.h"
-#include "worker/examples.h"
+#include "worker/base/examples.h"
 #include "worker/first_centroids.h"
 
 namespace ebb::worker {

@@ -16,7 +16,7 @@
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "job/mistake.h"
+#include "job/base/mistake.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "models/backends.h"

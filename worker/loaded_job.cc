@@ -8,8 +8,8 @@
 #include "common/status_macros.h"
 #include "data/away.h"
 #include "data/order.h"
+#include "job/base/traits.h"
 #include "job/specification.h"
-#include "job/traits.h"
 #include "models/backends.h"
 #include "worker/job_scores.h"
 

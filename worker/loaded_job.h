@@ -17,7 +17,7 @@
 #include "models/model.h"
 #include "models/registry.h"
 #include "protocol/plan.h"
-#include "worker/batch_reader.h"
+#include "worker/base/batch_reader.h"
 #include "worker/job_data.h"
 #include "worker/predict/prediction_parts.h"
 #include "worker/task_maker.h"

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "models/forest/binned_features.h"
 #include "models/forest/tree.h"
 #include "worker/lloyd_runs.h"

@@ -16,7 +16,7 @@
 #include "models/model.h"
 #include "models/topic_sampler.h"
 #include "protocol/plan.h"
-#include "worker/batch_reader.h"
+#include "worker/base/batch_reader.h"
 
 namespace ebb::worker {
 

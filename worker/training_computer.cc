@@ -21,10 +21,10 @@
 #include "job/specification.h"
 #include "models/model_scores.h"
 #include "protocol/ledger.h"
+#include "worker/base/examples.h"
+#include "worker/base/written_rows.h"
 #include "worker/blame.h"
-#include "worker/examples.h"
 #include "worker/predict/stepping.h"
-#include "worker/written_rows.h"
 
 namespace ebb::worker {
 

@@ -17,8 +17,8 @@
 #include "models/model.h"
 #include "models/registry.h"
 #include "server/job_rule.h"
-#include "worker/batch_reader.h"
-#include "worker/examples.h"
+#include "worker/base/batch_reader.h"
+#include "worker/base/examples.h"
 #include "worker/job_data.h"
 
 namespace ebb::bench {

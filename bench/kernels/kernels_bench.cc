@@ -16,7 +16,7 @@
 #include "common/status_macros.h"
 #include "ebb/v1/job.pb.h"
 #include "hwy/targets.h"
-#include "job/keys.h"
+#include "job/base/keys.h"
 #include "job/training.h"
 #include "server/optimizer/optimizer.h"
 #include "server/optimizer/reference.h"

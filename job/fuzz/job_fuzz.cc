@@ -8,7 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "google/protobuf/util/message_differencer.h"
-#include "job/mistake.h"
+#include "job/base/mistake.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 

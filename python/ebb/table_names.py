@@ -1,7 +1,7 @@
 """Names of tables, which are files, keys and tensors, so that some bytes are escaped.
 
 A job calls the parameter ``convs.<user>.weight`` ``convs.~3Cuser~3E.weight``
-(job/table_name.h). Programs have the names of their own. Each name has one spelling.
+(job/base/table_name.h). Programs have the names of their own. Each name has one spelling.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@
 
 #include "ebb/v1/job.pb.h"
 #include "hwy/targets.h"
-#include "job/keys.h"
+#include "job/base/keys.h"
 #include "job/training.h"
 #include "server/optimizer/reference.h"
 #include "server/optimizer/word_rules.h"

@@ -11,8 +11,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "job/keys.h"
-#include "job/mistake.h"
+#include "job/base/keys.h"
+#include "job/base/mistake.h"
 #include "job/yaml_tree.h"
 #include "tools/chaos/scenario_values.h"
 

@@ -15,8 +15,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/exponential.h"
-#include "job/mistake.h"
-#include "job/values.h"
+#include "job/base/mistake.h"
+#include "job/base/values.h"
 #include "tools/text/daemon_names.h"
 
 namespace ebb::chaos {

@@ -2,48 +2,67 @@
 """Checks that folders include only what their layer may.
 
 This file owns the table of layers. There is one include root, so CMake's link
-edges do not stop an include; this check does.
+edges do not stop an include; this check does. It also follows the includes of
+the servers' and the scheduler's programs, which must not have a model in them.
 
   check_layers.py              checks the project, and that the picture of the
                                layers in docs/architecture.md is the table's
   check_layers.py --picture    prints that picture
+  check_layers.py --programs CONTROL PROGRAM...
+                               no program has a model in it; CONTROL has some,
+                               so that this can fail
   check_layers.py --self-test  checks the check, on planted violations
 """
 
 import fnmatch
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 
 from project_files import ROOT, project_files, read_lines
 
 # Layer -> the other layers it may include. A file's layer is the longest key
-# that is a prefix of its path.
+# that is a prefix of its path; "*" stands for one folder.
 LAYERS = {
     "proto": [],
     "include/ebb": [],  # Users include these.
     "common": [],
     "protocol": ["common"],  # Plain structs of the protocol.
     "algorithms": ["common", "include/ebb", "protocol"],
+    # Rules of a job are written with these.
+    "job/base": ["common", "protocol", "proto"],
+    # The sides of a workload: see WORKLOADS.
+    "workloads/*/rules": ["common", "job/base", "protocol", "proto"],
     # The job file, its message, and the plan made of it.
-    "job": ["algorithms", "common", "protocol", "proto"],
+    "job": ["algorithms", "common", "job/base", "protocol", "proto",
+            "workloads/*/rules"],
+    "workloads/*/server": ["algorithms", "common", "job", "job/base", "protocol",
+                           "proto", "workloads/*/rules"],
     # Hyperparameter sweeps.
-    "sweep": ["common", "job", "proto"],
+    "sweep": ["common", "job", "job/base", "proto", "workloads/*/rules"],
     "datasets": ["common"],
     "rpc": ["common", "datasets", "protocol", "proto"],
     "data": ["common", "protocol"],
     "models": ["common", "include/ebb"],
-    "client": ["algorithms", "common", "data", "include/ebb", "job", "proto",
-               "protocol", "rpc"],
-    "server": ["algorithms", "common", "datasets", "job", "proto", "protocol",
-               "rpc"],
+    "workloads/*/model": ["common", "include/ebb", "models"],
+    "client": ["algorithms", "common", "data", "include/ebb", "job", "job/base",
+               "proto", "protocol", "rpc", "workloads/*/rules"],
+    "server": ["algorithms", "common", "datasets", "job", "job/base", "proto",
+               "protocol", "rpc", "workloads/*/rules", "workloads/*/server"],
     # It uses the order of examples alone of data.
-    "scheduler": ["algorithms", "common", "data", "datasets", "job", "proto",
-                  "protocol", "rpc"],
-    "worker": ["algorithms", "client", "common", "data", "datasets", "job",
-               "models", "proto", "protocol", "rpc"],
+    "scheduler": ["algorithms", "common", "data", "datasets", "job", "job/base",
+                  "proto", "protocol", "rpc", "workloads/*/rules",
+                  "workloads/*/server"],
 }
+# Batches, and what models see of them.
+LAYERS["worker/base"] = ["algorithms", "client", "common", "data", "datasets",
+                         "include/ebb", "job", "job/base", "models", "proto",
+                         "protocol", "rpc", "workloads/*/rules"]
+LAYERS["workloads/*/worker"] = [*LAYERS["worker/base"], "worker/base",
+                                "workloads/*/model", "workloads/*/server"]
+LAYERS["worker"] = [*LAYERS["workloads/*/worker"], "workloads/*/worker"]
 SIM_MAY = [*LAYERS]
 LAYERS["sim"] = SIM_MAY
 # The tools may include all of the system, and of each other:
@@ -58,8 +77,11 @@ TOOLS = {
     "tools/command": ["files"],
     "tools/ebb/status": ["text"],
     "tools/ebb/cluster": ["command", "ebb/status", "files", "process", "text"],
-    "tools/ebb/job": ["command", "ebb/cluster", "ebb/status", "files", "tensors",
-                      "text"],
+    # A model as the commands know it.
+    "tools/ebb/model": ["files", "tensors", "text"],
+    "workloads/*/tools": ["ebb/model", "files", "tensors", "text"],
+    "tools/ebb/job": ["command", "ebb/cluster", "ebb/model", "ebb/status",
+                      "files", "tensors", "text"],
     "tools/ebb/versions": ["command", "ebb/cluster", "ebb/status", "files",
                            "process", "tensors", "text"],
     "tools/ebb/audit": ["command", "ebb/cluster", "ebb/status", "ebb/versions",
@@ -67,31 +89,35 @@ TOOLS = {
     "tools/ebb/rollback": ["command", "ebb/cluster", "ebb/status",
                            "ebb/versions", "files", "process", "tensors",
                            "text"],
-    "tools/ebb/stored": ["command", "ebb/cluster", "ebb/job", "ebb/status",
-                         "ebb/versions", "files", "process", "tensors", "text"],
-    "tools/ebb/start": ["command", "ebb/cluster", "ebb/job", "ebb/status",
-                        "ebb/stored", "ebb/versions", "files", "process",
-                        "tensors", "text"],
-    "tools/ebb/export": ["buckets", "command", "ebb/cluster", "ebb/job",
-                         "ebb/status", "ebb/stored", "ebb/versions", "files",
-                         "process", "tensors", "text"],
-    "tools/ebb/submit": ["command", "ebb/cluster", "ebb/job", "ebb/start",
-                         "ebb/status", "ebb/stored", "ebb/versions", "files",
-                         "process", "tensors", "text"],
-    "tools/ebb/report": ["chaos", "command", "ebb/cluster", "ebb/job",
-                         "ebb/status", "ebb/stored", "ebb/versions", "files",
-                         "process", "tensors", "text"],
-    "tools/ebb/run": ["chaos", "command", "ebb/cluster", "ebb/job",
-                      "ebb/report", "ebb/rollback", "ebb/start", "ebb/status",
-                      "ebb/stored", "ebb/versions", "files", "process",
-                      "tensors", "text"],
-    "tools/ebb/sweep": ["chaos", "command", "ebb/cluster", "ebb/job",
-                        "ebb/report", "ebb/rollback", "ebb/run", "ebb/start",
+    "tools/ebb/stored": ["command", "ebb/cluster", "ebb/job", "ebb/model",
+                         "ebb/status", "ebb/versions", "files", "process",
+                         "tensors", "text"],
+    "tools/ebb/start": ["command", "ebb/cluster", "ebb/job", "ebb/model",
                         "ebb/status", "ebb/stored", "ebb/versions", "files",
                         "process", "tensors", "text"],
+    "tools/ebb/export": ["buckets", "command", "ebb/cluster", "ebb/job",
+                         "ebb/model", "ebb/status", "ebb/stored",
+                         "ebb/versions", "files", "process", "tensors",
+                         "text"],
+    "tools/ebb/submit": ["command", "ebb/cluster", "ebb/job", "ebb/model",
+                         "ebb/start", "ebb/status", "ebb/stored",
+                         "ebb/versions", "files", "process", "tensors",
+                         "text"],
+    "tools/ebb/report": ["chaos", "command", "ebb/cluster", "ebb/job",
+                         "ebb/model", "ebb/status", "ebb/stored",
+                         "ebb/versions", "files", "process", "tensors",
+                         "text"],
+    "tools/ebb/run": ["chaos", "command", "ebb/cluster", "ebb/job",
+                      "ebb/model", "ebb/report", "ebb/rollback", "ebb/start",
+                      "ebb/status", "ebb/stored", "ebb/versions", "files",
+                      "process", "tensors", "text"],
+    "tools/ebb/sweep": ["chaos", "command", "ebb/cluster", "ebb/job",
+                        "ebb/model", "ebb/report", "ebb/rollback", "ebb/run",
+                        "ebb/start", "ebb/status", "ebb/stored",
+                        "ebb/versions", "files", "process", "tensors", "text"],
     "tools/ebb/predict": ["buckets", "chaos", "command", "ebb/cluster",
-                          "ebb/job", "ebb/report", "ebb/rollback", "ebb/run",
-                          "ebb/start", "ebb/status", "ebb/stored",
+                          "ebb/job", "ebb/model", "ebb/report", "ebb/rollback",
+                          "ebb/run", "ebb/start", "ebb/status", "ebb/stored",
                           "ebb/versions", "files", "process", "tensors",
                           "text"],
     "tools/ebb/generate": ["command", "files", "process", "text"],
@@ -100,6 +126,8 @@ TOOLS = {
 }
 for tool, others in TOOLS.items():
     LAYERS[tool] = [*SYSTEM, *[f"tools/{other}" for other in others]]
+    if "ebb/model" in others and tool.startswith("tools/"):
+        LAYERS[tool].append("workloads/*/tools")
 LAYERS["bench"] = [*SYSTEM, *TOOLS]
 # These may include everything.
 TOP = ["tests", "python", "examples"]
@@ -140,6 +168,19 @@ ROOMS = {
     "bench/python": ["bench/command"],
     "bench/workloads": ["bench/command"],
 }
+
+# A workload may include itself, the interfaces and the gradients, from which
+# others take what they do not have. All others include the interfaces alone.
+WORKLOADS = re.compile(r"workloads/(\w+)/")
+INTERFACES = "seam"
+SHARED = "gradients"
+
+# Programs without models: what is reached from here, by includes and then the
+# source of each header, must not lie there. Generated code calls the workloads.
+WITHOUT_MODELS = ["server/ps_main.cc", "scheduler/scheduler_main.cc"]
+CALLED = re.compile(r"workloads/\w+/(rules|server)/\w+\.cc$")
+MODELS = re.compile(r"models/|workloads/\w+/(model|worker|tools)/")
+MODEL_SYMBOL = b"ebb::models::"
 
 # A test may use the shared helpers of tests/ besides what its folder may.
 TEST_FILES = ["*_test.cc", "*_fuzz.cc", "*_benchmark.cc"]
@@ -187,8 +228,16 @@ def matches(path, patterns):
 
 def folder_of(path, folders):
     """Returns the deepest of the folders that holds the path, or None."""
-    return max((folder for folder in folders if path.startswith(folder + "/")),
+    return max((folder for folder in folders if is_below(path, folder)),
                key=len, default=None)
+
+
+def is_below(path, folder):
+    if "*" not in folder:
+        return path.startswith(folder + "/")
+    parts = folder.split("/")
+    return path.count("/") >= len(parts) and all(
+        part in ("*", own) for part, own in zip(parts, path.split("/")))
 
 
 def layer_of(path):
@@ -208,6 +257,21 @@ def check_rooms(path, included):
     if room in (None, target) or target in ROOMS[room]:
         return None
     return f"{room}/ may include {slashes(ROOMS[room])}"
+
+
+def check_workload(path, included):
+    """Returns the complaint about the workload that is included, or None."""
+    owner = WORKLOADS.match(path)
+    other = WORKLOADS.match(included)
+    if other is None or path.startswith(("tests/", "bench/")):
+        return None
+    allowed = [INTERFACES]
+    if owner is not None:
+        allowed = [owner[1], INTERFACES, SHARED]
+    if other[1] in allowed:
+        return None
+    return ("of workloads it may include "
+            + slashes([f"workloads/{name}" for name in dict.fromkeys(allowed)]))
 
 
 def slashes(layers):
@@ -241,7 +305,7 @@ def check_include(path, quote, included, exists):
     if complaint := check_rooms(path, included):
         return complaint
     if layer is None or target == layer or target in LAYERS[layer]:
-        return None
+        return check_workload(path, included)
     if included.startswith(TEST_HELPERS) and matches(path, TEST_FILES):
         return None
     return f"{layer}/ may include {slashes(LAYERS[layer])}"
@@ -279,6 +343,59 @@ def check(root):
             if complaint:
                 complaints.append(
                     f"{path}:{number}: {line.strip()}: {complaint}")
+    return complaints
+
+
+def included_files(root, path):
+    """Returns the project's files that the file includes."""
+    found = [INCLUDE.match(line) for line in read_lines(root, path)]
+    return [include[2] for include in found
+            if include and (pathlib.Path(root) / include[2]).is_file()]
+
+
+def check_closure(root):
+    """Returns the complaints about programs that reach a model, and how."""
+    root = pathlib.Path(root)
+    called = [path for path in project_files(root, ".cc")
+              if CALLED.match(path) and not matches(path, TEST_FILES)]
+    complaints = []
+    for program in WITHOUT_MODELS:
+        if not (root / program).exists():
+            continue
+        before = {program: None, **{path: program for path in called}}
+        waiting = [*before]
+        while waiting:
+            path = waiting.pop()
+            if MODELS.match(path):
+                way = [path]
+                while before[way[-1]] is not None:
+                    way.append(before[way[-1]])
+                complaints.append(f"{program} reaches a model: "
+                                  + " < ".join(way))
+                continue
+            source = path.removesuffix(".h") + ".cc"
+            after = included_files(root, path)
+            if path.endswith(".h") and (root / source).is_file():
+                after.append(source)
+            for other in after:
+                if other not in before:
+                    before[other] = path
+                    waiting.append(other)
+    return complaints
+
+
+def check_programs(control, programs):
+    """Returns the complaints about programs whose symbols tell of a model."""
+    def has_models(program):
+        names = subprocess.run(["nm", "-C", program], capture_output=True,
+                               check=True).stdout
+        return MODEL_SYMBOL in names
+
+    complaints = [f"{program}: has functions of {MODEL_SYMBOL.decode()}"
+                  for program in programs if has_models(program)]
+    if not has_models(control):
+        complaints.append(f"{control}: has no function of a model, so the "
+                          "programs cannot be compared with it")
     return complaints
 
 
@@ -362,6 +479,65 @@ PLANTED = [
     ("bench/dense/a.cc", '#include "bench/plane/a.h"', None),
     ("bench/plane/a.cc", '#include "bench/dense/a.h"', "bench/plane/ may"),
     ("bench/common/a.cc", '#include "bench/command/a.h"', "nothing else"),
+    ("job/base/a.h", '#include "common/ids.h"', None),
+    ("job/base/a.h", '#include "job/rules.h"', "job/base/ may include"),
+    ("job/a.cc", '#include "job/base/keys.h"', None),
+    ("workloads/x/rules/a.cc", '#include "job/base/keys.h"', None),
+    ("workloads/x/rules/a.cc", '#include "job/rules.h"', "/rules/ may include"),
+    ("workloads/x/rules/a.cc", '#include "workloads/x/server/b.h"',
+     "workloads/*/rules/ may include"),
+    ("workloads/x/rules/a.cc", '#include "workloads/gradients/rules/b.h"', None),
+    ("workloads/x/rules/a.cc", '#include "workloads/seam/rules/b.h"', None),
+    ("workloads/x/rules/a.cc", '#include "workloads/y/rules/b.h"',
+     "of workloads it may include workloads/x/, workloads/seam/"),
+    ("job/a.cc", '#include "workloads/seam/rules/b.h"', None),
+    ("job/a.cc", '#include "workloads/x/rules/b.h"', "workloads/seam/"),
+    ("job/a.cc", '#include "workloads/seam/server/b.h"', "job/ may include"),
+    ("workloads/x/server/a.cc", '#include "job/training.h"', None),
+    ("workloads/x/server/a.cc", '#include "workloads/x/model/b.h"',
+     "workloads/*/server/ may include"),
+    ("workloads/x/server/a.cc", '#include "models/model.h"',
+     "workloads/*/server/ may include"),
+    ("server/a.cc", '#include "workloads/seam/server/b.h"', None),
+    ("server/a.cc", '#include "workloads/seam/worker/b.h"', "server/ may"),
+    ("scheduler/a.cc", '#include "workloads/x/server/b.h"', "workloads/seam/"),
+    ("workloads/x/model/a.cc", '#include "models/model.h"', None),
+    ("workloads/x/model/a.cc", '#include "job/base/keys.h"',
+     "workloads/*/model/ may include"),
+    ("workloads/x/worker/a.cc", '#include "workloads/x/model/b.h"', None),
+    ("workloads/x/worker/a.cc", '#include "worker/loaded_job.h"',
+     "workloads/*/worker/ may include"),
+    ("workloads/x/worker/a.cc", '#include "worker/base/examples.h"', None),
+    ("worker/base/a.cc", '#include "worker/loaded_job.h"', "worker/base/ may"),
+    ("worker/a.cc", '#include "workloads/seam/worker/b.h"', None),
+    ("sim/a.cc", '#include "workloads/x/server/b.h"', "workloads/seam/"),
+    ("tools/ebb/model/a.cc", '#include "tools/ebb/stored/b.h"', "ebb/model/ may"),
+    ("tools/ebb/job/a.cc", '#include "tools/ebb/model/b.h"', None),
+    ("tools/ebb/job/a.cc", '#include "workloads/seam/tools/b.h"', None),
+    ("tools/ebb/model/a.cc", '#include "workloads/seam/tools/b.h"',
+     "tools/ebb/model/ may"),
+    ("workloads/x/tools/a.cc", '#include "tools/ebb/model/b.h"', None),
+    ("workloads/x/tools/a.cc", '#include "tools/ebb/job/b.h"',
+     "workloads/*/tools/ may include"),
+    ("tests/a.cc", '#include "workloads/x/tools/b.h"', None),
+]
+
+# Files, and what the complaint about the programs must say (None: none).
+MAIN = "server/ps_main.cc"
+REACHED = [
+    ({MAIN: '#include "server/a.h"', "server/a.h": ""}, None),
+    ({MAIN: '#include "server/a.h"', "server/a.h": "",
+      "server/a.cc": '#include "server/a.h"\n#include "models/b.h"',
+      "models/b.h": ""},
+     "server/ps_main.cc reaches a model: models/b.h < server/a.cc < "
+     "server/a.h < server/ps_main.cc"),
+    ({"scheduler/scheduler_main.cc": '#include "workloads/x/worker/a.h"',
+      "workloads/x/worker/a.h": ""}, "workloads/x/worker/a.h"),
+    ({MAIN: "", "workloads/x/server/a.cc": '#include "models/b.h"',
+      "models/b.h": ""}, "workloads/x/server/a.cc < server/ps_main.cc"),
+    ({MAIN: "", "workloads/x/server/a_test.cc": '#include "models/b.h"',
+      "workloads/x/worker/c.cc": '#include "models/b.h"', "models/b.h": ""},
+     None),
 ]
 
 
@@ -376,11 +552,11 @@ def picture():
     for layer in needs:  # The table begins at the ground.
         floor[layer] = 1 + max((floor[below] for below in needs[layer]),
                                default=0)
-    lines = ["floor  folder              includes, besides what those include"]
+    lines = ["floor  folder               includes, besides what those include"]
     for layer in sorted(needs, key=lambda one: (-floor[one], one)):
         direct = {below for below in needs[layer]
                   if not any(below in needs[other] for other in needs[layer])}
-        lines.append(f"{floor[layer]:5}  {layer:18}  "
+        lines.append(f"{floor[layer]:5}  {layer:19}  "
                      f"{', '.join(sorted(direct)) or '-'}")
     return lines
 
@@ -409,6 +585,16 @@ def self_test():
                     and got[0].startswith(f"{path}:2: "))
         if not good:
             failures.append(f"{path}: {line}: expected {expected}, got {got}")
+    for files, expected in REACHED:
+        with tempfile.TemporaryDirectory() as root:
+            for path, content in files.items():
+                file = pathlib.Path(root) / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(content)
+            got = check_closure(root)
+        if got if expected is None else (
+                len(got) != 1 or expected not in got[0]):
+            failures.append(f"{files}: expected {expected}, got {got}")
     return failures
 
 
@@ -416,7 +602,11 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--picture"]:
         print("\n".join(picture()))
         sys.exit(0)
-    found = (self_test() if sys.argv[1:] == ["--self-test"]
-             else check(ROOT) + check_picture(ROOT))
+    if sys.argv[1:] == ["--self-test"]:
+        found = self_test()
+    elif sys.argv[1:2] == ["--programs"]:
+        found = check_programs(sys.argv[2], sys.argv[3:])
+    else:
+        found = check(ROOT) + check_closure(ROOT) + check_picture(ROOT)
     print("\n".join(found) or "layers: clean")
     sys.exit(1 if found else 0)

@@ -2,18 +2,12 @@
 #ifndef EBB_WORKER_PREDICT_EXPORTED_FOREST_H_
 #define EBB_WORKER_PREDICT_EXPORTED_FOREST_H_
 
-#include <cstdint>
-#include <memory>
-#include <vector>
-
 #include "absl/status/statusor.h"
 #include "common/tensor_view.h"
 #include "data/index.h"
-#include "models/forest/forest.h"
+#include "worker/base/exported_model.h"
 
 namespace ebb::worker {
-
-using ForestPtr = std::shared_ptr<const models::forest::Forest>;
 
 // The trees that the tensors are (docs/export.md). `index` is that of the
 // training data. DataLoss: the file has no such tensors.

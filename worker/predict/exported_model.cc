@@ -1,7 +1,5 @@
 #include "worker/predict/exported_model.h"
 
-#include <glog/logging.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -11,11 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "common/row_kind_number.h"
 #include "common/status_macros.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "models/backends.h"
 #include "models/forest/forest.h"
+#include "worker/predict/exported_forest.h"
 
 namespace ebb::worker {
 
@@ -155,59 +154,6 @@ absl::StatusOr<ExportedModel> ImportMapped(MappedFile file) {
 }
 
 }  // namespace
-
-std::string KeysName(absl::string_view table) {
-  return absl::StrCat(table, "/keys");
-}
-std::string RowsName(absl::string_view table) {
-  return absl::StrCat(table, "/rows");
-}
-std::string LengthsName(absl::string_view table) {
-  return absl::StrCat(table, "/lengths");
-}
-
-absl::StatusOr<StoredRows> StoredRows::Create(job::SparseTable table,
-                                              uint64_t seed,
-                                              absl::string_view keys,
-                                              absl::string_view values) {
-  StoredRows rows(table, seed);
-  rows.keys_ = keys;
-  rows.values_ = values;
-  CHECK_EQ(values.size(), rows.rows() * table.width * sizeof(float));
-  for (int64_t row = 1; row < rows.rows(); ++row) {
-    if (rows.KeyAt(row) <= rows.KeyAt(row - 1)) {
-      return absl::DataLossError(
-          absl::StrCat("the keys of table ", table.name, " do not ascend: ",
-                       rows.KeyAt(row - 1), " and then ", rows.KeyAt(row)));
-    }
-  }
-  return rows;
-}
-
-uint64_t StoredRows::KeyAt(int64_t row) const {
-  uint64_t key;
-  std::memcpy(&key, keys_.data() + row * sizeof(key), sizeof(key));
-  return key;
-}
-
-bool StoredRows::Get(uint64_t key, std::span<float> out) const {
-  int64_t first = 0;
-  for (int64_t last = rows(); first < last;) {
-    const int64_t middle = first + (last - first) / 2;
-    if (KeyAt(middle) < key) {
-      first = middle + 1;
-    } else {
-      last = middle;
-    }
-  }
-  if (first == rows() || KeyAt(first) != key) {
-    initial_.Fill(key, out);
-    return false;
-  }
-  std::memcpy(out.data(), values_.data() + first * out.size_bytes(),
-              out.size_bytes());
-  return true;
-}
 
 absl::StatusOr<ExportedModel> LoadExport(const std::string& path) {
   EBB_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));

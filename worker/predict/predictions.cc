@@ -13,8 +13,8 @@
 #include "common/status_macros.h"
 #include "data/file_look.h"
 #include "data/good_column_text.h"
-#include "job/traits.h"
-#include "worker/examples.h"
+#include "job/base/traits.h"
+#include "worker/base/examples.h"
 #include "worker/job_data.h"
 
 namespace ebb::worker {

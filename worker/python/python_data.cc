@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "data/folds.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 
 namespace ebb::worker {
 

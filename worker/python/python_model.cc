@@ -18,7 +18,7 @@
 #include "common/status_macros.h"
 #include "common/steady_time.h"
 #include "glog/logging.h"
-#include "job/table_name.h"
+#include "job/base/table_name.h"
 #include "worker/engine/value_name.h"
 
 #ifndef EBB_VERSION

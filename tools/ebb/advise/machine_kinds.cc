@@ -7,7 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "job/mistake.h"
+#include "job/base/mistake.h"
 
 namespace ebb::tools {
 namespace {

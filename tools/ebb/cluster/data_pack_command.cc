@@ -20,7 +20,7 @@
 #include "data/byte_source.h"
 #include "data/pack/packer.h"
 #include "data/source.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "tools/command/command.h"

@@ -11,7 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "common/nearest.h"
 #include "common/status_macros.h"
-#include "job/values.h"
+#include "job/base/values.h"
 #include "tools/ebb/status/no_answer.h"
 
 namespace ebb::tools {

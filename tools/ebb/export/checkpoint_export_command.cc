@@ -16,8 +16,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
-#include "job/table_name.h"
-#include "job/traits.h"
+#include "job/base/table_name.h"
+#include "job/base/traits.h"
 #include "tools/buckets/bucket_file.h"
 #include "tools/command/command.h"
 #include "tools/ebb/job/job_flags.h"
@@ -50,8 +50,8 @@ struct CheckpointExportFlags {
   bool force = false;
 };
 
-// The names of the tensors as a person calls them (job/table_name.h). One that
-// would then read as another tensor's keeps its escaped form.
+// The names of the tensors as a person calls them (job/base/table_name.h). One
+// that would then read as another tensor's keeps its escaped form.
 std::vector<std::string> UserNamesOf(const std::vector<TensorStream>& tensors) {
   std::set<std::string> taken;
   for (const TensorStream& tensor : tensors) taken.insert(tensor.name);

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "ebb/v1/job.pb.h"
 #include "job/specification.h"
-#include "tools/ebb/job/initial_values.h"
+#include "tools/ebb/model/initial_values.h"
 
 namespace ebb::tools {
 

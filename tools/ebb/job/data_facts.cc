@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/status_macros.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 
 namespace ebb::tools {
 

@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "job/mistake.h"
+#include "job/base/mistake.h"
 #include "tools/text/console.h"
 
 namespace ebb::tools {

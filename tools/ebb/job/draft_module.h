@@ -11,7 +11,7 @@
 #include "data/index.h"
 #include "job/specification.h"
 #include "tools/ebb/job/draft.h"
-#include "tools/ebb/job/initial_values.h"
+#include "tools/ebb/model/initial_values.h"
 
 namespace ebb::tools {
 

@@ -13,11 +13,11 @@
 #include "common/initializer.h"
 #include "ebb/v1/job.pb.h"
 #include "job/average_rules.h"
+#include "job/base/traits.h"
 #include "job/fit.h"
 #include "job/frozen_rows.h"
 #include "job/overruled.h"
 #include "job/specification.h"
-#include "job/traits.h"
 #include "tools/ebb/job/draft_start.h"
 #include "tools/text/console.h"
 

@@ -5,7 +5,7 @@
 #include "job/specification.h"
 #include "protocol/plan.h"
 #include "tools/ebb/job/draft.h"
-#include "tools/ebb/job/initial_values.h"
+#include "tools/ebb/model/initial_values.h"
 
 namespace ebb::tools {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/scheme.h"
-#include "job/keys.h"
+#include "job/base/keys.h"
 #include "tools/ebb/job/start_values.h"
 
 namespace ebb::tools {

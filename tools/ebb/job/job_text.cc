@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "job/base/traits.h"
 #include "job/specification.h"
-#include "job/traits.h"
 #include "tools/text/console.h"
 
 namespace ebb::tools {

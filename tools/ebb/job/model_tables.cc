@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "common/status_macros.h"
+#include "job/base/traits.h"
 #include "job/program_tables.h"
-#include "job/traits.h"
 #include "models/backends.h"
 #include "models/model.h"
 #include "models/plugin.h"

@@ -22,12 +22,12 @@
 #include "common/mapped_file.h"
 #include "common/status_macros.h"
 #include "data/scheme.h"
-#include "job/keys.h"
-#include "job/table_name.h"
-#include "tools/ebb/job/initial_tensors.h"
-#include "tools/ebb/job/tensor_text.h"
+#include "job/base/keys.h"
+#include "job/base/table_name.h"
+#include "tools/ebb/model/initial_tensors.h"
+#include "tools/ebb/model/tensor_text.h"
 #include "tools/tensors/slot_tensors.h"
-#include "worker/predict/exported_model.h"
+#include "worker/base/exported_model.h"
 
 namespace ebb::tools {
 

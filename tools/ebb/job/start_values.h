@@ -15,8 +15,8 @@
 #include "common/mapped_file.h"
 #include "ebb/v1/job.pb.h"
 #include "job/specification.h"
-#include "tools/ebb/job/initial_rows.h"
-#include "tools/ebb/job/initial_values.h"
+#include "tools/ebb/model/initial_rows.h"
+#include "tools/ebb/model/initial_values.h"
 #include "tools/tensors/tensor_files.h"
 
 namespace ebb::tools {

@@ -16,8 +16,8 @@
 #include "job/yaml.h"
 #include "protocol/plan.h"
 #include "tools/ebb/job/data_facts.h"
-#include "tools/ebb/job/initial_values.h"
 #include "tools/ebb/job/start_values.h"
+#include "tools/ebb/model/initial_values.h"
 #include "worker/fetched_data.h"
 
 namespace ebb::tools {

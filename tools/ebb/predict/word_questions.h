@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/model/stored_model.h"
 
 namespace ebb::tools {
 

@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/boosted_shape.h"
-#include "tools/ebb/report/importances.h"
+#include "tools/ebb/model/importances.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/text/json.h"
 

@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/scores/figures.h"
 #include "ebb/v1/scheduler.pb.h"
-#include "tools/ebb/report/importances.h"
+#include "tools/ebb/model/importances.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/text/json.h"
 

@@ -10,7 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "common/scores/figures.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "tools/text/charts.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"

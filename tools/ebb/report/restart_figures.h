@@ -6,8 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "ebb/v1/scheduler.pb.h"
+#include "tools/ebb/model/stored_restarts.h"
 #include "tools/ebb/report/run_folder.h"
-#include "tools/ebb/stored/stored_restarts.h"
 
 namespace ebb::tools {
 

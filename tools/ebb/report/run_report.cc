@@ -9,7 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/scores/figures.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "tools/text/daemon_names.h"
 #include "tools/text/evaluation_text.h"
 #include "tools/text/lateness.h"

@@ -15,10 +15,10 @@
 #include "ebb/v1/scheduler.pb.h"
 #include "tools/chaos/goodput.h"
 #include "tools/ebb/cluster/audit.h"
+#include "tools/ebb/model/stored_restarts.h"
 #include "tools/ebb/report/boosted_figures.h"
 #include "tools/ebb/report/forest_figures.h"
 #include "tools/ebb/status/planned_event.h"
-#include "tools/ebb/stored/stored_restarts.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
 
@@ -83,7 +83,7 @@ struct RunReport {
   bool complete() const {
     return status.summary().state() == v1::JOB_STATE_COMPLETE;
   }
-  // The kind of which the job has items (job/traits.h).
+  // The kind of which the job has items (job/base/traits.h).
   absl::string_view unit() const;
   double examples_per_second() const {
     const int64_t applied = status.applied_min() - applied_before;

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "job/base/traits.h"
+#include "job/base/values.h"
 #include "job/expectations.h"
-#include "job/traits.h"
-#include "job/values.h"
 #include "tools/ebb/report/run_report.h"
 #include "tools/text/evaluation_text.h"
 

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "tools/ebb/report/forest_figures.h"
 #include "tools/ebb/report/html_report.h"
 #include "tools/ebb/report/restart_figures.h"

@@ -1,7 +1,7 @@
 #include "tools/ebb/run/kill_every.h"
 
 #include "client/client_shell.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "scheduler/scheduler_shell.h"
 #include "server/server_shell.h"
 

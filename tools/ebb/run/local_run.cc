@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/steady_time.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "tools/ebb/job/job_sizes.h"

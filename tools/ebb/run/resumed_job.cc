@@ -9,8 +9,8 @@
 #include "absl/strings/string_view.h"
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/specification.pb.h"
-#include "job/keys.h"
-#include "job/values.h"
+#include "job/base/keys.h"
+#include "job/base/values.h"
 #include "job/yaml.h"
 
 namespace ebb::tools {

@@ -7,8 +7,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "job/base/traits.h"
 #include "job/job_change.h"
-#include "job/traits.h"
 #include "tools/ebb/status/status_watcher.h"
 #include "tools/text/daemon_names.h"
 

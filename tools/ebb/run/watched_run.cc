@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "common/steady_time.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "tools/ebb/cluster/audit.h"
 #include "tools/ebb/run/stopped_job.h"
 #include "tools/process/most_processes.h"

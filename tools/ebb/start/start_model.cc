@@ -21,15 +21,15 @@
 #include "common/status_macros.h"
 #include "job/specification.h"
 #include "tools/ebb/cluster/jobs.h"
-#include "tools/ebb/stored/row_runs.h"
-#include "tools/ebb/stored/row_tensors.h"
+#include "tools/ebb/model/row_runs.h"
+#include "tools/ebb/model/row_tensors.h"
 #include "tools/ebb/versions/checkpoint_source.h"
 #include "tools/ebb/versions/model_doubts.h"
 #include "tools/ebb/versions/read_model.h"
 #include "tools/process/temporary_folder.h"
 #include "tools/tensors/tensor_files.h"
 #include "tools/text/when.h"
-#include "worker/predict/exported_model.h"
+#include "worker/base/exported_model.h"
 
 namespace ebb::tools {
 

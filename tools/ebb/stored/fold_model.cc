@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "tools/ebb/stored/model_json.h"
 
 namespace ebb::tools {

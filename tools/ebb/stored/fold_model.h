@@ -4,7 +4,8 @@
 
 #include "absl/status/status.h"
 #include "models/model.h"
-#include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/model/model_export.h"
+#include "tools/ebb/model/stored_model.h"
 
 namespace ebb::tools {
 

@@ -10,7 +10,7 @@
 #include "common/scores/scores.h"
 #include "ebb/v1/job.pb.h"
 #include "models/model.h"
-#include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/model/stored_model.h"
 #include "tools/text/json.h"
 
 namespace ebb::tools {

@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "job/validate.h"
 #include "job/yaml.h"
+#include "tools/ebb/stored/stored_model.h"
 
 namespace ebb::tools {
 namespace {

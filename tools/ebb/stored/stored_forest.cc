@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "models/forest/tree.h"
-#include "tools/ebb/stored/task_results.h"
+#include "tools/ebb/model/task_results.h"
 
 namespace ebb::tools {
 

@@ -7,10 +7,10 @@
 #include "absl/status/statusor.h"
 #include "data/index.h"
 #include "models/forest/forest.h"
-#include "tools/ebb/stored/row_runs.h"
+#include "tools/ebb/model/row_runs.h"
 #include "tools/tensors/tensor_files.h"
 #include "tools/text/json.h"
-#include "worker/predict/exported_forest.h"
+#include "worker/base/exported_model.h"
 
 namespace ebb::tools {
 

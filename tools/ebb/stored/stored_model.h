@@ -1,58 +1,22 @@
-// A trained model outside of a cluster: all that is needed to use it again.
+// Reads models that jobs stored, and exports them.
 #ifndef EBB_TOOLS_EBB_STORED_STORED_MODEL_H_
 #define EBB_TOOLS_EBB_STORED_STORED_MODEL_H_
 
-#include <cstdint>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/model.h"
-#include "tools/ebb/stored/row_runs.h"
-#include "tools/ebb/stored/stored_forest.h"
-#include "tools/ebb/stored/stored_restarts.h"
+#include "tools/ebb/model/model_export.h"
+#include "tools/ebb/model/stored_model.h"
 #include "tools/ebb/versions/checkpoint_source.h"
-#include "tools/tensors/tensor_files.h"
-#include "tools/text/json.h"
 #include "worker/predict/exported_model.h"
 
 namespace ebb::tools {
 
-using worker::ForestPtr;
 using worker::LoadedModel;
-using worker::StoredRows;
-
-// A forest's table, and the restarts' table, have no rows here.
-struct StoredModel : worker::ExportedModel {
-  // States of the optimizers: arrays as long as the parameters. Empty where
-  // they were not asked for.
-  std::vector<std::vector<float>> slots;
-  // By dense table, what is in them: "adam/first_moment". A table may have less
-  // than there are.
-  std::vector<std::vector<std::string>> slot_names;
-  // Averages of the weights, as long as the parameters: those of tables that
-  // have some, else the parameters. Empty: not asked for, or no table has some.
-  std::vector<float> averages;
-  std::vector<bool> has_average;  // By dense table, with averages.
-  // Averages stand in the place of the parameters (TakeAverages).
-  bool is_average = false;
-  // With slots: by dense table, the steps that its rule made in all.
-  std::vector<int64_t> steps;
-
-  // Restarts of K-Means. The best one's values are `parameters`, and
-  // the model computes as one without restarts. Absent: there are none, or it
-  // was exported.
-  std::optional<StoredRestarts> restarts;
-  // For each sparse table there are values and slots as read from versions,
-  // with their names beside; or, for an exported file, the means to find them.
-  std::vector<RowRuns> runs;
-  std::vector<std::vector<std::string>> run_slots;
-  std::vector<int64_t> run_steps;  // With slots: as `steps`, by sparse table.
-};
 
 // Which parts of a stored model are read beside its parameters.
 struct StoredParts {
@@ -74,16 +38,6 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
 // Puts the averages in the place of the parameters. FailedPrecondition: the job
 // keeps none.
 absl::Status TakeAverages(StoredModel* stored);
-
-// The metadata that other programs read: ModelExport::model on one line.
-using worker::kModelKey;
-
-// The content of an exported file. It refers to the model.
-struct ModelExport {
-  std::vector<TensorStream> tensors;
-  std::map<std::string, std::string> metadata;
-  Json model;  // Says what the tensors mean (docs/export.md).
-};
 
 // The tensors by name. Beside them are their meaning for other programs, and
 // the job and the index for ebb. A sparse table has "TABLE/keys", ascending,

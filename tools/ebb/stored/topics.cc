@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "job/traits.h"
+#include "job/base/traits.h"
 #include "models/topic_inference.h"
 
 namespace ebb::tools {

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/model/model_export.h"
+#include "tools/ebb/model/stored_model.h"
 
 namespace ebb::tools {
 

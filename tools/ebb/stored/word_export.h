@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/model/stored_model.h"
 #include "tools/tensors/tensor_files.h"
 
 namespace ebb::tools {

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "job/values.h"
+#include "job/base/values.h"
 #include "rpc/data_sets.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"

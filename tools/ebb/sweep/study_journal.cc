@@ -19,7 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/fd.h"
 #include "common/status_macros.h"
-#include "job/keys.h"
+#include "job/base/keys.h"
 #include "sweep/trial_file.h"
 #include "tools/text/read_json.h"
 

@@ -9,7 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "common/scores/figures.h"
-#include "job/values.h"
+#include "job/base/values.h"
 #include "sweep/folds.h"
 #include "tools/text/evaluation_text.h"
 

@@ -21,7 +21,7 @@
 #include "common/nearest.h"
 #include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
-#include "job/values.h"
+#include "job/base/values.h"
 #include "protocol/marks.h"
 #include "rpc/admin.h"
 #include "rpc/convert.h"
