@@ -2,6 +2,7 @@
 // precision, written from their definitions pair by pair, and their
 // differences.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/example_hash.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/dropout.h"
@@ -392,6 +394,31 @@ TEST_P(KeyedGradientTest, TheOrderOfTheKeysDoesNotMatter) {
   } else {
     EXPECT_EQ(reverse(reversed_grad), grad);
   }
+}
+
+// Ratings train without rounds, so no exported model shows whether their bits
+// are as before.
+TEST(RatingsTest, GradientsHaveTheBitsOfBefore) {
+  Registry registry;
+  ASSERT_TRUE(RegisterBuiltinModels(&registry).ok());
+  const auto backend = testing::MakeBackend("reference");
+  ModelConfig config = Config("matrix_factorisation", 2, 0);
+  config.l2 = 0.1;
+  const auto model = registry.Create(config, backend.get());
+  ASSERT_TRUE(model.ok()) << model.status();
+  const KeyedBatch batch = KeyedBatch::Ratings(12, 3, 4, 9);
+  std::vector<float> params((*model)->description().ParameterCount() +
+                            batch.keys() * (*model)->description().RowFloats());
+  FillInitial(InitRule::Normal(0.5f), 3, "test", 0, std::span(params));
+  std::vector<float> grad(params.size());
+  BatchStats stats;
+  ASSERT_TRUE(
+      (*model)->Gradient(params, batch.View(), std::span(grad), &stats).ok());
+  uint64_t hash = HashAppend(0, std::bit_cast<uint64_t>(stats.loss_sum));
+  for (const float value : grad) {
+    hash = HashAppend(hash, std::bit_cast<uint32_t>(value));
+  }
+  EXPECT_EQ(hash, 5989342259588586055u);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, KeyedGradientTest,

@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "common/example_hash.h"
 #include "data/dataset.h"
 #include "data/encoding.h"
 #include "gmock/gmock.h"
@@ -74,6 +75,24 @@ TEST(WordPairsTest, FollowFromSeedEpochAndPositionAlone) {
   EXPECT_TRUE(differs(options, {1, 3}, 11));
   EXPECT_TRUE(differs(options, {2, 2}, 11));
   EXPECT_TRUE(differs({.subsample = 0.1, .seed = 8}, {2, 3}, 11));
+}
+
+// Word vectors train without rounds, so no exported model shows whether the
+// pairs are as before.
+TEST(WordPairsTest, DrawsThePairsOfBefore) {
+  std::vector<uint64_t> text;
+  for (uint64_t i = 0; i < 200; ++i) text.push_back(i * i % 7 % 4);
+  const auto pairs = Draw({.subsample = 0.1, .seed = 7},
+                          Documents({text, {0, 1}, text}), {2, 3}, 10);
+  uint64_t hash = 0;
+  for (size_t e = 0; e < pairs.keys.size(); ++e) {
+    hash = HashAppend(hash, pairs.keys[e]);
+    hash = HashAppend(hash, pairs.fields[e]);
+  }
+  for (const int64_t offset : pairs.offsets) {
+    hash = HashAppend(hash, static_cast<uint64_t>(offset));
+  }
+  EXPECT_EQ(hash, 5155345875005032303u);
 }
 
 TEST(WordPairsTest, WindowsAreDrawnEvenly) {
