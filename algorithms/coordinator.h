@@ -37,6 +37,8 @@ struct Validation {
   double best_loss = 0;
   // Training ends after so many more trees, unless one has a smaller loss.
   int64_t left = 0;
+  // For people: "of 5 trees the first 3 have the smallest validation loss".
+  std::string text = {};
   friend bool operator==(const Validation&, const Validation&) = default;
 };
 

@@ -10,7 +10,6 @@
 #include "common/status_macros.h"
 #include "job/base/keys.h"
 #include "job/base/traits.h"
-#include "job/boosted.h"
 #include "job/specification.h"
 
 namespace ebb::job {
@@ -140,86 +139,9 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
   return std::make_unique<WhatServersKnow>(specification.algorithm_adds());
 }
 
-LbfgsOptions LbfgsOptionsOf(const v1::Algorithm& algorithm) {
-  LbfgsOptions options;
-  if (algorithm.has_history()) {
-    options.history = static_cast<int32_t>(
-        std::min<int64_t>(algorithm.history(), kMostLbfgsHistory + 1));
-  }
-  if (algorithm.has_trials()) {
-    options.trials = static_cast<int32_t>(std::min<int64_t>(
-        algorithm.trials(), std::numeric_limits<int32_t>::max()));
-  }
-  if (algorithm.has_first_step()) options.first_step = algorithm.first_step();
-  if (algorithm.has_decrease()) {
-    options.sufficient_decrease = algorithm.decrease();
-  }
-  if (algorithm.has_curvature()) options.curvature = algorithm.curvature();
-  options.tolerance = algorithm.tolerance();
-  return options;
-}
-
 LloydOptions LloydOptionsOf(const v1::Job& job) {
   return {.clusters = job.model().clusters(),
           .tolerance = job.algorithm().tolerance()};
-}
-
-absl::StatusOr<BoostingOptions> BoostingOptionsOf(
-    const v1::Specification& specification, const JobPlan& plan) {
-  EBB_ASSIGN_OR_RETURN(const std::vector<DenseTable> tables,
-                       TablesOf(specification, plan));
-  const v1::Model& model = specification.job().model();
-  const auto size_of = [&](absl::string_view name) -> int64_t {
-    const auto table = std::ranges::find(tables, name, &DenseTable::name);
-    return table == tables.end() ? 0 : table->size;
-  };
-  BoostingOptions options;
-  options.shape = BoostedShapeOf(
-      model, size_of("edges") / std::max<int64_t>(1, model.bins() - 1),
-      size_of("base"));
-  options.shape.outputs = size_of("base");
-  if (model.has_shrinkage()) options.shrinkage = model.shrinkage();
-  options.l2 = model.l2();
-  if (model.has_leaf_examples()) options.leaf_examples = model.leaf_examples();
-  options.samples = DrawsShares(model);
-  options.patience = model.patience();
-  EBB_RETURN_IF_ERROR(options.Validate());
-  if (options.shape.Parameters() != plan.parameters) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the job has ", plan.parameters,
-                     " parameters, and boosted trees of its shape ",
-                     options.shape.Parameters()));
-  }
-  return options;
-}
-
-absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
-    const JobRecord& record) {
-  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
-                       ReadSpecification(record));
-  const v1::Algorithm& algorithm = specification.job().algorithm();
-  if (TraitsOf(specification.job().model()).boosted()) {
-    EBB_ASSIGN_OR_RETURN(const BoostingOptions options,
-                         BoostingOptionsOf(specification, record.plan));
-    std::vector<std::pair<int64_t, int64_t>> ranges;
-    for (int32_t p = 0; p < record.plan.partitions; ++p) {
-      ranges.push_back(record.plan.ParameterRange(PartitionId(p)));
-    }
-    return std::shared_ptr<const Coordinator>(
-        MakeBoostingCoordinator(options, std::move(ranges)));
-  }
-  if (TraitsOf(algorithm.kind()).statistics()) {
-    const LloydOptions options = LloydOptionsOf(specification.job());
-    EBB_RETURN_IF_ERROR(options.Validate());
-    return std::shared_ptr<const Coordinator>(MakeLloydCoordinator(options));
-  }
-  if (!TraitsOf(algorithm.kind()).line_search()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "rounds of job ", record.name, " are closed by no operations"));
-  }
-  const LbfgsOptions options = LbfgsOptionsOf(algorithm);
-  EBB_RETURN_IF_ERROR(options.Validate());
-  return std::shared_ptr<const Coordinator>(MakeLbfgsCoordinator(options));
 }
 
 namespace {

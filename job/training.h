@@ -7,9 +7,6 @@
 
 #include "absl/status/statusor.h"
 #include "algorithms/algorithm.h"
-#include "algorithms/boosting/boosting.h"
-#include "algorithms/coordinator.h"
-#include "algorithms/lbfgs/lbfgs.h"
 #include "algorithms/lloyd/lloyd.h"
 #include "common/schedule.h"
 #include "ebb/v1/job.pb.h"
@@ -38,21 +35,9 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
 // The servers' part of the algorithm, also of a plugin.
 absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
     const v1::Specification& specification);
-// How it does lbfgs.
-LbfgsOptions LbfgsOptionsOf(const v1::Algorithm& algorithm);
 
 // How it does lloyd.
 LloydOptions LloydOptionsOf(const v1::Job& job);
-
-// How it does boosting. InvalidArgument: the tables are not those of boosted
-// trees.
-absl::StatusOr<BoostingOptions> BoostingOptionsOf(
-    const v1::Specification& specification, const JobPlan& plan);
-
-// The coordinator that decides how the job's rounds end. InvalidArgument: its
-// rounds are not closed by operations. Else the errors of ReadSpecification.
-absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
-    const JobRecord& record);
 
 // Errors of ReadSpecification.
 absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record);

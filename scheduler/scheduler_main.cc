@@ -27,6 +27,7 @@
 #include "scheduler/scheduler_metrics.h"
 #include "scheduler/scheduler_shell.h"
 #include "scheduler/store/rocksdb_store.h"
+#include "workloads/seam/server/server.h"
 
 namespace ebb::scheduler {
 namespace {
@@ -142,7 +143,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.core.evaluation_timeout = flags.evaluation_timeout;
   options.core.backup_gain = flags.backup_gain;
   options.core.min_servers = flags.min_servers;
-  options.core.coordinator = job::CoordinatorOf;
+  options.core.coordinator = workloads::CoordinatorOf;
   options.core.shortened = job::WithEpochs;
   options.core.training_facts = job::TrainingFactsOf;
   options.listen = flags.listen;

@@ -131,7 +131,7 @@ void DenseValues::Step(const RoundStep& step, const StepPlace& place,
     const int times = EBB_PLANTED(operation_applied_twice) ? 2 : 1;
     for (int i = 0; i < times; ++i) {
       step.Apply(
-          place,
+          place.gradient_scale,
           {piece.first, piece.OfValues(shape_.Floats(weights_, piece.block)),
            piece.OfPushed(pushed.Floats(sum, piece.pushed_block)),
            piece.OfValues(shape_.Mutable(new_weights, piece.block)), slots,

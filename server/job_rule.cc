@@ -9,7 +9,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "algorithms/lbfgs/lbfgs_vectors.h"
 #include "common/initializer.h"
 #include "common/status_macros.h"
 #include "ebb/v1/job.pb.h"
@@ -21,6 +20,7 @@
 #include "server/optimizer/frozen_rule.h"
 #include "server/optimizer/word_rules.h"
 #include "server/row_rules.h"
+#include "workloads/seam/server/server.h"
 
 namespace ebb::server {
 
@@ -65,16 +65,9 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
                                             std::move(algorithm)));
   rule->restarts_ = job::HasRestarts(job);
   rule->words_ = job::TraitsOf(job.model()).words();
-  if (job::TraitsOf(job.model()).boosted()) {
-    EBB_ASSIGN_OR_RETURN(rule->boosting_,
-                         job::BoostingOptionsOf(specification, record.plan));
-  } else if (job::AlgorithmTraitsOf(job).statistics()) {
-    rule->lloyd_ = job::LloydOptionsOf(job);
-    EBB_RETURN_IF_ERROR(rule->lloyd_->Validate());
-  } else if (record.plan.algorithm.operated) {
-    rule->lbfgs_ = job::LbfgsOptionsOf(job.algorithm());
-    EBB_RETURN_IF_ERROR(rule->lbfgs_->Validate());
-  }
+  EBB_ASSIGN_OR_RETURN(rule->round_rule_,
+                       workloads::RoundRuleOf(specification, record.plan));
+  if (rule->round_rule_) rule->round_slots_ = rule->round_rule_->SlotNames();
   EBB_ASSIGN_OR_RETURN(rule->initial_,
                        job::InitialValuesOf(specification, record.plan));
   EBB_ASSIGN_OR_RETURN(rule->trained_,
@@ -192,7 +185,7 @@ void JobRule::InitialSlot(int slot, int64_t first,
                           std::span<const float> weights,
                           std::span<float> out) const {
   std::ranges::fill(out, 0.0f);
-  if (lbfgs_) return;
+  if (!round_slots_.empty()) return;
   ForEachTable(first, out.size(),
                [&](const Table& table, int64_t, size_t begin, size_t count) {
                  if (slot >= table.rule.optimizer->SlotCount()) return;
@@ -223,105 +216,10 @@ void JobRule::Step(const StepPlace& place, const StepRun& run) const {
       });
 }
 
-namespace {
-
-// The mean gradient of a run, which has a sum.
-std::vector<float> MeanOf(const StepPlace& place, std::span<const float> sum) {
-  std::vector<float> mean(sum.begin(), sum.end());
-  for (float& value : mean) value *= place.gradient_scale;
-  return mean;
-}
-
-class LbfgsStep final : public RoundStep {
- public:
-  explicit LbfgsStep(LbfgsOperation operation)
-      : operation_(std::move(operation)) {}
-  bool Changes(int slot) const override { return operation_.Changes(slot); }
-  void Apply(const StepPlace& place, const OperationRun& run) const override {
-    const std::vector<float> mean = MeanOf(place, run.gradient_sum);
-    ApplyLbfgs(operation_, {run.weights, mean, run.slots}, run.changed,
-               run.out);
-  }
-
- private:
-  const LbfgsOperation operation_;
-};
-
-class LloydStep final : public RoundStep {
- public:
-  LloydStep(LloydOperation operation, int64_t parameters)
-      : operation_(std::move(operation)), parameters_(parameters) {}
-  bool Changes(int /*slot*/) const override { return false; }
-  void Apply(const StepPlace& /*place*/,
-             const OperationRun& run) const override {
-    ApplyLloyd(operation_,
-               {run.first, parameters_, run.weights, run.gradient_sum},
-               run.out);
-  }
-
- private:
-  const LloydOperation operation_;
-  const int64_t parameters_;
-};
-
-class BoostingStep final : public RoundStep {
- public:
-  BoostingStep(BoostingOperation operation, const BoostingOptions& options)
-      : operation_(std::move(operation)), options_(options) {}
-  bool Changes(int /*slot*/) const override { return false; }
-  void Apply(const StepPlace& /*place*/,
-             const OperationRun& run) const override {
-    ApplyBoosting(options_, operation_, run.first, run.weights, run.out);
-  }
-
- private:
-  const BoostingOperation operation_;
-  const BoostingOptions options_;
-};
-
-}  // namespace
-
-size_t JobRule::FigureCount() const {
-  if (boosting_) return BoostingFigures::Count(*boosting_);
-  if (lloyd_) return LloydFigures::Count(*lloyd_);
-  return lbfgs_ ? LbfgsFigures::Count(*lbfgs_) : 1;
-}
-
-void JobRule::Measure(const StepPlace& place, const MeasureRun& run,
-                      std::span<double> figures) const {
-  if (boosting_) {
-    AddBoostingFigures(*boosting_, run.first, run.gradient_sum, figures);
-  }
-  if (lloyd_) {
-    AddLloydFigures(
-        *lloyd_, {run.first, plan_.parameters, run.weights, run.gradient_sum},
-        figures);
-  }
-  if (!lbfgs_) return;
-  const std::vector<float> mean = MeanOf(place, run.gradient_sum);
-  AddLbfgsFigures(*lbfgs_, {run.weights, mean, run.slots}, figures);
-}
-
-void JobRule::PackFigures(std::vector<double>* figures) const {
-  if (lloyd_) PackLloydFigures(figures);
-}
-
 absl::StatusOr<std::unique_ptr<const RoundStep>> JobRule::ReadOperation(
     absl::string_view operation) const {
-  if (boosting_) {
-    EBB_ASSIGN_OR_RETURN(BoostingOperation decoded,
-                         BoostingOperation::Decode(operation, *boosting_));
-    return std::make_unique<BoostingStep>(std::move(decoded), *boosting_);
-  }
-  if (lloyd_) {
-    EBB_ASSIGN_OR_RETURN(LloydOperation decoded,
-                         LloydOperation::Decode(operation, *lloyd_));
-    return std::make_unique<LloydStep>(std::move(decoded), plan_.parameters);
-  }
-  if (!lbfgs_) return UpdateRule::ReadOperation(operation);
-  EBB_ASSIGN_OR_RETURN(LbfgsOperation decoded,
-                       LbfgsOperation::Decode(operation, *lbfgs_));
-  return std::make_unique<LbfgsStep>(std::move(decoded));
+  return round_rule_ ? round_rule_->Read(operation)
+                     : UpdateRule::ReadOperation(operation);
 }
 
 StepContext JobRule::ContextOf(const StepPlace& place, const LearningRate& rate,
@@ -352,22 +250,12 @@ std::string JobRule::PublicName(absl::string_view array) const {
   if (array == "weights") return "values";
   absl::string_view number = array;
   size_t slot = 0;
-  if (lbfgs_) {
-    if (!absl::ConsumePrefix(&number, "slot:") ||
-        !absl::SimpleAtoi(number, &slot)) {
-      return std::string(array);
-    }
-    const auto place = static_cast<int>(slot);
-    if (place == LbfgsSlots::kPoint) return "slot/point";
-    if (place == LbfgsSlots::kGradient) return "slot/gradient";
-    if (place == LbfgsSlots::kDirection) return "slot/direction";
-    const int pair = (place - LbfgsSlots::Step(0)) / 2;
-    return absl::StrCat(
-        place == LbfgsSlots::Step(pair) ? "slot/step_" : "slot/change_", pair);
-  }
   if (!absl::ConsumePrefix(&number, "slot:") ||
       !absl::SimpleAtoi(number, &slot)) {
     return std::string(array);
+  }
+  if (slot < round_slots_.size()) {
+    return absl::StrCat("slot/", round_slots_[slot]);
   }
   std::set<std::string> names;
   for (const TableState& state : DenseStates()) {

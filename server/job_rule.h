@@ -14,9 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "algorithms/algorithm.h"
-#include "algorithms/boosting/boosting.h"
-#include "algorithms/lbfgs/lbfgs.h"
-#include "algorithms/lloyd/lloyd.h"
+#include "algorithms/round_rule.h"
 #include "common/schedule.h"
 #include "ebb/v1/specification.pb.h"
 #include "job/specification.h"
@@ -41,7 +39,8 @@ class JobRule final : public UpdateRule {
   const TrainedRanges* trained() const override { return trained_.get(); }
   // The slots of the dense table with the most; others leave the rest alone.
   int SlotCount() const override {
-    return lbfgs_ ? LbfgsSlots::Count(*lbfgs_) : slots_;
+    return round_slots_.empty() ? slots_
+                                : static_cast<int>(round_slots_.size());
   }
   void InitialWeights(int64_t first, std::span<float> out) const override;
   void InitialSlot(int slot, int64_t first, std::span<const float> weights,
@@ -50,13 +49,21 @@ class JobRule final : public UpdateRule {
   double RateFactor(const StepPlace& place) const override {
     return algorithm_->Adds() ? 1 : algorithm_->RateFactor(place.staleness);
   }
-  size_t FigureCount() const override;
-  bool MeasuresWhole() const override { return boosting_.has_value(); }
+  size_t FigureCount() const override {
+    return round_rule_ ? round_rule_->FigureCount() : 1;
+  }
+  bool MeasuresWhole() const override {
+    return round_rule_ && round_rule_->MeasuresWhole();
+  }
   bool KeepsLeastLoss() const override { return restarts_; }
   bool ZeroLossIsNone() const override { return words_; }
-  void PackFigures(std::vector<double>* figures) const override;
+  void PackFigures(std::vector<double>* figures) const override {
+    if (round_rule_) round_rule_->Pack(figures);
+  }
   void Measure(const StepPlace& place, const MeasureRun& run,
-               std::span<double> figures) const override;
+               std::span<double> figures) const override {
+    if (round_rule_) round_rule_->Measure(place.gradient_scale, run, figures);
+  }
   absl::StatusOr<std::unique_ptr<const RoundStep>> ReadOperation(
       absl::string_view operation) const override;
   RowTableOptions RowOptions(int32_t table) const override {
@@ -148,12 +155,11 @@ class JobRule final : public UpdateRule {
   // The values that it goes on from may be of a generation with another factor.
   const bool slots_of_other_rates_;
   const std::shared_ptr<const Algorithm> algorithm_;
-  // These close rounds; at most one of them is set.
-  std::optional<LbfgsOptions> lbfgs_;
-  std::optional<LloydOptions> lloyd_;
-  std::optional<BoostingOptions> boosting_;
-  bool restarts_ = false;  // Its tasks are runs of K-Means.
-  bool words_ = false;     // Batches may have no pairs of words.
+  // It closes rounds; null: a step of the optimizers does.
+  std::unique_ptr<const RoundRule> round_rule_;
+  std::vector<std::string> round_slots_;  // Its slots; empty: it has none.
+  bool restarts_ = false;                 // Its tasks are runs of K-Means.
+  bool words_ = false;                    // Batches may have no pairs of words.
   std::optional<v1::InitialValues> initial_;
   TrainedRangesPtr trained_;
   std::vector<Table> tables_;  // Ascending.

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "algorithms/lbfgs/lbfgs.h"
+#include "algorithms/lloyd/lloyd.h"
 #include "common/initializer.h"
 #include "ebb/v1/specification.pb.h"
 #include "gmock/gmock.h"
@@ -508,7 +509,7 @@ TEST(JobRuleTest, LloydMeasuresCountsAndMovesCentroids) {
       LloydOperation{.round = 0, .inertia = 9, .counts = {2, 3}}.Encode());
   ASSERT_TRUE(step.ok()) << step.status();
   std::vector<float> out(5);
-  (*step)->Apply({}, {1, weights, sum, out, {}, {}});
+  (*step)->Apply(1, {1, weights, sum, out, {}, {}});
   EXPECT_THAT(out, ElementsAre(3, 7, 5, 2, 3));
 }
 
@@ -584,7 +585,7 @@ TEST(JobRuleTest, LbfgsMeasuresAndStepsByItsOperations) {
     if (s < 3) changed[s] = slots[s];
   }
   std::vector<float> out(2);
-  (*step)->Apply(place, {0, weights, sum, out, read, changed});
+  (*step)->Apply(place.gradient_scale, {0, weights, sum, out, read, changed});
   // A first step of length 1, down the gradient.
   EXPECT_THAT(out, ElementsAre(FloatEq(2.4f), FloatEq(3.2f)));
   EXPECT_THAT(slots[LbfgsSlots::kPoint], ElementsAre(3, 4));

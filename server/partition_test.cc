@@ -620,11 +620,9 @@ class OperatedRule : public AddingRule {
      public:
       explicit Add(float n) : n_(n) {}
       bool Changes(int) const override { return true; }
-      void Apply(const StepPlace& place,
-                 const OperationRun& run) const override {
+      void Apply(float scale, const OperationRun& run) const override {
         for (size_t i = 0; i < run.out.size(); ++i) {
-          run.out[i] =
-              run.weights[i] + run.gradient_sum[i] * place.gradient_scale + n_;
+          run.out[i] = run.weights[i] + run.gradient_sum[i] * scale + n_;
           run.changed[0][i] += n_;
         }
       }

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "algorithms/round_rule.h"
 #include "common/ids.h"
 #include "protocol/trained_ranges.h"
 #include "server/optimizer/gradient.h"
@@ -44,34 +45,6 @@ struct StepPlace {
   // the gradient was computed and this step, its worker's own among them, and
   // those that it lost meanwhile (Partition::StalenessOf); of a round 0.
   int64_t staleness = 0;
-};
-
-// A run of a partition that has the whole sum of a round, which an operation is
-// to close (docs/decisions/0016-lbfgs.md): at most a block long, or all of the
-// partition (MeasuresWhole).
-struct MeasureRun {
-  int64_t first = 0;  // Its place in the flat vector.
-  std::span<const float> weights;
-  std::span<const float> gradient_sum;
-  std::span<const std::span<const float>> slots;
-};
-struct OperationRun {
-  int64_t first = 0;
-  std::span<const float> weights;
-  std::span<const float> gradient_sum;
-  std::span<float> out;  // See StepRun.
-  std::span<const std::span<const float>> slots;
-  // The same, to be written; empty for those that it does not change.
-  std::span<const std::span<float>> changed;
-};
-
-// The scheduler's result from the figures of all partitions. Immutable.
-class RoundStep {
- public:
-  virtual ~RoundStep() = default;
-  // Returns whether it writes to the slot at all: else it may be shared.
-  virtual bool Changes(int slot) const = 0;
-  virtual void Apply(const StepPlace& place, const OperationRun& run) const = 0;
 };
 
 // The rule of one job: initial values, slots and the optimizer's step. Pure

@@ -130,20 +130,19 @@ void WholeNumberRule::Step(const server::StepPlace& place,
 }
 
 void WholeNumberRule::Measure(const server::StepPlace& place,
-                              const server::MeasureRun& run,
+                              const MeasureRun& run,
                               std::span<double> figures) const {
   for (const float sum : run.gradient_sum) figures[kSum] += sum;
 }
 
 namespace {
 
-class AddConstant final : public server::RoundStep {
+class AddConstant final : public RoundStep {
  public:
   explicit AddConstant(int64_t constant)
       : constant_(static_cast<float>(constant)) {}
   bool Changes(int) const override { return true; }
-  void Apply(const server::StepPlace& place,
-             const server::OperationRun& run) const override {
+  void Apply(float scale, const OperationRun& run) const override {
     for (size_t i = 0; i < run.weights.size(); ++i) {
       run.out[i] = run.weights[i] + run.gradient_sum[i] + constant_;
       run.changed[0][i] += run.gradient_sum[i] + constant_;
@@ -156,8 +155,8 @@ class AddConstant final : public server::RoundStep {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const server::RoundStep>>
-WholeNumberRule::ReadOperation(absl::string_view operation) const {
+absl::StatusOr<std::unique_ptr<const RoundStep>> WholeNumberRule::ReadOperation(
+    absl::string_view operation) const {
   int64_t constant = 0;
   if (!WholeNumberCoordinator::Parse(operation, &constant)) {
     return absl::InvalidArgumentError("no operation");

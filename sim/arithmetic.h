@@ -122,9 +122,9 @@ class WholeNumberRule final : public server::AdditiveRows {
   // the sum over their part of G.
   static constexpr size_t kSum = 1;  // Its place.
   size_t FigureCount() const override { return kSum + 1; }
-  void Measure(const server::StepPlace& place, const server::MeasureRun& run,
+  void Measure(const server::StepPlace& place, const MeasureRun& run,
                std::span<double> figures) const override;
-  absl::StatusOr<std::unique_ptr<const server::RoundStep>> ReadOperation(
+  absl::StatusOr<std::unique_ptr<const RoundStep>> ReadOperation(
       absl::string_view operation) const override;
 
  private:

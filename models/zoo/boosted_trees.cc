@@ -1,7 +1,7 @@
 // Gradient-boosted trees. The margin of an example is the sum of what the
 // leaves that it falls into add. The model pushes the sums of boosting's rounds
-// (algorithms/boosting/boosting.h): for each open node, feature and interval
-// those of gradients, second derivatives and examples.
+// (workloads/boosted/server/boosting.h): for each open node, feature and
+// interval those of gradients, second derivatives and examples.
 //
 // The margin of an example and the intervals of its values are kept, by the
 // example's number. They are a function of the example and of the trees, so

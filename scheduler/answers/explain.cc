@@ -434,10 +434,7 @@ class Explainer {
           phase.made ? "is made" : "the scheduler makes when all have them");
     }
     if (const auto known = job_.parts().rounds.LatestValidation()) {
-      absl::StrAppend(&text, "; of ", known->trees, " trees the first ",
-                      known->best_trees,
-                      " have the smallest validation loss, and training ends "
-                      "after ",
+      absl::StrAppend(&text, "; ", known->text, ", and training ends after ",
                       known->left, " more without a smaller one");
     }
     Add(Reason::KIND_ROUND_OPEN, absl::StrCat("round ", round), text,

@@ -68,7 +68,8 @@ class ExplainOperatedTest : public ExplainFixture {
       return "an operation";
     }
     std::optional<Validation> ValidationOf(absl::string_view) const override {
-      return Validation{.trees = 5, .best_trees = 3, .left = 8};
+      return Validation{
+          .left = 8, .text = "of 5 trees the first 3 have the smallest loss"};
     }
     std::string Describe(absl::string_view operation) const override {
       return std::string(operation);
@@ -140,8 +141,8 @@ TEST_F(ExplainOperatedTest, SaysWhenTrainingEnds) {
   WorkerUp(LinkId(77), SessionId(77), "c");
   EXPECT_THAT(
       Only(Reason::KIND_ROUND_OPEN),
-      HasSubstr("; of 5 trees the first 3 have the smallest validation loss, "
-                "and training ends after 8 more without a smaller one"));
+      HasSubstr("; of 5 trees the first 3 have the smallest loss, and training "
+                "ends after 8 more without a smaller one"));
 }
 
 TEST_F(ExplainOperatedTest, WaitsForAnOperationThatCannotBeMade) {

@@ -40,8 +40,7 @@ class AddingRule : public AdditiveRows {
     class Add final : public RoundStep {
      public:
       bool Changes(int) const override { return false; }
-      void Apply(const StepPlace& place,
-                 const OperationRun& run) const override {
+      void Apply(float scale, const OperationRun& run) const override {
         for (size_t i = 0; i < run.out.size(); ++i) {
           run.out[i] = run.weights[i] + run.gradient_sum[i];
         }

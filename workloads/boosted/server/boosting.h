@@ -13,8 +13,8 @@
 // operation has the trees that are being grown, whole.
 //
 // Pure.
-#ifndef EBB_ALGORITHMS_BOOSTING_BOOSTING_H_
-#define EBB_ALGORITHMS_BOOSTING_BOOSTING_H_
+#ifndef EBB_WORKLOADS_BOOSTED_SERVER_BOOSTING_H_
+#define EBB_WORKLOADS_BOOSTED_SERVER_BOOSTING_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -196,4 +196,4 @@ void ApplyBoosting(const BoostingOptions& options,
 
 }  // namespace ebb
 
-#endif  // EBB_ALGORITHMS_BOOSTING_BOOSTING_H_
+#endif  // EBB_WORKLOADS_BOOSTED_SERVER_BOOSTING_H_

@@ -1,4 +1,4 @@
-#include "algorithms/boosting/boosting.h"
+#include "workloads/boosted/server/boosting.h"
 
 #include <algorithm>
 #include <cmath>
@@ -407,11 +407,14 @@ TEST_F(BoostingValidationTest, PartitionsCutTheSums) {
     const auto coordinator = MakeBoostingCoordinator(options_, ranges);
     const auto first = coordinator->Next({0, false, 40}, "", figures);
     ASSERT_TRUE(first.ok()) << first.status();
-    EXPECT_EQ(coordinator->ValidationOf(*first), (Validation{.trees = 0,
-                                                             .loss = 0.75,
-                                                             .best_trees = 0,
-                                                             .best_loss = 0.75,
-                                                             .left = 2}));
+    EXPECT_EQ(coordinator->ValidationOf(*first),
+              (Validation{.trees = 0,
+                          .loss = 0.75,
+                          .best_trees = 0,
+                          .best_loss = 0.75,
+                          .left = 2,
+                          .text = "of 0 trees the first 0 have the smallest "
+                                  "validation loss"}));
     EXPECT_THAT(coordinator->Describe(*first),
                 HasSubstr("validation_loss=0.75 best_trees=0 "
                           "best_validation_loss=0.75 splits=1"));

@@ -1,4 +1,4 @@
-#include "algorithms/boosting/boosting.h"
+#include "workloads/boosted/server/boosting.h"
 
 #include <algorithm>
 #include <array>
@@ -310,7 +310,10 @@ class BoostingCoordinator final : public Coordinator {
         .loss = validation.loss,
         .best_trees = validation.best_trees,
         .best_loss = validation.best_loss,
-        .left = options_.patience - (decoded->tree - validation.best_trees)};
+        .left = options_.patience - (decoded->tree - validation.best_trees),
+        .text = absl::StrCat("of ", decoded->tree, " trees the first ",
+                             validation.best_trees,
+                             " have the smallest validation loss")};
   }
 
   std::string Describe(absl::string_view operation) const override {
