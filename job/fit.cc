@@ -17,6 +17,7 @@
 #include "job/base/values.h"
 #include "job/boosted.h"
 #include "job/topic_rules.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 namespace {
@@ -59,11 +60,6 @@ constexpr double kMostRate = 0.1;
 // Holds for models that multiply weights with weights.
 constexpr double kMostRateOfLayers = 0.01;
 
-// Measured in docs/job-defaults.md: with a lower rate factors do not arrive
-// within ten epochs. Without the penalty they then learn noise by heart.
-constexpr double kRateOfRatings = 0.005;
-constexpr double kL2OfRatings = 0.1;
-
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 int64_t PowerOfTwoWithin(int64_t most) {
@@ -74,7 +70,10 @@ int64_t PowerOfTwoWithin(int64_t most) {
 class Fit {
  public:
   Fit(const SourceFacts& data, int64_t parameters, v1::Job* job)
-      : data_(data), parameters_(parameters), job_(*job) {}
+      : data_(data),
+        parameters_(parameters),
+        job_(*job),
+        wishes_(workloads::RulesOf(job->model()).WishesOf(*job)) {}
 
   std::vector<Choice> All() {
     ChooseBatchAndEpochs();
@@ -119,6 +118,7 @@ class Fit {
   const SourceFacts& data_;
   const int64_t parameters_;
   v1::Job& job_;
+  const workloads::Rules::Wishes wishes_;
   std::vector<Choice> choices_;
 };
 
@@ -286,13 +286,12 @@ void Fit::ChooseEvaluations() {
 void Fit::ChooseL2() {
   v1::Model& model = *job_.mutable_model();
   if (model.has_l2() || IsOwn(model)) return;
-  const v1::ModelTraits& traits = TraitsOf(model);
-  if (traits.ratings()) {
-    model.set_l2(kL2OfRatings);
-    Add("model.l2", NumberText(model.l2()), "the default of ratings");
+  if (wishes_.l2) {
+    model.set_l2(wishes_.l2->value);
+    Add("model.l2", NumberText(model.l2()), wishes_.l2->reason);
     return;
   }
-  if (traits.keyed() || !IsLinear() || data_.examples < 1) return;
+  if (TraitsOf(model).keyed() || !IsLinear() || data_.examples < 1) return;
   const bool wide = data_.features > data_.examples;
   const v1::Optimizer& rule = job_.optimizer();
   const bool penalised =
@@ -326,9 +325,9 @@ void Fit::ChooseRate() {
   double rate = kLeastRate;
   std::string reason = "the default of models of keys";
   const bool linear = IsLinear();
-  if (TraitsOf(job_.model()).ratings()) {
-    rate = kRateOfRatings;
-    reason = "the default of ratings";
+  if (wishes_.rate) {
+    rate = wishes_.rate->value;
+    reason = wishes_.rate->reason;
   } else if (linear || !TraitsOf(job_.model()).keyed()) {
     std::string of;
     const double reach = Reach(&of);

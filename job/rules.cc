@@ -21,6 +21,7 @@
 #include "job/stop_rules.h"
 #include "job/topic_rules.h"
 #include "job/transfer_rules.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 namespace {
@@ -42,7 +43,7 @@ class Rules {
  private:
   void CheckModel();
   void CheckKeysOfModel();
-  void CheckDocuments();
+  void CheckWords();
   void CheckOptimizer();
   void CheckSchedule();
   void CheckTraining();
@@ -96,61 +97,23 @@ void Rules::CheckModel() {
 
 void Rules::CheckKeysOfModel() {
   const v1::Model& model = job_.model();
-  const v1::DataSource& train = job_.data().train();
   // The data that another intended model learns from is unknown.
   if (!KnowsModel(facts_, model)) return;
-  const v1::ModelTraits& traits = TraitsOf(model);
-  const v1::FormatTraits& format = TraitsOf(train);
-  if (traits.words() || format.text() || format.bags()) {
-    CheckDocuments();
-    return;
-  }
-  if (format.packed()) return;  // Only its footer says what it has.
-  // The data shows which would do when it is opened.
-  if (format.records() && train.features().empty()) return;
-  if (!TraitsOf(model).keyed()) {
-    if (!HasKeys(train)) return;
-    found_->Add("data.train",
-                absl::StrCat("its examples are 64-bit keys, but ", model.kind(),
-                             " learns from columns of numbers"),
-                format.records() ? "features with as: dense, or another model"
-                                 : "libsvm: FILE, without keys");
-    return;
-  }
-  if (FormatOf(train) == nullptr) return;  // Said elsewhere.
-  // libffm and criteo do for ratings, too, if they have two fields.
-  if (TraitsOf(model).ratings() && !TraitsOf(train).keyed()) {
-    found_->Add(
-        "data.train",
-        absl::StrCat("its examples are no ratings of items by users, which ",
-                     model.kind(), " learns from"),
-        "ratings: FILE");
-  } else if (!IsSparse(train)) {
-    found_->Add("data.train",
-                absl::StrCat("its examples are columns of numbers, but ",
-                             model.kind(), " learns from 64-bit keys"),
-                format.records() ? "features with as: key or keys"
-                                 : "libsvm: FILE, or libffm: FILE");
+  if (TraitsOf(model).words()) {
+    CheckWords();
+  } else {
+    workloads::RulesOf(model).Check(job_, found_);
   }
 }
 
-void Rules::CheckDocuments() {
-  const v1::Model& model = job_.model();
-  const v1::FormatTraits& format = TraitsOf(job_.data().train());
-  if (TraitsOf(model).words()) {
-    if (format.text() || FormatOf(job_.data().train()) == nullptr) return;
-    found_->Add("data.train",
-                absl::StrCat(model.kind(),
-                             " learns from words in their order, which only "
-                             "text has"),
-                "text: FILE");
-    return;
-  }
-  if (TraitsOf(model).topics()) return;
-  found_->Add("data.train",
-              absl::StrCat("its examples are documents of words, which ",
-                           model.kind(), " does not learn from"),
-              "model: word_vectors");
+void Rules::CheckWords() {
+  const v1::DataSource& train = job_.data().train();
+  if (TraitsOf(train).text() || FormatOf(train) == nullptr) return;
+  found_->Add(
+      "data.train",
+      absl::StrCat(job_.model().kind(),
+                   " learns from words in their order, which only text has"),
+      "text: FILE");
 }
 
 void Rules::CheckOptimizer() {

@@ -1,0 +1,25 @@
+// The rules of models that learn by gradients. Those of other workloads derive
+// from them.
+#ifndef EBB_WORKLOADS_GRADIENTS_RULES_RULES_H_
+#define EBB_WORKLOADS_GRADIENTS_RULES_RULES_H_
+
+#include "ebb/v1/job.pb.h"
+#include "job/base/complaints.h"
+#include "workloads/seam/rules/rules.h"
+
+namespace ebb::workloads {
+
+class GradientRules : public Rules {
+ public:
+  // Checks whether the training data has examples such as the model learns
+  // from.
+  void Check(const v1::Job& job, job::Complaints* found) const override;
+
+ protected:
+  // The same for a model over keys, and data that says what it has.
+  virtual void CheckKeyed(const v1::Job& job, job::Complaints* found) const;
+};
+
+}  // namespace ebb::workloads
+
+#endif  // EBB_WORKLOADS_GRADIENTS_RULES_RULES_H_
