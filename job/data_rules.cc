@@ -16,6 +16,7 @@
 #include "job/base/values.h"
 #include "job/boosted.h"
 #include "job/positive_class.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 namespace {
@@ -384,7 +385,10 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
     CheckClusters(data);
     return;
   }
-  if (traits.topics() || traits.words()) {  // They look at no labels.
+  const workloads::Rules& rules = workloads::RulesOf(job_.model());
+  rules.CheckTrain(job_, data, found_);
+  if (!rules.Facts(job_).labels) return;
+  if (traits.topics()) {  // It looks at no labels.
     CheckDocuments(data);
     return;
   }
@@ -529,14 +533,6 @@ void FactRules::CheckTrees(const SourceFacts& data) {
 
 void FactRules::CheckDocuments(const SourceFacts& data) {
   if (!data.documents) return;
-  if (TraitsOf(job_.model()).words()) {
-    if (data.documents->with_two_words > 0) return;
-    found_->Add("data.train",
-                "none of its documents has two words of the vocabulary, so no "
-                "word stands beside another",
-                "documents of more words; least_count: 1 keeps rare words");
-    return;
-  }
   if (data.documents->with_a_word == 0) {
     found_->Add("data.train", "none of its documents has a word",
                 "documents with words");
@@ -597,13 +593,12 @@ void FactRules::CheckAgainstTestData(const SourceFacts& data) {
                                       : "a file with a row per example");
     return;
   }
-  if (data.documents && data.documents->with_two_words == 0) {
+  workloads::RulesOf(job_.model()).CheckTest(data, path, found_);
+  if (TraitsOf(job_.model()).topics() && data.documents &&
+      data.documents->with_two_words == 0) {
     found_->Add(path,
-                TraitsOf(job_.model()).words()
-                    ? "none of its documents has two words of the vocabulary, "
-                      "so no word stands beside another"
-                    : "none of its documents has two words: one half of the "
-                      "words is judged by the topics of the other",
+                "none of its documents has two words: one half of the words "
+                "is judged by the topics of the other",
                 "documents of more words");
   }
   if (!facts_.train.has_value()) return;

@@ -10,13 +10,10 @@
 #include "job/fit.h"
 #include "job/topic_rules.h"
 #include "job/validate.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 namespace {
-
-// Measured in docs/workloads.md.
-constexpr double kRateOfWords = 0.1;
-constexpr double kAccumulatorOfWords = 1e-12;
 
 // What `test` leaves open about reading its file is as in `train`.
 void InheritFromTrain(v1::Data* data) {
@@ -136,18 +133,6 @@ void FillLloyd(v1::Job* job) {
   if (!train.has_epochs()) train.set_epochs(algorithm.max_rounds());
 }
 
-// Words are rare or frequent by factors of thousands, so each row has a rate of
-// its own. Gradients are means over the pairs of a batch, far below 1.
-void FillWords(v1::Job* job) {
-  v1::Optimizer& optimizer = *job->mutable_optimizer();
-  if (!TraitsOf(job->model()).words() || optimizer.has_kind()) return;
-  optimizer.set_kind(v1::Optimizer::KIND_ADAGRAD);
-  if (!optimizer.has_rate()) optimizer.set_rate(kRateOfWords);
-  if (!optimizer.has_initial_accumulator()) {
-    optimizer.set_initial_accumulator(kAccumulatorOfWords);
-  }
-}
-
 // The parts of such models are tasks. Each is an item with one position, and is
 // made once.
 void FillTasks(v1::Job* job) {
@@ -252,6 +237,7 @@ void KeepMissing(v1::Job* job) {
 }
 
 void FillDefaults(v1::Job* job) {
+  workloads::RulesOf(job->model()).Fill(job);
   if (job->has_data() && job->data().has_train()) KeepMissing(job);
   if (job->data().has_test()) InheritFromTrain(job->mutable_data());
   FillStandardise(job);
@@ -271,7 +257,6 @@ void FillDefaults(v1::Job* job) {
     job->mutable_on_nonfinite_rollback();
   }
   FillLloyd(job);
-  FillWords(job);
   FillTopics(job);
   FillTasks(job);
   FillBoosting(job);

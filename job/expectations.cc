@@ -10,6 +10,7 @@
 #include "common/scores/perplexity.h"
 #include "job/base/traits.h"
 #include "job/base/values.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 
@@ -126,13 +127,13 @@ std::optional<UnfitFigure> FindUnfit(const v1::Job& job, const DataFacts& facts,
     return UnfitFigure{"is a figure of documents whose topics lda finds",
                        "loss", "\"<= 0.4\""};
   }
-  if (model.clusters() || model.words()) {
+  if (model.clusters()) {
     return UnfitFigure{absl::StrCat("compares predictions with labels, and ",
                                     job.model().kind(), " looks at none"),
-                       "loss",
-                       model.clusters()
-                           ? "\"<= 40\", the mean squared distance"
-                           : "\"<= 2.5\", the mean over pairs of words"};
+                       "loss", "\"<= 40\", the mean squared distance"};
+  }
+  if (const auto only = workloads::RulesOf(job.model()).Facts(job).figure) {
+    return UnfitFigure{only->why, only->name, only->bound};
   }
   if (model.program() && figure->name != kAccuracy) {
     return UnfitFigure{

@@ -25,7 +25,6 @@ namespace {
 constexpr int64_t kMostOfABatch = 128;
 constexpr int64_t kMostOfSums = 4096;
 constexpr int64_t kFloatsOfSums = int64_t{1} << 20;  // If that is more.
-constexpr int64_t kMostOfWords = 16;  // Each example has hundreds of pairs.
 constexpr int64_t kMostFloatsOfABatch = int64_t{1} << 24;
 constexpr int64_t kMostOfAMiniBatch = 1024;
 // Where the examples are few, batches are so small that as many workers may
@@ -153,7 +152,7 @@ int64_t Fit::BatchOfTheData(std::string* reason) const {
       batch = std::max(batch, PowerOfTwoWithin(kFloatsOfSums / data_.features));
     }
   }
-  if (TraitsOf(job_.model()).words()) batch = kMostOfWords;
+  batch = wishes_.most_of_a_batch.value_or(batch);
   if (job_.algorithm().kind() == v1::Algorithm::KIND_MINI_BATCH) {
     batch = kMostOfAMiniBatch;
   }

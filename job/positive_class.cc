@@ -5,6 +5,7 @@
 #include "absl/strings/string_view.h"
 #include "job/base/keys.h"
 #include "job/base/traits.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 
@@ -36,7 +37,8 @@ void CheckPositive(const v1::Job& job, Complaints* found) {
   if (!job.data().has_positive()) return;
   const v1::ModelTraits& traits = TraitsOf(job.model());
   const bool labels = HasLabels(job) && !traits.clusters() &&
-                      !traits.topics() && !traits.words();
+                      !traits.topics() &&
+                      workloads::RulesOf(job.model()).Facts(job).labels;
   if (labels && !PredictsNumbers(job)) return;
   found->Add(
       kPositive,

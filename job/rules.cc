@@ -43,7 +43,6 @@ class Rules {
  private:
   void CheckModel();
   void CheckKeysOfModel();
-  void CheckWords();
   void CheckOptimizer();
   void CheckSchedule();
   void CheckTraining();
@@ -99,21 +98,7 @@ void Rules::CheckKeysOfModel() {
   const v1::Model& model = job_.model();
   // The data that another intended model learns from is unknown.
   if (!KnowsModel(facts_, model)) return;
-  if (TraitsOf(model).words()) {
-    CheckWords();
-  } else {
-    workloads::RulesOf(model).Check(job_, found_);
-  }
-}
-
-void Rules::CheckWords() {
-  const v1::DataSource& train = job_.data().train();
-  if (TraitsOf(train).text() || FormatOf(train) == nullptr) return;
-  found_->Add(
-      "data.train",
-      absl::StrCat(job_.model().kind(),
-                   " learns from words in their order, which only text has"),
-      "text: FILE");
+  workloads::RulesOf(model).Check(job_, found_);
 }
 
 void Rules::CheckOptimizer() {

@@ -8,13 +8,14 @@
 #include "job/average_rules.h"
 #include "job/base/keys.h"
 #include "job/base/traits.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 namespace {
 
-// Why such a model has no tables to take or to keep; null: it has.
-const char* WhyNotOf(const v1::Model& model) {
-  const v1::ModelTraits& traits = TraitsOf(model);
+// Why such a job has no tables to take or to keep; empty: it has.
+std::string WhyNotOf(const v1::Job& job) {
+  const v1::ModelTraits& traits = TraitsOf(job.model());
   if (traits.clusters()) {
     return "kmeans begins with centroids, and moves all of them";
   }
@@ -24,10 +25,7 @@ const char* WhyNotOf(const v1::Model& model) {
   if (traits.topics()) {
     return "topics are counts of the documents of this job";
   }
-  if (traits.words()) {
-    return "the words of another text have other numbers, and so other rows";
-  }
-  return nullptr;
+  return workloads::RulesOf(job.model()).Facts(job).why_no_start;
 }
 
 void CheckStart(const v1::Job& job, Complaints* found) {
@@ -38,7 +36,7 @@ void CheckStart(const v1::Job& job, Complaints* found) {
                "leave one of them out: model.initial takes all tables of a "
                "file, with the state of its optimizer");
   }
-  if (const char* why = WhyNotOf(job.model())) {
+  if (const std::string why = WhyNotOf(job); !why.empty()) {
     found->Add("start", why, "leave it out");
   }
   const std::string& from = job.start().from();
@@ -97,7 +95,7 @@ void CheckTransferRules(const v1::Job& job, Complaints* found) {
   if (job.has_start()) CheckStart(job, found);
   if (job.freeze().empty()) return;
   CheckFrozen(job, found);
-  if (const char* why = WhyNotOf(job.model())) {
+  if (const std::string why = WhyNotOf(job); !why.empty()) {
     found->Add("freeze", why, "leave it out");
   }
   if (job.train().has_clip_norm()) {

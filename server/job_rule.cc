@@ -20,6 +20,7 @@
 #include "server/optimizer/frozen_rule.h"
 #include "server/optimizer/word_rules.h"
 #include "server/row_rules.h"
+#include "workloads/seam/rules/rules.h"
 #include "workloads/seam/server/server.h"
 
 namespace ebb::server {
@@ -64,7 +65,8 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
                                             std::move(schedule), rollback,
                                             std::move(algorithm)));
   rule->restarts_ = job::HasRestarts(job);
-  rule->words_ = job::TraitsOf(job.model()).words();
+  rule->zero_loss_is_none_ =
+      workloads::RulesOf(job.model()).Facts(job).zero_loss_is_none;
   EBB_ASSIGN_OR_RETURN(rule->round_rule_,
                        workloads::RoundRuleOf(specification, record.plan));
   if (rule->round_rule_) rule->round_slots_ = rule->round_rule_->SlotNames();

@@ -56,7 +56,7 @@ class JobRule final : public UpdateRule {
     return round_rule_ && round_rule_->MeasuresWhole();
   }
   bool KeepsLeastLoss() const override { return restarts_; }
-  bool ZeroLossIsNone() const override { return words_; }
+  bool ZeroLossIsNone() const override { return zero_loss_is_none_; }
   void PackFigures(std::vector<double>* figures) const override {
     if (round_rule_) round_rule_->Pack(figures);
   }
@@ -159,7 +159,7 @@ class JobRule final : public UpdateRule {
   std::unique_ptr<const RoundRule> round_rule_;
   std::vector<std::string> round_slots_;  // Its slots; empty: it has none.
   bool restarts_ = false;                 // Its tasks are runs of K-Means.
-  bool words_ = false;                    // Batches may have no pairs of words.
+  bool zero_loss_is_none_ = false;
   std::optional<v1::InitialValues> initial_;
   TrainedRangesPtr trained_;
   std::vector<Table> tables_;  // Ascending.

@@ -6,6 +6,7 @@
 
 #include "common/status_macros.h"
 #include "job/base/traits.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::tools {
 
@@ -60,8 +61,8 @@ absl::StatusOr<job::SourceFacts> FactsOf(const v1::Job& job,
     facts.class_texts = {dataset.index().ClassText(0),
                          dataset.index().ClassText(1)};
   }
-  const v1::ModelTraits& traits = job::TraitsOf(job.model());
-  if (traits.words() || traits.topics()) {
+  if (job::TraitsOf(job.model()).topics() ||
+      workloads::RulesOf(job.model()).Facts(job).documents) {
     EBB_ASSIGN_OR_RETURN(facts.documents, CountDocuments(dataset));
   }
   return facts;

@@ -15,6 +15,7 @@
 #ifndef EBB_WORKLOADS_SEAM_RULES_RULES_H_
 #define EBB_WORKLOADS_SEAM_RULES_RULES_H_
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,17 +24,50 @@
 
 #include "ebb/v1/job.pb.h"
 #include "job/base/complaints.h"
+#include "job/base/data_facts.h"
 
 namespace ebb::workloads {
+
+// The one figure of an evaluation that a workload has.
+struct OnlyFigure {
+  std::string name;
+  std::string why;    // Why it has no other.
+  std::string bound;  // A bound that a job may set, for hints.
+};
+
+// The nature of a workload, which follows from the job with its defaults and
+// never from the data.
+struct WorkloadFacts {
+  bool labels = true;      // It looks at labels.
+  bool documents = false;  // Its examples are documents.
+  // A push with a loss of exactly 0 had nothing to learn from.
+  bool zero_loss_is_none = false;
+  // Why its tables can neither begin with those of another job nor be frozen;
+  // empty: they can.
+  std::string why_no_start;
+  std::optional<OnlyFigure> figure;  // Absent: it has all of its task.
+};
 
 // Immutable, so thread-safe. Functions of their arguments alone.
 class Rules {
  public:
   virtual ~Rules() = default;
 
+  // Sets what the job leaves open, before anything else does. Idempotent.
+  virtual void Fill(v1::Job* /*job*/) const {}
+  virtual WorkloadFacts Facts(const v1::Job& /*job*/) const { return {}; }
+
   // Checks the keys of the model against the other keys. The job has its
   // defaults, and its model is known.
   virtual void Check(const v1::Job& job, job::Complaints* found) const = 0;
+  // Checks the training data, or test data under the key at `path`. Both have
+  // examples.
+  virtual void CheckTrain(const v1::Job& /*job*/,
+                          const job::SourceFacts& /*train*/,
+                          job::Complaints* /*found*/) const {}
+  virtual void CheckTest(const job::SourceFacts& /*test*/,
+                         const std::string& /*path*/,
+                         job::Complaints* /*found*/) const {}
 
   // A value that the job leaves open, and why it is chosen.
   struct Wish {
@@ -42,8 +76,9 @@ class Rules {
   };
   // Absent: the value follows from the data, as for models with a gradient.
   struct Wishes {
-    std::optional<Wish> l2;    // model.l2
-    std::optional<Wish> rate;  // optimizer.rate
+    std::optional<int64_t> most_of_a_batch;  // train.batch, at most
+    std::optional<Wish> l2;                  // model.l2
+    std::optional<Wish> rate;                // optimizer.rate
   };
   virtual Wishes WishesOf(const v1::Job& /*job*/) const { return {}; }
 };
