@@ -5,8 +5,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/boosted_shape.h"
 #include "job/base/keys.h"
+#include "job/base/refusals.h"
 #include "job/base/traits.h"
 #include "job/base/values.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 namespace {
@@ -24,6 +26,7 @@ class AlgorithmRules {
                   "plugin: libmy_algorithm.so");
     }
     const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(job_);
+    const workloads::Rules& rules = workloads::RulesOf(job_.model());
     if (traits.line_search()) CheckLbfgs();
     if (HasRestarts(job_)) {
       CheckRestarts();
@@ -46,13 +49,12 @@ class AlgorithmRules {
         found_->Add("algorithm.kind", "kmeans has no gradient to step along",
                     "kind: lloyd, or kind: mini_batch");
       }
-    } else if (traits.tasks()) {
-      CheckForest();
+    } else if (traits.tasks() && !rules.Facts(job_).tasks) {
+      found_->Add("algorithm.kind",
+                  "tasks makes the parts of a model, and this one has none",
+                  "model: forest");
     }
-    if (TraitsOf(job_.model()).forest() && !traits.tasks()) {
-      found_->Add("algorithm.kind", "a forest has no gradient to step along",
-                  "kind: tasks");
-    }
+    rules.CheckAlgorithm(job_, found_);
     if (!TraitsOf(job_.model()).boosted()) RefuseGaps();
     if (traits.by_lateness()) CheckLateness();
     for (const auto& [name, table] : job_.tables()) {
@@ -74,15 +76,11 @@ class AlgorithmRules {
   void CheckLocalRule();
   void CheckLbfgs();
   void CheckLloyd();
-  void CheckForest();
   void CheckRestarts();
-  void CheckTasks(absl::string_view table);
   void CheckBoosting();
   void RefuseGaps();
-  void RefuseSteps(absl::string_view why);
   void CheckMiniBatch();
   void CheckClusters();
-  void RefuseFilters(absl::string_view why);
   void CheckLateness();
   void CheckDecayOfMeans(const v1::Optimizer& optimizer,
                          const std::string& path);
@@ -187,7 +185,7 @@ void AlgorithmRules::CheckLbfgs() {
     found_->Add("on_nonfinite", "makes the rate smaller, and lbfgs has none",
                 "on_nonfinite: pause");
   }
-  RefuseFilters("rounds off what lbfgs compares");
+  RefuseFilters(job_, "rounds off what lbfgs compares", found_);
   if (job_.train().has_clip_norm()) {
     found_->Add("train.clip_norm",
                 "makes something else of gradients, which lbfgs "
@@ -199,18 +197,6 @@ void AlgorithmRules::CheckLbfgs() {
                 "makes each trial of lbfgs one of another function",
                 "leave it out, and take l2");
   }
-}
-
-void AlgorithmRules::RefuseFilters(absl::string_view why) {
-  const auto whole = [&](const char* key, const v1::Filter& filter) {
-    if (filter.kind() == v1::Filter::KIND_UNSPECIFIED ||
-        filter.kind() == v1::Filter::KIND_NONE) {
-      return;
-    }
-    found_->Add(key, std::string(why), "kind: none");
-  };
-  whole("filters.push.kind", job_.filters().push());
-  whole("filters.pull.kind", job_.filters().pull());
 }
 
 void AlgorithmRules::CheckLloyd() {
@@ -263,21 +249,10 @@ void AlgorithmRules::CheckClusters() {
     found_->Add("model.clusters", "is missing: how many are there to find?",
                 "clusters: 10");
   }
-  RefuseSteps("is for models that have a gradient, and kmeans has none");
+  RefuseSteps(job_, "is for models that have a gradient, and kmeans has none",
+              found_);
   if (job_.model().l2() != 0) refuse("model.l2");
-  RefuseFilters("rounds off sums and counts");
-}
-
-// Refuses what makes steps of gradients.
-void AlgorithmRules::RefuseSteps(absl::string_view why) {
-  const auto refuse = [&](const char* key) {
-    found_->Add(key, std::string(why), "leave it out");
-  };
-  if (!TraitsOf(job_.optimizer().kind()).plain()) refuse("optimizer.kind");
-  if (job_.optimizer().weight_decay() > 0) refuse("optimizer.weight_decay");
-  if (job_.train().has_clip_norm()) refuse("train.clip_norm");
-  if (job_.has_on_divergence()) refuse("on_divergence");
-  if (job_.on_nonfinite() == v1::POLICY_ROLLBACK) refuse("on_nonfinite");
+  RefuseFilters(job_, "rounds off sums and counts", found_);
 }
 
 // Workers push sums and counts, which become splits.
@@ -310,63 +285,20 @@ void AlgorithmRules::CheckBoosting() {
                 "is for jobs with a patience: no other keeps examples back",
                 "patience: 10");
   }
-  RefuseSteps("is for models that step along a gradient, and trees do not");
-  RefuseFilters("rounds off sums and counts");
-}
-
-// An item is the number of a part of the model.
-void AlgorithmRules::CheckTasks(absl::string_view table) {
-  const auto refuse = [this](const char* key, absl::string_view why) {
-    found_->Add(key, std::string(why), "leave it out");
-  };
-  const v1::Train& train = job_.train();
-  constexpr absl::string_view kOnce = "each task is computed once, by itself";
-  if (train.has_epochs() && train.epochs() != 1) refuse("train.epochs", kOnce);
-  if (train.has_batch() && train.batch() != 1) refuse("train.batch", kOnce);
-  if (train.has_item_examples() && train.item_examples() != 1) {
-    refuse("train.item_examples", kOnce);
-  }
-  if (train.has_batch_growth()) refuse("train.batch_growth", kOnce);
-  const v1::Consistency& consistency = job_.consistency();
-  if (consistency.kind() != v1::Consistency::KIND_ASP &&
-      consistency.kind() != v1::Consistency::KIND_UNSPECIFIED) {
-    found_->Add("consistency.kind", "tasks do not depend on one another",
-                "consistency: asp");
-  }
-  if (!job_.tables().empty()) refuse("tables", table);
+  RefuseSteps(job_,
+              "is for models that step along a gradient, and trees do not",
+              found_);
+  RefuseFilters(job_, "rounds off sums and counts", found_);
 }
 
 void AlgorithmRules::CheckRestarts() {
-  CheckTasks("the restarts of kmeans have one table, which is written once");
+  CheckTasks(job_,
+             "the restarts of kmeans have one table, which is written once",
+             found_);
   if (job_.model().has_initial()) {
     found_->Add("model.initial",
                 "each restart chooses centroids of its own to begin with",
                 "leave it out, or leave model.restarts out");
-  }
-}
-
-void AlgorithmRules::CheckForest() {
-  if (!TraitsOf(job_.model()).forest()) {
-    found_->Add("algorithm.kind",
-                "tasks makes the parts of a model, and this one has none",
-                "model: forest");
-    return;
-  }
-  constexpr absl::string_view kNoGradient =
-      "is for models that have a gradient, and a forest has none";
-  const auto refuse = [&](const char* key) {
-    found_->Add(key, std::string(kNoGradient), "leave it out");
-  };
-  CheckTasks("a forest has one table, which is written once");
-  RefuseSteps(kNoGradient);
-  if (job_.model().l2() != 0) refuse("model.l2");
-  if (job_.model().has_initial()) refuse("model.initial");
-  RefuseFilters("rounds off values, and a forest pushes bytes");
-  if (IsSparse(job_.data().train())) {
-    found_->Add("model.kind",
-                "forest takes dense examples, and these name the features that "
-                "they have",
-                HintOfDense(job_.data().train(), "data: {train: {csv: FILE}}"));
   }
 }
 

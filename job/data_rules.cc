@@ -308,14 +308,8 @@ void CheckPacked(const v1::Job& job, Complaints* found) {
                "when it is packed",
                "ebb data pack --split, then test: {packed: FOLDER/test}");
   }
-  // A task of these goes over all of the data again and again.
-  if (TraitsOf(job.model()).forest()) {
-    found->Add("data.train.packed",
-               "is read window by window, but forest needs all of the data in "
-               "memory",
-               "the files that were packed; or model: boosted_trees, which "
-               "learns from windows");
-  } else if (HasRestarts(job)) {
+  // Each run goes over all of the data again and again.
+  if (HasRestarts(job)) {
     found->Add("data.train.packed",
                "is read window by window, but each of several runs needs all "
                "of the data in memory",
@@ -335,9 +329,7 @@ class FactRules {
 
  private:
   void CheckAgainstTrainData(const SourceFacts& data);
-  void CheckLayers(const SourceFacts& data);
   void CheckClusters(const SourceFacts& data);
-  void CheckForest(const SourceFacts& data);
   void CheckBoosted(const SourceFacts& data);
   void CheckTrees(const SourceFacts& data);
   void CheckDocuments(const SourceFacts& data);
@@ -379,89 +371,18 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
   }
   CheckPositiveAgainst(job_, data, found_);
   if (IsOwn(job_.model())) return;
-  const std::string& kind = job_.model().kind();
   const v1::ModelTraits& traits = TraitsOf(job_.model());
   if (traits.clusters()) {
     CheckClusters(data);
     return;
   }
-  const workloads::Rules& rules = workloads::RulesOf(job_.model());
-  rules.CheckTrain(job_, data, found_);
-  if (!rules.Facts(job_).labels) return;
   if (traits.topics()) {  // It looks at no labels.
     CheckDocuments(data);
     return;
   }
   if (traits.forest() || traits.boosted()) CheckTrees(data);
-  if (traits.forest()) {
-    CheckForest(data);
-    return;
-  }
   if (traits.boosted()) CheckBoosted(data);
-  const auto prediction = traits.prediction();
-  const bool tells_two_apart =
-      prediction == v1::ModelTraits::PREDICTION_TWO_CLASSES &&
-      !PredictsNumbers(job_);
-  const bool is_linear_classifier =
-      traits.linear() && !traits.keyed() &&
-      prediction != v1::ModelTraits::PREDICTION_NUMBERS;
-  if (is_linear_classifier && data.classes == 0) {
-    found_->Add(
-        "model.kind",
-        absl::StrCat(kind,
-                     " tells classes apart, but the labels of data.train are "
-                     "numbers to predict"),
-        "kind: linear");
-  } else if (prediction != v1::ModelTraits::PREDICTION_NUMBERS &&
-             data.classes == 1) {
-    found_->Add("data.train", "has only one class", "choose another label");
-  } else if (tells_two_apart && data.classes > 2) {
-    found_->Add(
-        "model.kind",
-        absl::StrCat(
-            kind, " tells two classes apart, but data.train has ", data.classes,
-            data.class_places.empty()
-                ? ""
-                : absl::StrCat("; the first of each: ", data.class_places)),
-        traits.keyed() ? absl::StrCat("keep two of them, or model: {kind: ",
-                                      kind == "sparse_logistic" ? "fm" : kind,
-                                      ", labels: values}")
-                       : "kind: softmax");
-  } else if (traits.perceptron()) {
-    CheckLayers(data);
-  }
-}
-
-void FactRules::CheckLayers(const SourceFacts& data) {
-  const auto& layers = job_.model().layers();
-  if (layers.size() < 2) return;  // Said elsewhere.
-  const int64_t inputs = layers[0];
-  const int64_t outputs = layers[layers.size() - 1];
-  const int64_t right_outputs = std::max<int64_t>(data.classes, 1);
-  const bool outputs_fit =
-      outputs == right_outputs || (outputs == 1 && data.classes == 2);
-  std::vector<int64_t> right(layers.begin(), layers.end());
-  right.front() = data.features;
-  if (!outputs_fit) right.back() = right_outputs;
-  const std::string hint =
-      absl::StrCat("layers: [", absl::StrJoin(right, ", "), "]");
-  if (inputs != data.features) {
-    found_->Add("model.layers",
-                absl::StrCat("the first layer has ", inputs,
-                             " inputs, but the examples of data.train have ",
-                             data.features, " features"),
-                hint);
-  }
-  if (!outputs_fit) {
-    const std::string labels =
-        data.classes == 0
-            ? "the labels of data.train are numbers to predict"
-            : absl::StrCat("data.train has ", data.classes, " classes");
-    found_->Add(
-        "model.layers",
-        absl::StrCat("the last layer has ", outputs, " outputs, but ", labels),
-        hint);
-  }
+  workloads::RulesOf(job_.model()).CheckTrain(job_, data, found_);
 }
 
 void FactRules::CheckClusters(const SourceFacts& data) {
@@ -480,29 +401,6 @@ void FactRules::CheckClusters(const SourceFacts& data) {
                              " examples, and kmeans counts up to ",
                              kMostExamples, " in a cluster"),
                 "a sample of the examples");
-  }
-}
-
-void FactRules::CheckForest(const SourceFacts& data) {
-  const v1::Model& model = job_.model();
-  if (data.classes == 1) {
-    found_->Add("data.train", "has only one class, which is no choice",
-                "choose another label");
-  }
-  if (model.has_split_features() && model.split_features() > data.features) {
-    found_->Add("model.split_features",
-                absl::StrCat(model.split_features(), " are more than the ",
-                             data.features, " features of data.train"),
-                absl::StrCat("split_features: ", data.features));
-  }
-  // Workers number them so.
-  constexpr int64_t kMostExamples = int64_t{1} << 31;
-  if (data.examples > kMostExamples) {
-    found_->Add(
-        "data.train",
-        absl::StrCat("has ", data.examples,
-                     " examples, and a tree learns from up to ", kMostExamples),
-        "a sample of the examples");
   }
 }
 

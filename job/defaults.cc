@@ -54,11 +54,12 @@ void InheritFromTrain(v1::Data* data) {
 
 // Reports whether features are quantities to the model. To one of the user's
 // own they may be anything.
-bool TakesQuantities(const v1::Model& model) {
+bool TakesQuantities(const v1::Job& job) {
+  const v1::Model& model = job.model();
   return KnowsModel({}, model) && !MayHaveSparseTables(model) &&
          !IsOwn(model) && !TraitsOf(model).program() &&
-         !TraitsOf(model).clusters() && !TraitsOf(model).forest() &&
-         !TraitsOf(model).boosted();
+         !TraitsOf(model).clusters() && !TraitsOf(model).boosted() &&
+         workloads::RulesOf(model).Facts(job).quantities;
 }
 
 // Features in other units than 1 (the bytes of images, prices) make every step
@@ -66,8 +67,8 @@ bool TakesQuantities(const v1::Model& model) {
 void FillStandardise(v1::Job* job) {
   if (!job->has_data() || job->data().has_standardise()) return;
   v1::Data& data = *job->mutable_data();
-  data.set_standardise(TakesQuantities(job->model()) &&
-                       !data.train().has_scale() && !IsSparse(data.train()));
+  data.set_standardise(TakesQuantities(*job) && !data.train().has_scale() &&
+                       !IsSparse(data.train()));
 }
 
 // Labels in the hundred thousands are out of reach of steps that suit features
@@ -79,8 +80,8 @@ void FillStandardiseLabels(v1::Job* job) {
                           !model.layers().empty() &&
                           model.layers(model.layers_size() - 1) == 1;
   const bool numbers = PredictsNumbers(*job) || one_output;
-  if (!numbers || IsOwn(model) || TraitsOf(model).forest() ||
-      TraitsOf(model).boosted()) {
+  if (!numbers || IsOwn(model) || TraitsOf(model).boosted() ||
+      !workloads::RulesOf(model).Facts(*job).quantities) {
     return;
   }
   job->mutable_data()->set_standardise_labels(
@@ -136,11 +137,6 @@ void FillLloyd(v1::Job* job) {
 // The parts of such models are tasks. Each is an item with one position, and is
 // made once.
 void FillTasks(v1::Job* job) {
-  v1::Algorithm& algorithm = *job->mutable_algorithm();
-  const v1::Model& model = job->model();
-  if (TraitsOf(model).forest() && !algorithm.has_kind()) {
-    algorithm.set_kind(v1::Algorithm::KIND_TASKS);
-  }
   if (!AlgorithmTraitsOf(*job).tasks()) return;
   v1::Train& train = *job->mutable_train();
   if (!train.has_epochs()) train.set_epochs(1);

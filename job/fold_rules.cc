@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "job/base/traits.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 namespace {
@@ -32,7 +33,8 @@ void CheckFoldsOf(const v1::Job& job, Complaints* found) {
                "by window",
                "data: {train: …}, the files that were packed");
   }
-  if (TraitsOf(job.model()).forest() || HasRestarts(job)) {
+  if (!workloads::RulesOf(job.model()).Facts(job).evaluates ||
+      HasRestarts(job)) {
     found->Add("validate",
                "needs evaluations while a job trains, which this model does "
                "not have",

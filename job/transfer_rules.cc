@@ -19,7 +19,7 @@ std::string WhyNotOf(const v1::Job& job) {
   if (traits.clusters()) {
     return "kmeans begins with centroids, and moves all of them";
   }
-  if (traits.boosted() || traits.forest()) {
+  if (traits.boosted()) {
     return "trees are grown from the data, and not trained further";
   }
   if (traits.topics()) {

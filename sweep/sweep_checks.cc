@@ -23,6 +23,7 @@
 #include "sweep/folds.h"
 #include "sweep/sweep_reader.h"
 #include "sweep/trial_file.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::sweep {
 namespace {
@@ -267,7 +268,8 @@ void SweepReader::CheckEvaluations() {
          "needs test data, on which trials are compared, and the job has none",
          "data: {split: 0.2}, in the job");
   }
-  if (job::TraitsOf(job.model()).forest() || job::HasRestarts(job)) {
+  if (!workloads::RulesOf(job.model()).Facts(job).evaluates ||
+      job::HasRestarts(job)) {
     Fail(metric_line_, metric,
          "needs evaluations while a job trains, which this model does not have",
          "take another model, or compare runs of `ebb run` by their reports");

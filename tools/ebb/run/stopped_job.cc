@@ -11,6 +11,7 @@
 #include "job/job_change.h"
 #include "tools/ebb/status/status_watcher.h"
 #include "tools/text/daemon_names.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::tools {
 
@@ -43,8 +44,8 @@ std::string LowerRate(const v1::Job& job) {
 // from the data.
 bool HasRate(const v1::Job& job) {
   const v1::ModelTraits& model = job::TraitsOf(job.model());
-  return !model.clusters() && !model.boosted() && !model.forest() &&
-         !model.topics();
+  return !model.clusters() && !model.boosted() && !model.topics() &&
+         workloads::RulesOf(job.model()).Facts(job).steps;
 }
 
 constexpr absl::string_view kSmallerNumbers =

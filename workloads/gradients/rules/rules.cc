@@ -1,8 +1,13 @@
 #include "workloads/gradients/rules/rules.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "job/base/traits.h"
 #include "job/base/workload.h"
 
@@ -45,6 +50,83 @@ void GradientRules::CheckKeyed(const v1::Job& job,
                           job.model().kind(), " learns from 64-bit keys"),
              job::TraitsOf(train).records() ? "features with as: key or keys"
                                             : "libsvm: FILE, or libffm: FILE");
+}
+
+namespace {
+
+void CheckLayers(const v1::Job& job, const job::SourceFacts& train,
+                 job::Complaints* found) {
+  const auto& layers = job.model().layers();
+  if (layers.size() < 2) return;  // Said elsewhere.
+  const int64_t inputs = layers[0];
+  const int64_t outputs = layers[layers.size() - 1];
+  const int64_t right_outputs = std::max<int64_t>(train.classes, 1);
+  const bool outputs_fit =
+      outputs == right_outputs || (outputs == 1 && train.classes == 2);
+  std::vector<int64_t> right(layers.begin(), layers.end());
+  right.front() = train.features;
+  if (!outputs_fit) right.back() = right_outputs;
+  const std::string hint =
+      absl::StrCat("layers: [", absl::StrJoin(right, ", "), "]");
+  if (inputs != train.features) {
+    found->Add("model.layers",
+               absl::StrCat("the first layer has ", inputs,
+                            " inputs, but the examples of data.train have ",
+                            train.features, " features"),
+               hint);
+  }
+  if (!outputs_fit) {
+    const std::string labels =
+        train.classes == 0
+            ? "the labels of data.train are numbers to predict"
+            : absl::StrCat("data.train has ", train.classes, " classes");
+    found->Add(
+        "model.layers",
+        absl::StrCat("the last layer has ", outputs, " outputs, but ", labels),
+        hint);
+  }
+}
+
+}  // namespace
+
+void GradientRules::CheckTrain(const v1::Job& job,
+                               const job::SourceFacts& train,
+                               job::Complaints* found) const {
+  const std::string& kind = job.model().kind();
+  const v1::ModelTraits& traits = job::TraitsOf(job.model());
+  const auto prediction = traits.prediction();
+  const bool tells_two_apart =
+      prediction == v1::ModelTraits::PREDICTION_TWO_CLASSES &&
+      !job::PredictsNumbers(job);
+  const bool is_linear_classifier =
+      traits.linear() && !traits.keyed() &&
+      prediction != v1::ModelTraits::PREDICTION_NUMBERS;
+  if (is_linear_classifier && train.classes == 0) {
+    found->Add(
+        "model.kind",
+        absl::StrCat(kind,
+                     " tells classes apart, but the labels of data.train are "
+                     "numbers to predict"),
+        "kind: linear");
+  } else if (prediction != v1::ModelTraits::PREDICTION_NUMBERS &&
+             train.classes == 1) {
+    found->Add("data.train", "has only one class", "choose another label");
+  } else if (tells_two_apart && train.classes > 2) {
+    found->Add(
+        "model.kind",
+        absl::StrCat(
+            kind, " tells two classes apart, but data.train has ",
+            train.classes,
+            train.class_places.empty()
+                ? ""
+                : absl::StrCat("; the first of each: ", train.class_places)),
+        traits.keyed() ? absl::StrCat("keep two of them, or model: {kind: ",
+                                      kind == "sparse_logistic" ? "fm" : kind,
+                                      ", labels: values}")
+                       : "kind: softmax");
+  } else if (traits.perceptron()) {
+    CheckLayers(job, train, found);
+  }
 }
 
 void RegisterGradientsRules(RulesSides* sides) {

@@ -5,6 +5,7 @@
 
 #include "ebb/v1/job.pb.h"
 #include "job/base/complaints.h"
+#include "job/base/data_facts.h"
 #include "workloads/seam/rules/rules.h"
 
 namespace ebb::workloads {
@@ -14,6 +15,9 @@ class GradientRules : public Rules {
   // Checks whether the training data has examples such as the model learns
   // from.
   void Check(const v1::Job& job, job::Complaints* found) const override;
+  // Checks whether its labels are such as the model predicts.
+  void CheckTrain(const v1::Job& job, const job::SourceFacts& train,
+                  job::Complaints* found) const override;
 
  protected:
   // The same for a model over keys, and data that says what it has.

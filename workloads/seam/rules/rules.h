@@ -40,8 +40,14 @@ struct OnlyFigure {
 struct WorkloadFacts {
   bool labels = true;      // It looks at labels.
   bool documents = false;  // Its examples are documents.
+  bool quantities = true;  // Features in other units than 1 make it worse.
+  bool tasks = false;      // Its parts are tasks, of all data.
+  bool steps = true;       // Its values step by a rate.
+  bool evaluates = true;   // It can be evaluated while it trains.
   // A push with a loss of exactly 0 had nothing to learn from.
   bool zero_loss_is_none = false;
+  // Why it can keep no averages of its values; empty: it can.
+  std::string why_no_average;
   // Why its tables can neither begin with those of another job nor be frozen;
   // empty: they can.
   std::string why_no_start;
@@ -60,11 +66,14 @@ class Rules {
   // Checks the keys of the model against the other keys. The job has its
   // defaults, and its model is known.
   virtual void Check(const v1::Job& job, job::Complaints* found) const = 0;
+  // Checks the algorithm against the model, and the keys that it has no use
+  // for.
+  virtual void CheckAlgorithm(const v1::Job& /*job*/,
+                              job::Complaints* /*found*/) const {}
   // Checks the training data, or test data under the key at `path`. Both have
   // examples.
-  virtual void CheckTrain(const v1::Job& /*job*/,
-                          const job::SourceFacts& /*train*/,
-                          job::Complaints* /*found*/) const {}
+  virtual void CheckTrain(const v1::Job& job, const job::SourceFacts& train,
+                          job::Complaints* found) const = 0;
   virtual void CheckTest(const job::SourceFacts& /*test*/,
                          const std::string& /*path*/,
                          job::Complaints* /*found*/) const {}
