@@ -4,7 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "job/values.h"
+#include "job/base/values.h"
 
 namespace ebb::job {
 namespace {
