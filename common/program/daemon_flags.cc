@@ -1,5 +1,7 @@
 #include "common/program/daemon_flags.h"
 
+#include <cerrno>
+#include <cstring>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -155,6 +157,14 @@ CLI::Option* AddDurationFlag(CLI::App* app, const char* name,
       ->default_str(absl::FormatDuration(*value));
 }
 
+int ExitCodeOf(const absl::Status& failed) {
+  // A disk may be mounted anew. The folder of another user stays what it is.
+  const bool read_only =
+      absl::StrContains(failed.message(), std::strerror(EROFS));
+  return absl::IsResourceExhausted(failed) || read_only ? kExitNoRoom
+                                                        : kExitUsage;
+}
+
 int DaemonMain(
     int argc, char** argv, const DaemonName& name,
     absl::FunctionRef<void(CLI::App* app)> add_flags, const DaemonFlags& flags,
@@ -181,7 +191,7 @@ int DaemonMain(
   }
   const auto fail = [&](const absl::Status& status) {
     std::cerr << name.program << ": " << status.message() << std::endl;
-    return absl::IsResourceExhausted(status) ? kExitNoRoom : kExitUsage;
+    return ExitCodeOf(status);
   };
   if (flags.parent > 0) {
     const absl::Status alive = DieWithParent(flags.parent);

@@ -31,8 +31,8 @@ namespace ebb {
 // Exit code: whatever must be changed by a person before another start makes
 // sense.
 inline constexpr int kExitUsage = 2;
-// Exit code: there is no room to begin, as on a full disk. Another start may
-// find some.
+// Exit code: there is no room to begin, as on a full disk, or the disk is
+// read-only. A later start may find that mended.
 inline constexpr int kExitNoRoom = 5;
 
 // The flags that each daemon has.
@@ -78,6 +78,10 @@ CLI::Option* AddDurationFlag(CLI::App* app, const char* name,
                              const char* variable, absl::Duration* value,
                              const char* help);
 
+// The exit code of a daemon that cannot begin for this reason: kExitNoRoom if
+// it may pass without another command, else kExitUsage.
+int ExitCodeOf(const absl::Status& failed);
+
 struct DaemonName {
   std::string program;
   std::string summary;  // Shown by --help.
@@ -85,9 +89,8 @@ struct DaemonName {
 };
 
 // Configures the process, reads the command line, and runs. `run` gives the
-// exit code; an error of it is printed, and the code is kExitUsage, or
-// kExitNoRoom for ResourceExhausted. No thread
-// is started before it.
+// exit code; an error of it is printed, and gives the code (ExitCodeOf). No
+// thread is started before it.
 int DaemonMain(
     int argc, char** argv, const DaemonName& name,
     absl::FunctionRef<void(CLI::App* app)> add_flags, const DaemonFlags& flags,

@@ -3,12 +3,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/program/daemon_flags.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -51,6 +55,18 @@ TEST(DaemonTest, AddressFileThatCannotBeWrittenIsNamed) {
   const absl::Status status = WriteAddressFile("/nowhere/at/all", "a:1");
   EXPECT_THAT(std::string(status.message()),
               testing::HasSubstr("/nowhere/at/all"));
+}
+
+// Bug: a daemon on a disk that was read-only for a while was given up at once.
+TEST(DaemonTest, TheExitCodeSaysWhetherALaterStartMayHelp) {
+  EXPECT_EQ(ExitCodeOf(absl::ResourceExhaustedError("full")), kExitNoRoom);
+  const auto forbidden = [](int error) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("cannot write f: ", std::strerror(error), "; look"));
+  };
+  EXPECT_EQ(ExitCodeOf(forbidden(EROFS)), kExitNoRoom);
+  EXPECT_EQ(ExitCodeOf(forbidden(EACCES)), kExitUsage);
+  EXPECT_EQ(ExitCodeOf(absl::InvalidArgumentError("a flag")), kExitUsage);
 }
 
 TEST(DaemonTest, DurationsAreReadAndMistakesNamed) {

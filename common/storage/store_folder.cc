@@ -38,6 +38,11 @@ absl::Status NotLocked(absl::string_view doing, absl::string_view path,
                   "a file is in its place, or in that of a folder above: name "
                   "a folder");
   }
+  if (error == EROFS) {
+    return Failed(doing, path, error,
+                  "its disk is read-only: mount it so that it can be written "
+                  "to, or choose another folder");
+  }
   const bool known =
       CodeOfSystemError(std::strerror(error)) != absl::StatusCode::kUnavailable;
   return Failed(doing, path, error,

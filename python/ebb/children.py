@@ -24,7 +24,8 @@ _STEADY_LIFE_S = 5.0
 _MOST_SHORT_LIVES = 8
 # With this exit code a daemon says that another start would not help.
 _REFUSAL = 2
-# With this one that it finds no room on its disk. A person may make some.
+# With this one that it cannot begin for want of room, or on a disk that is
+# read-only. A person may mend that.
 _NO_ROOM = 5
 _ROOM_PATIENCE_S = 60.0
 _ROOM_PAUSE_S = 1.0
@@ -78,7 +79,7 @@ class _Daemon:
     log_begin: int = 0  # The size of its log when it started.
     due: Optional[float] = None  # When it is started (again).
     short_lives: int = 0
-    no_room_since: Optional[float] = None  # Without a long life since.
+    no_room_since: Optional[float] = None  # A life that finds none has not begun.
     first_end: Optional[str] = None
     given_up: bool = False
     finished: bool = False
@@ -306,8 +307,8 @@ class Children:
             return
         if daemon.stopped:
             return
-        if code == _NO_ROOM:
-            self._await_room(daemon, life_s, now)
+        if code == _NO_ROOM and not daemon.may_end:
+            self._await_room(daemon, now)
             return
         daemon.no_room_since = None
         short = life_s < _STEADY_LIFE_S and code != -signal.SIGKILL
@@ -316,14 +317,14 @@ class Children:
             daemon.short_lives = _MOST_SHORT_LIVES
         self._start_again(daemon, end_text(code), now)
 
-    def _await_room(self, daemon: _Daemon, life_s: float, now: float) -> None:
+    def _await_room(self, daemon: _Daemon, now: float) -> None:
         """Starts it each second, or gives it up after a minute."""
-        if daemon.no_room_since is None or life_s >= _STEADY_LIFE_S:
+        if daemon.no_room_since is None:
             daemon.no_room_since = now
         if now - daemon.no_room_since < _ROOM_PATIENCE_S:
             daemon.due = now + _ROOM_PAUSE_S
             return
-        daemon.first_end = f"found no room on its disk for {_ROOM_PATIENCE_S:.0f} s"
+        daemon.first_end = f"could not begin for {_ROOM_PATIENCE_S:.0f} s"
         daemon.given_up = True
 
     def _start_again(self, daemon: _Daemon, end: str, now: float) -> None:

@@ -50,6 +50,27 @@ def test_what_can_never_be_started_is_given_up(
     assert "missing is given up: it cannot be started" in children.problems()[0]
 
 
+def test_what_finds_no_room_is_given_up_after_a_while(
+    children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: it was started for ever if it took long to find none."""
+    monkeypatch.setattr("ebb.children._STEADY_LIFE_S", 0.0)
+    monkeypatch.setattr("ebb.children._ROOM_PATIENCE_S", 0.1)
+    monkeypatch.setattr("ebb.children._ROOM_PAUSE_S", 0.01)
+    children.start("ps-0", ["/bin/sh", "-c", "echo no files left >&2; exit 5"])
+    assert wait_for(lambda: bool(children.problems()))
+    problem = children.problems()[0]
+    assert "ps-0 is given up: it could not begin for 0 s:" in problem
+    assert "no files left" in problem and "disk" not in problem
+    assert len(children.ends()) > 1
+
+
+def test_a_program_may_end_with_any_code(children: Children) -> None:
+    children.start("program", ["/bin/sh", "-c", "exit 5"], may_end=True)
+    assert wait_for(lambda: len(children.ends()) > 1)
+    assert "exit code 5" in str(children.first_end("program"))
+
+
 OWNER = """
 import time
 from ebb import temporary

@@ -103,18 +103,14 @@ void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
 void Supervisor::AwaitRoom(Daemon* daemon, DaemonEvent event, absl::Time now,
                            std::vector<DaemonEvent>* events) const {
   constexpr absl::Duration kPause = absl::Seconds(1);
-  if (now - daemon->started >= policy_.steady_life) {
-    daemon->no_room_since = absl::InfiniteFuture();
-  }
   daemon->no_room_since = std::min(daemon->no_room_since, now);
   if (now - daemon->no_room_since < policy_.room_patience) {
     daemon->due = now + kPause;
     return;
   }
   event.kind = DaemonEvent::Kind::kGivenUp;
-  event.reason = absl::StrCat("its disk had no room for ",
-                              absl::FormatDuration(policy_.room_patience),
-                              "; make some, and start again");
+  event.reason = absl::StrCat("it could not begin for ",
+                              absl::FormatDuration(policy_.room_patience));
   events->push_back(std::move(event));
 }
 

@@ -39,9 +39,9 @@ struct RestartPolicy {
   // person has changed something (wrong flags, a folder that is in use): it is
   // given up at once. Default 2.
   int refusal = 2;
-  // With this exit code a daemon says that it finds no room on its disk.
-  // A person may make some: it is started again each second, for so long.
-  // Default: 5, a minute.
+  // With this exit code a daemon says that it cannot begin for want of room, on
+  // its disk or elsewhere, or on a disk that is read-only. A person may mend
+  // that: it is started again each second, for so long. Default: 5, a minute.
   int no_room = 5;
   absl::Duration room_patience = absl::Minutes(1);
 
@@ -143,7 +143,8 @@ class Supervisor {
     absl::Time kill_at = absl::InfiniteFuture();
     absl::Time back_at = absl::InfinitePast();  // The next life.
     int short_lives = 0;
-    // When it found no room for the first time, without a long life since.
+    // When it found no room for the first time. A life that finds none has not
+    // begun, however long it took to find out.
     absl::Time no_room_since = absl::InfiniteFuture();
     Orders orders;         // To the life that runs; at_place: see Death.
     bool stopped = false;  // No life follows.

@@ -179,8 +179,25 @@ TEST_F(SupervisorTest, WhatFindsNoRoomHasAMinute) {
   EXPECT_EQ(lives, 61);
   event = NextEvent(&supervisor);
   EXPECT_EQ(event.kind, DaemonEvent::Kind::kGivenUp);
-  EXPECT_EQ(event.reason,
-            "its disk had no room for 1m; make some, and start again");
+  EXPECT_EQ(event.reason, "it could not begin for 1m");
+}
+
+// Bug: a server that read its checkpoint for a while, and then found no room,
+// was started again for ever.
+TEST_F(SupervisorTest, WhatFindsNoRoomAfterAWhileHasAMinute) {
+  const RestartPolicy policy;
+  Supervisor supervisor(policy);
+  const std::string script = "exit " + std::to_string(policy.no_room);
+  ASSERT_TRUE(supervisor.Start("w", Shell(script), Shell(script), now_).ok());
+  int lives = 1;
+  for (; lives < 100; ++lives) {
+    now_ += 2 * policy.steady_life;
+    ASSERT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kDied);
+    if (!events_.empty()) break;  // Given up.
+    now_ += absl::Seconds(1);
+    ASSERT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kStarted);
+  }
+  EXPECT_EQ(lives, 7);
 }
 
 TEST_F(SupervisorTest, SignalsAreWaitedFor) {

@@ -34,13 +34,11 @@ void DaemonRecord::AddUnwantedEnd(const DaemonEvent& event) {
                               : " ended without being told to: it ",
                    event.end.ToString());
   if (event.end.signal == 0 && event.end.exit_code == RestartPolicy().no_room) {
-    const std::string full =
-        absl::StrCat(event.daemon,
-                     " found no room on its disk when it started, and was "
-                     "started again each second");
-    if (std::ranges::find(report_.warnings, full) == report_.warnings.end()) {
-      report_.warnings.push_back(full);
-    }
+    // Each start may say another thing, such as the name of a new file.
+    if (!could_not_begin_.insert(event.daemon).second) return;
+    report_.warnings.push_back(absl::StrCat(
+        event.daemon, " could not begin, and was started again each second (",
+        last_words_(event.daemon), ")"));
   } else if (event.end.by_others()) {
     report_.warnings.push_back(absl::StrCat(
         text, event.end.signal == SIGKILL ? ", by hand or for want of memory"
@@ -60,8 +58,9 @@ void DaemonRecord::AddRestart(absl::string_view daemon) {
 
 void DaemonRecord::AddGivenUp(const DaemonEvent& event) {
   report_.problems.push_back(
-      absl::StrCat(event.daemon, " is given up: ", event.reason,
-                   ". Its log: ", folder_, "/logs/", event.daemon, ".log"));
+      absl::StrCat(event.daemon, " is given up: ", event.reason, " (",
+                   last_words_(event.daemon), "). Its log: ", folder_, "/logs/",
+                   event.daemon, ".log"));
   any_given_up_ = true;
 }
 

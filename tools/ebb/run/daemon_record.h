@@ -19,8 +19,8 @@ namespace ebb::tools {
 
 // Puts the events of daemons into the report of their run, and says what to
 // show of them at once. A run withstands what others do to its daemons, and a
-// disk that is full for a while: that is a warning. A daemon that ends by
-// itself has a fault: that is a problem, whatever the job came to. Not
+// disk that is full or read-only for a while: that is a warning. A daemon that
+// ends by itself has a fault: that is a problem, whatever the job came to. Not
 // thread-safe.
 class DaemonRecord {
  public:
@@ -66,6 +66,7 @@ class DaemonRecord {
   RunReport& report_;  // Not owned.
   std::set<int64_t> seen_;
   std::set<std::string> stray_;
+  std::set<std::string> could_not_begin_;
   bool any_given_up_ = false;
 };
 

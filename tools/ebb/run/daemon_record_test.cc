@@ -63,8 +63,8 @@ TEST_F(DaemonRecordTest, ADaemonThatFoundNoRoomIsOneWarning) {
   record_.AddDeath(Death("scheduler", {.exit_code = no_room}));
   record_.AddDeath(Death("scheduler", {.exit_code = no_room}));
   EXPECT_THAT(report_.warnings,
-              ElementsAre("scheduler found no room on its disk when it "
-                          "started, and was started again each second"));
+              ElementsAre("scheduler could not begin, and was started again "
+                          "each second (last words of scheduler)"));
   EXPECT_THAT(report_.problems, IsEmpty());
 }
 
@@ -115,8 +115,8 @@ TEST_F(DaemonRecordTest, ADaemonThatIsGivenUpIsAProblem) {
   record_.AddGivenUp(event);
   EXPECT_TRUE(record_.any_given_up());
   EXPECT_THAT(report_.problems,
-              ElementsAre("ps-0 is given up: 8 short lives. Its log: "
-                          "runs/mlp-1/logs/ps-0.log"));
+              ElementsAre("ps-0 is given up: 8 short lives (last words of "
+                          "ps-0). Its log: runs/mlp-1/logs/ps-0.log"));
 }
 
 TEST_F(DaemonRecordTest, AStrayFileIsToldOnceAndPredictionsAreNone) {

@@ -455,8 +455,9 @@ absl::Status SweepDriver::HandleDaemons() {
   for (const DaemonEvent& event : cluster_->Poll()) {
     if (event.kind == DaemonEvent::Kind::kGivenUp) {
       return absl::FailedPreconditionError(absl::StrCat(
-          event.daemon, " is given up: ", event.reason,
-          ". Its log: ", folder_.shown(), "/logs/", event.daemon, ".log"));
+          event.daemon, " is given up: ", event.reason, " (",
+          cluster_->LastWords(event.daemon), "). Its log: ", folder_.shown(),
+          "/logs/", event.daemon, ".log"));
     }
     if (event.kind == DaemonEvent::Kind::kDied && !event.as_told) {
       Say(absl::StrCat(event.daemon, " ended without being told to: it ",
