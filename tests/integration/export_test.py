@@ -284,6 +284,39 @@ class ExportTest(unittest.TestCase):
                 "street": "hashed", "paid": "boolean",
                 "when": "date" if parts == "number" else "date_parts"})
 
+    def test_a_packed_table_whose_texts_are_scaled_too(self):
+        """Bug: the model said that only numbers are, as in the table."""
+        draw = random.Random(17)
+        rows = [{"age": str(draw.randint(1, 80)),
+                 "sex": draw.choice(["female", "male"]),
+                 "street": draw.choice(["a", "b", "c"]),
+                 "when": f"2021-{draw.randint(1, 12):02}-01"}
+                for _ in range(300)]
+        for row in rows:
+            row["fate"] = ("saved" if row["sex"] == "female" or
+                           int(row["age"]) < 15 else "lost")
+        with open(self.path("boat.csv"), "w", newline="") as file:
+            out = csv.DictWriter(file, rows[0].keys())
+            out.writeheader()
+            out.writerows(rows)
+        with open(self.path("boat-source.yaml"), "w") as file:
+            file.write("model: softmax\ndata: {train: {csv: {path: boat.csv, "
+                       "dates: [when]}}}\n")
+        self.ebb("data", "pack", "boat-source.yaml", "boat.packed")
+        self.train("boat", "softmax", "{train: {packed: boat.packed/train, "
+                   "scale: 1/64}, standardise: true}",
+                   "train: {epochs: 2, batch: 20, item_examples: 20}")
+        _, shares = self.predictions("boat", "boat.packed/train", "--labelled")
+        # The set has another order.
+        expected = np.sort(shares[:, 0])
+        self.assertGreater(np.ptp(expected), 0.01, "it has learned")
+        for fold in ((), ("--fold",)):
+            model, tensors = self.exported("boat", *fold)
+            x = np.array([PAGE["numbers_of"](model, row) for row in rows])
+            outputs = PAGE["predict"](model, tensors, x)
+            off = np.abs(np.sort(outputs[:, 0]) - expected).max()
+            self.assertLessEqual(off, 2e-4, fold)
+
     # Any of them raised an error, or was read as another value.
     WHEN = ["2021-03-04", "2021/3/14 15:04", "24.12.2020", "20210304",
             "2021-03-04T05:06:07.5+01:00", "2021-03-04 23:59:59 -0230",

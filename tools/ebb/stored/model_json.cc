@@ -364,7 +364,9 @@ Scaling ScalingOf(const StoredModel& stored) {
   const data::SourceSpec source = SourceOf(stored);
   Scaling scaling;
   scaling.scale = {source.scale};
-  if (source.scale != 1 && !stored.index.encoding.columns.empty()) {
+  // A packed set has features that were made before, and scales them all.
+  if (source.scale != 1 && source.kind != data::SourceKind::kPacked &&
+      !stored.index.encoding.columns.empty()) {
     scaling.scale = ScaleOfColumns(stored.index.encoding, source.scale);
   }
   scaling.origin = stored.index.encoding.origins;

@@ -2,7 +2,9 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/validate.h"
@@ -157,6 +159,24 @@ TEST(ModelJsonTest, AConstantForMissingValuesIsScaledAsTheyAre) {
       "model: linear\n"
       "data: {train: {csv: {path: a.csv, missing: \"3\"}, scale: 0.5}}\n");
   EXPECT_EQ(ScalingOf(stored).missing, std::vector<double>{1.5});
+}
+
+// Bug: an export said that texts and dates of a packed set are not scaled, but
+// training scaled them.
+TEST(ModelJsonTest, AllFeaturesOfAPackedSetAreScaled) {
+  using Kind = data::ColumnEncoding::Kind;
+  for (const bool packed : {false, true}) {
+    StoredModel stored = Stored(absl::StrCat(
+        "model: linear\ndata: {train: {", packed ? "packed: p" : "csv: a.csv",
+        ", scale: 0.5}, standardise: false}\n"));
+    stored.index.encoding.columns = {
+        {.kind = Kind::kNumber},
+        {.kind = Kind::kOneHot, .values = {"blue", "red"}},
+        {.kind = Kind::kDate}};
+    EXPECT_EQ(ScalingOf(stored).scale,
+              packed ? std::vector<double>{0.5}
+                     : std::vector<double>({0.5, 1, 1, 1, 1}));
+  }
 }
 
 TEST(ModelJsonTest, LabelsSayHowOutputsBecomeValues) {
