@@ -68,30 +68,23 @@ job::JobFacts NotePositions(Draft* draft) {
 }
 
 // A run that goes on reads its columns as it did before: earlier releases
-// subtracted no origins from them.
+// subtracted no origins from them, and divided categories by their deviations.
+// So what follows from the values, such as the intervals of trees, is as it
+// was.
 absl::StatusOr<data::Dataset> LoadTraining(const Draft& draft) {
   auto train = worker::LoadTrainingData(draft.full, draft.open);
-  if (!train.ok() || train->index().encoding.origins.empty() || !draft.stored) {
-    return train;
-  }
-  const auto index = data::Index::Decode(draft.stored->train_index());
-  if (!index.ok() || !index->encoding.origins.empty()) return train;
+  if (!train.ok() || !draft.stored) return train;
+  const auto stored = data::Index::Decode(draft.stored->train_index());
+  if (!stored.ok() || train->index() == *stored) return train;
+  data::Index with_units = train->index();
+  with_units.stddev = stored->stddev;
+  const bool had_origins = train->index().encoding.origins.empty() ||
+                           !stored->encoding.origins.empty();
+  if (had_origins && with_units != *stored) return train;
   auto as_before = data::Dataset::LoadIndexed(
-      worker::TrainingSource(draft.full, worker::LabelKindOf(*index)), *index,
+      worker::TrainingSource(draft.full, worker::LabelKindOf(*stored)), *stored,
       draft.open);
   return as_before.ok() ? std::move(as_before) : std::move(train);
-}
-
-// The index of the training data. A run of an older release goes on with the
-// units that it has: there categories were divided by their deviations.
-data::Index IndexFor(const Draft& draft, const data::Dataset& train) {
-  data::Index index = train.index();
-  if (!draft.stored) return index;
-  const auto stored = data::Index::Decode(draft.stored->train_index());
-  if (!stored.ok()) return index;
-  data::Index older = index;
-  older.stddev = stored->stddev;
-  return older == *stored ? older : index;
 }
 
 }  // namespace
@@ -133,7 +126,7 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
   draft->extent = ExtentOf(draft->full.model(), *train);
   draft->NoteLeftOut(*train, "data.train");
   draft->NoteRemarks(*train, "data.train");
-  const data::Index index = IndexFor(*draft, *train);
+  const data::Index& index = train->index();
   const auto test_source = worker::TestSource(
       draft->full, worker::LabelKindOf(index), train->names());
   if (test_source) {

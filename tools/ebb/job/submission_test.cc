@@ -202,6 +202,34 @@ TEST_F(SubmissionTest, ARunGoesOnInTheUnitsThatItHas) {
             1);
 }
 
+// Bug: the units were those of the run, and the intervals those of a new one,
+// so that the run was refused.
+TEST_F(SubmissionTest, TreesThatGoOnHaveTheirIntervalsInTheUnitsOfTheRun) {
+  Write("train.csv", "a,b,label\nx,1,0\ny,0,1\nx,1,1\nx,0,0\n");
+  const auto now =
+      Prepare(absl::StrCat("name: tiny\nmodel: {kind: boosted_trees, trees: "
+                           "2}\ndata: {train: {csv: ",
+                           Path("train.csv"), "}, standardise: true}\n"));
+  ASSERT_TRUE(now.ok()) << now.status();
+  ASSERT_NE(now->initial, nullptr);
+  auto stored = *job::ReadSpecification(now->record);
+  data::Index index = *data::Index::Decode(stored.train_index());
+  EXPECT_EQ(index.stddev[0], 1);
+  index.stddev[0] = 0.5;
+  stored.set_train_index(index.Encode());
+  JobChoice choice = {.file = Path("job.yaml")};
+  choice.stored = stored.SerializeAsString();
+
+  const auto older = PrepareJob(choice);
+  ASSERT_TRUE(older.ok()) << older.status();
+  ASSERT_NE(older->initial, nullptr);
+  EXPECT_NE(older->initial->ToProto().id(), now->initial->ToProto().id());
+  choice.stored = job::ReadSpecification(older->record)->SerializeAsString();
+  const auto again = PrepareJob(choice);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->record.specification, older->record.specification);
+}
+
 // Bug: 256 became 255, and nothing said so.
 TEST_F(SubmissionTest, SaysThatBoostedTreesHaveOneIntervalLess) {
   const auto choices = [&](int bins) {
