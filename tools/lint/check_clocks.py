@@ -49,7 +49,7 @@ WALL = {
     "server/store/rocksdb_store.cc": (2, "when a version was stored"),
     "tests/services/radosgw.py": (1, "credentials expire"),
     "tools/ebb/cluster/data_command.cc": (1, "the age of a data set"),
-    "tools/ebb/report/stored_run.cc": (1, "when an evaluation was done"),
+    "tools/ebb/model/stored_run.cc": (1, "when an evaluation was done"),
     "tools/ebb/versions/checkpoint_command.cc": (1, "the age of a version"),
     "tools/ebb/versions/checkpoint_source.cc": (1, "which version was the last"),
     "tools/ebb/rollback/rollback_request.cc": (1, "people name a time of day"),
