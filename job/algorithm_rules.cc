@@ -28,12 +28,14 @@ class AlgorithmRules {
     const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(job_);
     const workloads::Rules& rules = workloads::RulesOf(job_.model());
     if (traits.line_search()) CheckLbfgs();
-    if (HasRestarts(job_)) {
-      CheckRestarts();
-    } else if (kind == v1::Algorithm::KIND_LLOYD) {
-      CheckLloyd();
+    const bool clusters = TraitsOf(job_.model()).clusters();
+    if (!clusters && (kind == v1::Algorithm::KIND_LLOYD ||
+                      kind == v1::Algorithm::KIND_MINI_BATCH)) {
+      found_->Add("algorithm.kind",
+                  absl::StrCat(KindOf(job_.algorithm()),
+                               " moves the centroids of kmeans"),
+                  "model: {kind: kmeans, clusters: 10}");
     }
-    if (kind == v1::Algorithm::KIND_MINI_BATCH) CheckMiniBatch();
     if (kind == v1::Algorithm::KIND_BOOSTING) CheckBoosting();
     if (TraitsOf(job_.model()).boosted() &&
         kind != v1::Algorithm::KIND_BOOSTING) {
@@ -41,15 +43,7 @@ class AlgorithmRules {
                   "boosted_trees have no gradient to step along",
                   "kind: boosting");
     }
-    if (TraitsOf(job_.model()).clusters()) {
-      if (kind == v1::Algorithm::KIND_LLOYD ||
-          kind == v1::Algorithm::KIND_MINI_BATCH) {
-        CheckClusters();
-      } else {
-        found_->Add("algorithm.kind", "kmeans has no gradient to step along",
-                    "kind: lloyd, or kind: mini_batch");
-      }
-    } else if (traits.tasks() && !rules.Facts(job_).tasks) {
+    if (!clusters && traits.tasks() && !rules.Facts(job_).tasks) {
       found_->Add("algorithm.kind",
                   "tasks makes the parts of a model, and this one has none",
                   "model: forest");
@@ -75,12 +69,8 @@ class AlgorithmRules {
  private:
   void CheckLocalRule();
   void CheckLbfgs();
-  void CheckLloyd();
-  void CheckRestarts();
   void CheckBoosting();
   void RefuseGaps();
-  void CheckMiniBatch();
-  void CheckClusters();
   void CheckLateness();
   void CheckDecayOfMeans(const v1::Optimizer& optimizer,
                          const std::string& path);
@@ -199,62 +189,6 @@ void AlgorithmRules::CheckLbfgs() {
   }
 }
 
-void AlgorithmRules::CheckLloyd() {
-  if (!TraitsOf(job_.model()).clusters()) {
-    found_->Add("algorithm.kind", "lloyd moves the centroids of kmeans",
-                "model: {kind: kmeans, clusters: 10}");
-    return;
-  }
-  const v1::Consistency& consistency = job_.consistency();
-  if (consistency.kind() != v1::Consistency::KIND_ROUNDS ||
-      ParseEpochOrCount(consistency.examples()) != kWholeEpoch) {
-    found_->Add("algorithm.kind", "each round of lloyd is one epoch",
-                "consistency: {kind: rounds, examples: epoch}");
-  }
-  if (job_.algorithm().max_rounds() != job_.train().epochs()) {
-    found_->Add("algorithm.max_rounds",
-                absl::StrCat(job_.algorithm().max_rounds(),
-                             " is not train.epochs, which is ",
-                             job_.train().epochs(), ": a round is an epoch"),
-                "leave one of the two out");
-  }
-}
-
-void AlgorithmRules::CheckMiniBatch() {
-  if (!TraitsOf(job_.model()).clusters()) {
-    found_->Add("algorithm.kind", "mini_batch moves the centroids of kmeans",
-                "model: {kind: kmeans, clusters: 10}");
-    return;
-  }
-  if (job_.model().has_restarts()) {
-    found_->Add("model.restarts",
-                "a restart runs until its rounds end, and mini_batch has none",
-                "algorithm: lloyd, or leave restarts out");
-  }
-  if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
-    found_->Add("algorithm.kind",
-                "each batch of mini_batch is a step of its own, and rounds sum "
-                "up batches",
-                "algorithm: lloyd, or consistency: asp");
-  }
-}
-
-// Workers push sums and counts, and no gradient.
-void AlgorithmRules::CheckClusters() {
-  const auto refuse = [this](const char* key) {
-    found_->Add(key, "is for models that have a gradient, and kmeans has none",
-                "leave it out");
-  };
-  if (!job_.model().has_clusters()) {
-    found_->Add("model.clusters", "is missing: how many are there to find?",
-                "clusters: 10");
-  }
-  RefuseSteps(job_, "is for models that have a gradient, and kmeans has none",
-              found_);
-  if (job_.model().l2() != 0) refuse("model.l2");
-  RefuseFilters(job_, "rounds off sums and counts", found_);
-}
-
 // Workers push sums and counts, which become splits.
 void AlgorithmRules::CheckBoosting() {
   const v1::Model& model = job_.model();
@@ -289,17 +223,6 @@ void AlgorithmRules::CheckBoosting() {
               "is for models that step along a gradient, and trees do not",
               found_);
   RefuseFilters(job_, "rounds off sums and counts", found_);
-}
-
-void AlgorithmRules::CheckRestarts() {
-  CheckTasks(job_,
-             "the restarts of kmeans have one table, which is written once",
-             found_);
-  if (job_.model().has_initial()) {
-    found_->Add("model.initial",
-                "each restart chooses centroids of its own to begin with",
-                "leave it out, or leave model.restarts out");
-  }
 }
 
 // Other models multiply with the values.

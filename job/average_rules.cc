@@ -18,7 +18,7 @@ namespace {
 // Why the job can keep no averages; empty: it can.
 std::string WhyNone(const v1::Job& job) {
   const v1::ModelTraits& model = TraitsOf(job.model());
-  if (model.clusters() || model.boosted()) {
+  if (model.boosted()) {
     return absl::StrCat("averages weights that step along a gradient, and the ",
                         job.model().kind(), " model has none");
   }

@@ -308,13 +308,6 @@ void CheckPacked(const v1::Job& job, Complaints* found) {
                "when it is packed",
                "ebb data pack --split, then test: {packed: FOLDER/test}");
   }
-  // Each run goes over all of the data again and again.
-  if (HasRestarts(job)) {
-    found->Add("data.train.packed",
-               "is read window by window, but each of several runs needs all "
-               "of the data in memory",
-               "leave model.restarts out");
-  }
 }
 
 class FactRules {
@@ -329,7 +322,6 @@ class FactRules {
 
  private:
   void CheckAgainstTrainData(const SourceFacts& data);
-  void CheckClusters(const SourceFacts& data);
   void CheckBoosted(const SourceFacts& data);
   void CheckTrees(const SourceFacts& data);
   void CheckDocuments(const SourceFacts& data);
@@ -372,10 +364,6 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
   CheckPositiveAgainst(job_, data, found_);
   if (IsOwn(job_.model())) return;
   const v1::ModelTraits& traits = TraitsOf(job_.model());
-  if (traits.clusters()) {
-    CheckClusters(data);
-    return;
-  }
   if (traits.topics()) {  // It looks at no labels.
     CheckDocuments(data);
     return;
@@ -383,25 +371,6 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
   if (traits.forest() || traits.boosted()) CheckTrees(data);
   if (traits.boosted()) CheckBoosted(data);
   workloads::RulesOf(job_.model()).CheckTrain(job_, data, found_);
-}
-
-void FactRules::CheckClusters(const SourceFacts& data) {
-  if (job_.model().clusters() > data.examples) {
-    found_->Add(
-        "model.clusters",
-        absl::StrCat(job_.model().clusters(), " clusters are more than the ",
-                     data.examples, " examples of data.train"),
-        absl::StrCat("clusters: ", data.examples));
-  }
-  // Counts are whole numbers in float32.
-  constexpr int64_t kMostExamples = int64_t{1} << 24;
-  if (data.examples > kMostExamples) {
-    found_->Add("data.train",
-                absl::StrCat("has ", data.examples,
-                             " examples, and kmeans counts up to ",
-                             kMostExamples, " in a cluster"),
-                "a sample of the examples");
-  }
 }
 
 void FactRules::CheckTrees(const SourceFacts& data) {

@@ -58,7 +58,7 @@ bool TakesQuantities(const v1::Job& job) {
   const v1::Model& model = job.model();
   return KnowsModel({}, model) && !MayHaveSparseTables(model) &&
          !IsOwn(model) && !TraitsOf(model).program() &&
-         !TraitsOf(model).clusters() && !TraitsOf(model).boosted() &&
+         !TraitsOf(model).boosted() &&
          workloads::RulesOf(model).Facts(job).quantities;
 }
 
@@ -107,31 +107,6 @@ void FillSchedule(v1::Job* job) {
                      !job->train().has_batch_growth();
   schedule.set_kind(falls ? v1::Schedule::KIND_COSINE
                           : v1::Schedule::KIND_CONSTANT);
-}
-
-// Clusters are found in Lloyd's rounds, each a pass over the data. How many
-// there are at most stands in two places, which agree.
-void FillLloyd(v1::Job* job) {
-  v1::Algorithm& algorithm = *job->mutable_algorithm();
-  if (TraitsOf(job->model()).clusters()) {
-    if (!algorithm.has_kind()) algorithm.set_kind(v1::Algorithm::KIND_LLOYD);
-    if (!job->has_consistency() && !HasRestarts(*job) &&
-        algorithm.kind() == v1::Algorithm::KIND_LLOYD) {
-      job->mutable_consistency()->set_kind(v1::Consistency::KIND_ROUNDS);
-      job->mutable_consistency()->set_examples("epoch");
-    }
-  }
-  if (algorithm.kind() != v1::Algorithm::KIND_LLOYD) return;
-  constexpr int64_t kMostRounds = 100;
-  if (HasRestarts(*job)) {
-    if (!algorithm.has_max_rounds()) algorithm.set_max_rounds(kMostRounds);
-    return;
-  }
-  v1::Train& train = *job->mutable_train();
-  if (!algorithm.has_max_rounds()) {
-    algorithm.set_max_rounds(train.has_epochs() ? train.epochs() : kMostRounds);
-  }
-  if (!train.has_epochs()) train.set_epochs(algorithm.max_rounds());
 }
 
 // The parts of such models are tasks. Each is an item with one position, and is
@@ -252,7 +227,6 @@ void FillDefaults(v1::Job* job) {
   if (job->on_nonfinite() == v1::POLICY_ROLLBACK) {
     job->mutable_on_nonfinite_rollback();
   }
-  FillLloyd(job);
   FillTopics(job);
   FillTasks(job);
   FillBoosting(job);

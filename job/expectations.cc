@@ -127,11 +127,6 @@ std::optional<UnfitFigure> FindUnfit(const v1::Job& job, const DataFacts& facts,
     return UnfitFigure{"is a figure of documents whose topics lda finds",
                        "loss", "\"<= 0.4\""};
   }
-  if (model.clusters()) {
-    return UnfitFigure{absl::StrCat("compares predictions with labels, and ",
-                                    job.model().kind(), " looks at none"),
-                       "loss", "\"<= 40\", the mean squared distance"};
-  }
   if (const auto only = workloads::RulesOf(job.model()).Facts(job).figure) {
     return UnfitFigure{only->why, only->name, only->bound};
   }

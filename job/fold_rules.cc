@@ -33,8 +33,7 @@ void CheckFoldsOf(const v1::Job& job, Complaints* found) {
                "by window",
                "data: {train: …}, the files that were packed");
   }
-  if (!workloads::RulesOf(job.model()).Facts(job).evaluates ||
-      HasRestarts(job)) {
+  if (!workloads::RulesOf(job.model()).Facts(job).evaluates) {
     found->Add("validate",
                "needs evaluations while a job trains, which this model does "
                "not have",

@@ -7,6 +7,7 @@
 #include "job/frozen_rows.h"
 #include "job/initial_rows.h"
 #include "job/training.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 
@@ -88,9 +89,9 @@ uint32_t SpecificationFormatOf(const v1::Job& job, const JobFacts& facts) {
   if (TraitsOf(job.algorithm().kind()).contributions()) return kFormatOfTasks;
   // It would know neither the model nor what closes its rounds, or not that
   // they may end, or look for a file of another form.
-  if (TraitsOf(model).clusters() || TraitsOf(model).topics() ||
-      TraitsOf(model).boosted() || job.algorithm().tolerance() > 0 ||
-      HasNewFormat(job.data().train())) {
+  if (workloads::RulesOf(model).Facts(job).format >= kFormatOfClusters ||
+      TraitsOf(model).topics() || TraitsOf(model).boosted() ||
+      job.algorithm().tolerance() > 0 || HasNewFormat(job.data().train())) {
     return kFormatOfClusters;
   }
   if (HasNewRules(job, facts)) return kFormatOfRules;

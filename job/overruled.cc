@@ -11,6 +11,7 @@
 #include "job/base/keys.h"
 #include "job/base/traits.h"
 #include "job/base/values.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 namespace {
@@ -72,10 +73,11 @@ std::string OfEvaluations(const v1::Job& given, const v1::Job& full) {
   return "evaluate.every: only the whole model is evaluated, at the end";
 }
 
-std::string OfLabels(const v1::Job& given, const v1::Model& model) {
+std::string OfLabels(const v1::Job& given, const v1::Job& full) {
+  const v1::Model& model = full.model();
   const v1::ModelTraits& traits = TraitsOf(model);
   if (!given.data().standardise_labels() ||
-      !(traits.clusters() || traits.topics() || traits.words())) {
+      (!traits.topics() && workloads::RulesOf(model).Facts(full).labels)) {
     return "";
   }
   return absl::StrCat("data.standardise_labels: nothing looks at it, because ",
@@ -87,7 +89,8 @@ void AddSteps(const v1::Job& given, const v1::Job& full,
               std::vector<std::string>* found) {
   const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(full);
   if (!traits.line_search() && !traits.statistics() && !traits.tasks() &&
-      !traits.contributions() && !TraitsOf(full.model()).clusters()) {
+      !traits.contributions() &&
+      workloads::RulesOf(full.model()).Facts(full).steps) {
     return;
   }
   const v1::Optimizer& optimizer = given.optimizer();
@@ -120,7 +123,7 @@ std::vector<std::string> Overruled(const v1::Job& given, const v1::Job& full,
   }
   add(OfLocalSteps(given.consistency(), plan));
   add(OfEvaluations(given, full));
-  add(OfLabels(given, full.model()));
+  add(OfLabels(given, full));
   AddSteps(given, full, &found);
   return found;
 }

@@ -158,8 +158,7 @@ void Rules::CheckSchedule() {
 void Rules::CheckTraining() {
   const v1::Train& train = job_.train();
   // A model of tasks has items of its own.
-  const bool tasks =
-      workloads::RulesOf(job_.model()).Facts(job_).tasks || HasRestarts(job_);
+  const bool tasks = workloads::RulesOf(job_.model()).Facts(job_).tasks;
   if (!tasks && train.has_item_examples() &&
       train.item_examples() < train.batch()) {
     found_->Add(

@@ -24,6 +24,7 @@
 #include "job/row_kinds.h"
 #include "job/validate.h"
 #include "protocol/initial_rows.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 
@@ -535,8 +536,7 @@ absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
   const v1::Job& job = specification.job();
   const v1::Model& model = job.model();
   const v1::ModelTraits& traits = TraitsOf(model);
-  // Restarts choose centroids by themselves.
-  const bool chosen = traits.clusters() && !HasRestarts(job);
+  const bool chosen = workloads::RulesOf(model).Facts(job).begins_with_values;
   const bool named = model.has_initial() || job.has_start() ||
                      traits.python() || chosen || traits.boosted();
   if (named != specification.has_initial()) {

@@ -11,6 +11,7 @@
 #include "job/base/keys.h"
 #include "job/base/traits.h"
 #include "job/specification.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 
@@ -180,7 +181,7 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
       break;
   }
   facts.scales_late_steps = TraitsOf(job.algorithm().kind()).by_lateness();
-  facts.least_loss = HasRestarts(job);
+  facts.least_loss = workloads::RulesOf(job.model()).Facts(job).least_loss;
   facts.only_programs = TraitsOf(job.model()).program();
   facts.epochs_in_order = TraitsOf(job.algorithm().kind()).contributions();
   if (job.has_stop()) facts.stop = StopRuleOf(job.stop());

@@ -16,9 +16,6 @@ namespace {
 // Why such a job has no tables to take or to keep; empty: it has.
 std::string WhyNotOf(const v1::Job& job) {
   const v1::ModelTraits& traits = TraitsOf(job.model());
-  if (traits.clusters()) {
-    return "kmeans begins with centroids, and moves all of them";
-  }
   if (traits.boosted()) {
     return "trees are grown from the data, and not trained further";
   }

@@ -64,9 +64,9 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   std::unique_ptr<JobRule> rule(new JobRule(record.plan, job.seed(),
                                             std::move(schedule), rollback,
                                             std::move(algorithm)));
-  rule->restarts_ = job::HasRestarts(job);
-  rule->zero_loss_is_none_ =
-      workloads::RulesOf(job.model()).Facts(job).zero_loss_is_none;
+  const auto facts = workloads::RulesOf(job.model()).Facts(job);
+  rule->least_loss_ = facts.least_loss;
+  rule->zero_loss_is_none_ = facts.zero_loss_is_none;
   EBB_ASSIGN_OR_RETURN(rule->round_rule_,
                        workloads::RoundRuleOf(specification, record.plan));
   if (rule->round_rule_) rule->round_slots_ = rule->round_rule_->SlotNames();

@@ -55,7 +55,7 @@ class JobRule final : public UpdateRule {
   bool MeasuresWhole() const override {
     return round_rule_ && round_rule_->MeasuresWhole();
   }
-  bool KeepsLeastLoss() const override { return restarts_; }
+  bool KeepsLeastLoss() const override { return least_loss_; }
   bool ZeroLossIsNone() const override { return zero_loss_is_none_; }
   void PackFigures(std::vector<double>* figures) const override {
     if (round_rule_) round_rule_->Pack(figures);
@@ -158,7 +158,7 @@ class JobRule final : public UpdateRule {
   // It closes rounds; null: a step of the optimizers does.
   std::unique_ptr<const RoundRule> round_rule_;
   std::vector<std::string> round_slots_;  // Its slots; empty: it has none.
-  bool restarts_ = false;                 // Its tasks are runs of K-Means.
+  bool least_loss_ = false;
   bool zero_loss_is_none_ = false;
   std::optional<v1::InitialValues> initial_;
   TrainedRangesPtr trained_;

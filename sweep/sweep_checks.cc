@@ -268,8 +268,7 @@ void SweepReader::CheckEvaluations() {
          "needs test data, on which trials are compared, and the job has none",
          "data: {split: 0.2}, in the job");
   }
-  if (!workloads::RulesOf(job.model()).Facts(job).evaluates ||
-      job::HasRestarts(job)) {
+  if (!workloads::RulesOf(job.model()).Facts(job).evaluates) {
     Fail(metric_line_, metric,
          "needs evaluations while a job trains, which this model does not have",
          "take another model, or compare runs of `ebb run` by their reports");

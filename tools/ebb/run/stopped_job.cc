@@ -44,7 +44,7 @@ std::string LowerRate(const v1::Job& job) {
 // from the data.
 bool HasRate(const v1::Job& job) {
   const v1::ModelTraits& model = job::TraitsOf(job.model());
-  return !model.clusters() && !model.boosted() && !model.topics() &&
+  return !model.boosted() && !model.topics() &&
          workloads::RulesOf(job.model()).Facts(job).steps;
 }
 

@@ -44,6 +44,10 @@ struct WorkloadFacts {
   bool tasks = false;      // Its parts are tasks, of all data.
   bool steps = true;       // Its values step by a rate.
   bool evaluates = true;   // It can be evaluated while it trains.
+  // It begins with values that are chosen at submission, from the data.
+  bool begins_with_values = false;
+  // The least loss of a push is told of the job in place of the sum.
+  bool least_loss = false;
   // A push with a loss of exactly 0 had nothing to learn from.
   bool zero_loss_is_none = false;
   // Why it can keep no averages of its values; empty: it can.
@@ -52,6 +56,9 @@ struct WorkloadFacts {
   // empty: they can.
   std::string why_no_start;
   std::optional<OnlyFigure> figure;  // Absent: it has all of its task.
+  // The least format of the specification that older releases must not take for
+  // another job's; 0: any.
+  uint32_t format = 0;
 };
 
 // Immutable, so thread-safe. Functions of their arguments alone.
