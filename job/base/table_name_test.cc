@@ -28,8 +28,8 @@ TEST(TableNameTest, RefusesWhatFilesAndKeysCannotHave) {
   EXPECT_THAT(TableNameRule(), HasSubstr("~2F for /"));
 }
 
-// Bug: two names could mean one table, and a table whose name is not valid UTF-8
-// had no name in Python.
+// Bug: two names could mean one table, and a table whose name is not valid
+// UTF-8 had no name in Python.
 TEST(TableNameTest, EachHasOneSpelling) {
   for (const char* const name : {"~41", "a~2E", "~5F", "a~2Db", "~30", "~FF",
                                  "~C3", "~C3a", "~A9~C3", "~ED~A0~80"}) {
