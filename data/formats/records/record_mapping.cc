@@ -19,6 +19,7 @@
 #include "data/formats/table_files.h"
 #include "data/internal/text.h"
 #include "data/keys.h"
+#include "data/proposed_features.h"
 
 namespace ebb::data::internal {
 namespace {
@@ -59,6 +60,23 @@ bool IsLabelName(absl::string_view name) {
                                           "clicked", "output", "is_click"};
   const std::string lower = absl::AsciiStrToLower(name);
   return std::ranges::find(kNames, lower) != std::end(kNames);
+}
+
+// The entries of a job file for the features, the label's for `label`.
+std::string EntriesOf(const std::vector<ProposedFeature>& proposed,
+                      std::vector<ProposedFeature>::const_iterator label) {
+  constexpr size_t kMost = 4096;
+  std::string entries;
+  for (auto feature = proposed.begin(); feature != proposed.end(); ++feature) {
+    if (feature->as.empty() || entries.size() > kMost) continue;
+    absl::StrAppend(
+        &entries, entries.empty() ? "" : ", ",
+        IsPlainName(feature->name)
+            ? feature->name
+            : absl::StrCat("\"", absl::Utf8SafeCEscape(feature->name), "\""),
+        ": ", feature == label ? "label" : feature->as);
+  }
+  return entries;
 }
 
 }  // namespace
@@ -467,32 +485,32 @@ absl::StatusOr<std::vector<Input>> OpenRecordFiles(
 
 absl::Status NoFeatures(absl::string_view where,
                         std::vector<ProposedFeature> proposed) {
-  constexpr size_t kMost = 4096;
   std::ranges::sort(proposed, {}, &ProposedFeature::name);
-  std::string entries;
-  bool labelled = false;
-  for (const ProposedFeature& feature : proposed) {
-    if (feature.as.empty() || entries.size() > kMost) continue;
-    const bool label =
-        !labelled && feature.as == "dense" && IsLabelName(feature.name);
-    labelled = labelled || label;
-    absl::StrAppend(
-        &entries, entries.empty() ? "" : ", ",
-        IsPlainName(feature.name)
-            ? feature.name
-            : absl::StrCat("\"", absl::Utf8SafeCEscape(feature.name), "\""),
-        ": ", label ? "label" : feature.as);
-  }
+  const auto is_number = [](const ProposedFeature& feature) {
+    return feature.as == "dense";
+  };
+  auto label = std::ranges::find_if(proposed, [&](const ProposedFeature& one) {
+    return is_number(one) && IsLabelName(one.name);
+  });
+  const bool labelled = label != proposed.end();
+  const std::string entries = EntriesOf(proposed, label);
   if (entries.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(where,
                      ": the record has no values of which examples "
                      "could be made"));
   }
-  return absl::InvalidArgumentError(absl::StrCat(
+  absl::Status status = absl::InvalidArgumentError(absl::StrCat(
       where, ": the job does not say what the values are; for this record ",
       "features: {", entries, "} would do",
       labelled ? "" : ", with label for the one that is to be predicted"));
+  for (auto one = proposed.begin(); !labelled && one != proposed.end(); ++one) {
+    if (is_number(*one)) label = one;  // The last one, as of a table.
+  }
+  if (label != proposed.end()) {
+    ProposeFeatures(EntriesOf(proposed, label), &status);
+  }
+  return status;
 }
 
 }  // namespace ebb::data::internal

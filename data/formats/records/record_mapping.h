@@ -201,7 +201,7 @@ struct ProposedFeature {
   std::string as;
 };
 // Returns the error of a source without features. It shows entries that would
-// do.
+// do, and has them for programs (proposed_features.h).
 absl::Status NoFeatures(absl::string_view where,
                         std::vector<ProposedFeature> proposed);
 

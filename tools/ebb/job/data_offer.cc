@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -28,11 +29,13 @@
 #include "data/file_look.h"
 #include "data/find_files.h"
 #include "data/pack/packed_set.h"
+#include "data/proposed_features.h"
 #include "data/reader.h"
 #include "data/source.h"
 #include "ebb/v1/job.pb.h"
 #include "job/yaml.h"
 #include "tools/ebb/cluster/parquet_rows.h"
+#include "worker/job_data.h"
 
 namespace ebb::tools {
 
@@ -104,6 +107,23 @@ LabelLook LookOfLabels(const std::vector<std::string>& labels) {
                        "wrong column"};
 }
 
+// The labels of the first examples of the offered data; numbers.
+absl::StatusOr<std::vector<std::string>> FirstLabels(const Offer& offer) {
+  constexpr size_t kMost = 1000;
+  const data::SourceSpec spec =
+      worker::TrainingSource(offer.job, data::LabelKind::kReal);
+  EBB_ASSIGN_OR_RETURN(const auto reader,
+                       data::OpenReader(spec, data::OpenFile));
+  std::vector<std::string> labels;
+  data::Example example;
+  while (labels.size() < kMost) {
+    EBB_ASSIGN_OR_RETURN(const bool more, reader->Next(&example));
+    if (!more) break;
+    labels.push_back(absl::StrCat(example.label));
+  }
+  return labels;
+}
+
 // The first of `known` that is among the names; empty: none is.
 std::string FirstOf(const std::vector<std::string>& names,
                     std::initializer_list<absl::string_view> known) {
@@ -131,6 +151,16 @@ std::string SomeOf(const std::vector<std::string>& names) {
       shown < names.size()
           ? absl::StrCat(" and ", names.size() - shown, " more")
           : "");
+}
+
+// A path as a word of a shell's command.
+std::string ShellWord(absl::string_view path) {
+  const bool plain = std::ranges::all_of(path, [](char c) {
+    return absl::ascii_isalnum(c) || absl::StrContains("._/-+=", c);
+  });
+  return plain ? std::string(path)
+               : absl::StrCat("'", absl::StrReplaceAll(path, {{"'", "'\\''"}}),
+                              "'");
 }
 
 // How a job file writes a delimiter.
@@ -202,15 +232,39 @@ absl::Status OfferSparse(const std::string& path, const std::string& front,
   return absl::OkStatus();
 }
 
+// The arrays of one folder.
 void OfferArray(const std::string& path, Offer* offer) {
+  const fs::path folder = fs::path(path).parent_path();
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry :
+       fs::directory_iterator(folder.empty() ? fs::path(".") : folder, error)) {
+    if (entry.path().extension() == ".npy") {
+      names.push_back(entry.path().stem().string());
+    }
+  }
+  const std::string own = fs::path(path).stem().string();
+  std::erase(names, own);
+  std::ranges::sort(names);
+  const std::string labels =
+      FirstOf(names, {absl::StrReplaceAll(own, {{"X", "y"}, {"x", "y"}}), "y",
+                      "y_train", "labels", "label", "targets", "target"});
   v1::Npy* npy = offer->train()->mutable_npy();
-  const fs::path beside = fs::path(path).parent_path() / "y.npy";
   npy->set_features(path);
-  npy->set_labels(beside.string());
+  npy->set_labels(
+      (folder / (labels.empty() ? "y.npy" : labels + ".npy")).string());
   offer->Model("softmax");
+  const auto there = FirstLabels(*offer);
+  if (!there.ok()) {
+    offer->remarks.push_back(
+        absl::StrCat("label: an array with one for each row of ", path, "; ",
+                     npy->labels(), " is a guess; linear if they are numbers"));
+    return;
+  }
+  const LabelLook look = LookOfLabels(*there);
+  offer->Model(look.model);
   offer->remarks.push_back(
-      absl::StrCat("label: an array with one for each row of ", path,
-                   "; y.npy is a guess; linear if they are numbers"));
+      absl::StrCat("label: the array ", npy->labels(), ", ", look.are));
 }
 
 absl::Status OfferArchive(const std::string& path, Offer* offer) {
@@ -231,6 +285,50 @@ absl::Status OfferArchive(const std::string& path, Offer* offer) {
       "its arrays are ", SomeOf(names),
       "; model: linear if the labels are numbers to predict, logistic if there "
       "are two classes"));
+  return absl::OkStatus();
+}
+
+// Records of which the job must say what the values are: as the first of them
+// suggests. `train` has their files.
+absl::Status OfferRecords(Offer* offer) {
+  v1::DataSource& train = *offer->train();
+  data::SourceSpec spec =
+      worker::TrainingSource(offer->job, data::LabelKind::kReal);
+  data::Example example;
+  absl::Status wrong;
+  if (auto reader = data::OpenReader(spec, data::OpenFile); reader.ok()) {
+    wrong = (*reader)->Next(&example).status();
+  } else {
+    wrong = reader.status();
+  }
+  const auto entries = data::ProposedFeatures(wrong);
+  if (!entries) return absl::NotFoundError("no record suggests features");
+  const job::JobFile read = job::ReadJob(
+      absl::StrCat("data: {train: {features: {", *entries, "}}}"), "offer");
+  *train.mutable_features() = read.job.data().train().features();
+  std::string label;
+  bool keys = false;
+  for (const auto& [name, feature] : train.features()) {
+    if (feature.as() == v1::Feature::AS_LABEL) label = name;
+    keys = keys || feature.as() == v1::Feature::AS_KEY ||
+           feature.as() == v1::Feature::AS_KEYS;
+  }
+  EBB_ASSIGN_OR_RETURN(const auto labels, FirstLabels(*offer));
+  const LabelLook look = LookOfLabels(labels);
+  offer->Model(look.model);
+  if (keys && look.model == "logistic") {
+    offer->Model("sparse_logistic");
+  } else if (keys) {  // Models of keys tell no more than two classes apart.
+    offer->Model("fm");
+    offer->job.mutable_model()->set_labels(v1::Model::LABELS_VALUES);
+  }
+  offer->remarks.push_back(
+      absl::StrCat("label: ", label, ", ", look.are,
+                   "; for another one, say label for it in `features`, and "
+                   "what this one is, or leave this one out"));
+  offer->remarks.emplace_back(
+      "features: what the first record has; leave out what tells records "
+      "apart, such as an id");
   return absl::OkStatus();
 }
 
@@ -266,17 +364,21 @@ void OfferImages(const std::string& path, bool archive, Offer* offer) {
       "size: what each image is scaled to; leave it out if all have one size");
 }
 
-void OfferParquet(const std::string& path, Offer* offer) {
-  const std::string packed =
-      absl::StrCat(fs::path(path).stem().string(), ".packed");
+// `file` is the first of those that `path` stands for.
+void OfferParquet(const std::string& path, const std::string& file,
+                  Offer* offer) {
+  const fs::path named =
+      path == file ? fs::path(path) : fs::path(path).parent_path();
+  const std::string packed = absl::StrCat(named.stem().string(), ".packed");
   Offer table;
-  const auto front = FrontOf(path, WithParquet(data::OpenFile));
+  const auto front = FrontOf(file, WithParquet(data::OpenFile));
   OfferTable(path, front.value_or(""), &table);
   offer->is = "a table in a Parquet file";
   offer->job.mutable_model()->Swap(table.job.mutable_model());
   const v1::Csv& csv = table.job.data().train().csv();
   offer->first = absl::StrCat(
-      "ebb data pack ", path, " ", packed, " --split ", kTestShare,
+      "ebb data pack ", ShellWord(path), " ", ShellWord(packed), " --split ",
+      kTestShare,
       csv.has_label()
           ? absl::StrCat(" --set data.train.csv.label=", csv.label())
           : "");
@@ -317,12 +419,14 @@ absl::Status OfferPacked(const std::string& path, Offer* offer) {
 
 // True if text begins with a key of YAML, or is JSON, which is YAML, too: it
 // may be a job file with a mistake.
-bool MayBeYaml(absl::string_view path, absl::string_view front,
+bool MayBeYaml(absl::string_view file, absl::string_view front,
                data::FileLook look) {
   if (look == data::FileLook::kJson) {
-    return !absl::StrContains(path, ".jsonl") &&
-           !absl::StrContains(path, ".ndjson");
+    return !absl::StrContains(file, ".jsonl") &&
+           !absl::StrContains(file, ".ndjson");
   }
+  // The bytes of an array begin with "{'descr':", too.
+  if (look == data::FileLook::kNpy) return false;
   return absl::EndsWith(front.substr(0, front.find_first_of(" \n")), ":");
 }
 
@@ -332,7 +436,7 @@ absl::Status OfferByLook(const std::string& path, const std::string& file,
   EBB_ASSIGN_OR_RETURN(const std::string front, FrontOf(file, data::OpenFile));
   const data::FileLook look =
       data::LookOf(absl::string_view(front).substr(0, data::kLookBytes));
-  if (MayBeYaml(path, front, look)) {
+  if (MayBeYaml(file, front, look)) {
     return absl::NotFoundError("it may be a job file");
   }
   offer->is = std::string(data::TextOf(look));
@@ -349,16 +453,10 @@ absl::Status OfferByLook(const std::string& path, const std::string& file,
       break;
     case data::FileLook::kJson:
       offer->train()->mutable_json_lines()->add_path(path);
-      offer->Model("linear");
-      offer->remarks.emplace_back(
-          "features: `ebb job check` shows the entries that suit the records");
-      break;
+      return OfferRecords(offer);
     case data::FileLook::kTfRecord:
       offer->train()->mutable_tf_record()->add_path(path);
-      offer->Model("softmax");
-      offer->remarks.emplace_back(
-          "features: `ebb job check` shows the entries that suit the records");
-      break;
+      return OfferRecords(offer);
     case data::FileLook::kNpy:
       OfferArray(path, offer);
       break;
@@ -386,6 +484,12 @@ absl::Status OfferFolder(const std::string& path, Offer* offer) {
     }
   }
   EBB_ASSIGN_OR_RETURN(const auto files, data::FindFiles(path));
+  if (IsParquet(files.front())) {
+    OfferParquet(absl::StrCat(absl::StripSuffix(path, "/"), "/*.parquet"),
+                 files.front(), offer);
+    offer->is = "a folder of tables in Parquet files";
+    return absl::OkStatus();
+  }
   EBB_RETURN_IF_ERROR(OfferByLook(path, files.front(), offer));
   offer->is =
       absl::StrCat("a folder; ", fs::path(files.front()).filename().string(),
@@ -399,7 +503,7 @@ absl::StatusOr<Offer> OfferOf(const std::string& path) {
   if (fs::is_directory(path, error)) {
     EBB_RETURN_IF_ERROR(OfferFolder(path, &offer));
   } else if (IsParquet(path)) {
-    OfferParquet(path, &offer);
+    OfferParquet(path, path, &offer);
   } else if (absl::EndsWith(path, ".npz")) {
     EBB_RETURN_IF_ERROR(OfferArchive(path, &offer));
   } else {

@@ -1,5 +1,7 @@
 #include "tools/ebb/job/data_offer.h"
 
+#include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -10,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -56,6 +59,44 @@ class DataOfferTest : public ::testing::Test {
   }
   static void Write(const std::string& path, const std::string& text) {
     ASSERT_TRUE(WriteFile(path, text).ok());
+  }
+
+  static uint32_t Crc32c(absl::string_view bytes) {
+    uint32_t crc = ~0u;
+    for (const char byte : bytes) {
+      crc ^= static_cast<unsigned char>(byte);
+      for (int bit = 0; bit < 8; ++bit) {
+        crc = crc >> 1 ^ ((crc & 1) != 0 ? 0x82f63b78u : 0);
+      }
+    }
+    return ~crc;
+  }
+  static void AddTfRecord(const std::string& record, std::string* file) {
+    const auto add = [&](const std::string& bytes) {
+      // The checksum of the format: rotated, plus a constant.
+      const uint32_t crc = Crc32c(bytes);
+      const uint32_t masked = ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
+      file->append(bytes);
+      file->append(reinterpret_cast<const char*>(&masked), sizeof(masked));
+    };
+    const uint64_t size = record.size();
+    add(std::string(reinterpret_cast<const char*>(&size), sizeof(size)));
+    add(record);
+  }
+  // Of 60 rows; of one column, a vector.
+  static void WriteArray(const std::string& path, int columns,
+                         const std::function<double(int)>& value) {
+    std::string about =
+        absl::StrCat("{'descr': '<f8', 'fortran_order': False, 'shape': (60,",
+                     columns == 1 ? "" : absl::StrCat(" ", columns), "), }");
+    about.resize(117, ' ');
+    std::string file("\x93NUMPY\x01\x00\x76\x00", 10);
+    absl::StrAppend(&file, about, "\n");
+    for (int i = 0; i < 60 * columns; ++i) {
+      const double number = value(i);
+      file.append(reinterpret_cast<const char*>(&number), sizeof(number));
+    }
+    Write(path, file);
   }
 
   std::filesystem::path before_;
@@ -145,6 +186,108 @@ TEST_F(DataOfferTest, ImagesInIdxFiles) {
   EXPECT_EQ(Offered("t-images-idx3-ubyte"),
             "  model: softmax\n"
             "  data: {train: {idx: t, scale: 1/255}, split: 0.2}\n");
+}
+
+// Bug: the lines were no good job file: they did not say what the values are.
+TEST_F(DataOfferTest, LinesOfJson) {
+  Write("houses.jsonl", Rows(60, [](int i) {
+          return absl::StrCat("{\"rooms\": ", i % 5, ", \"at\": [", i, ", 2], ",
+                              "\"target\": ", 1000.5 + i, "}");
+        }));
+  EXPECT_EQ(Offered("houses.jsonl"),
+            "  model: linear\n"
+            "  data: {train: {json_lines: houses.jsonl, features: {at: {as: "
+            "dense, width: 2}, rooms: dense, target: label}}, split: 0.2}\n");
+  EXPECT_THAT(Said("houses.jsonl"),
+              HasSubstr("- label: target, numbers to predict; "));
+  const auto clicks = [](int i) {
+    return absl::StrCat(R"({"user": "u)", i % 7, R"(", "clicked": )", i % 2,
+                        "}");
+  };
+  Write("clicks.jsonl", Rows(60, clicks));
+  EXPECT_EQ(Offered("clicks.jsonl"),
+            "  model: sparse_logistic\n"
+            "  data: {train: {json_lines: clicks.jsonl, features: {clicked: "
+            "label, user: key}}, split: 0.2}\n");
+  std::filesystem::create_directory("days");
+  Write("days/1.jsonl", Rows(60, clicks));
+  EXPECT_THAT(Offered("days"), HasSubstr("{train: {json_lines: days, "));
+}
+
+// Bug: as for JSON.
+TEST_F(DataOfferTest, RecordsOfTfRecord) {
+  const auto part = [](int field, const std::string& bytes) {
+    return std::string({static_cast<char>(field << 3 | 2),
+                        static_cast<char>(bytes.size())}) +
+           bytes;
+  };
+  const auto wholes = [&](char value) {
+    return part(3, part(1, std::string(1, value)));
+  };
+  std::string file;
+  for (int i = 0; i < 40; ++i) {
+    const auto entry = [&](const std::string& name, int value) {
+      return part(1, part(1, name) + part(2, wholes(static_cast<char>(value))));
+    };
+    const std::string record =
+        part(1, entry("a", i) + entry("b", i % 5) + entry("label", i % 3));
+    AddTfRecord(record, &file);
+  }
+  Write("train.tfrecord", file);
+  EXPECT_EQ(Offered("train.tfrecord"),
+            "  model: softmax\n"
+            "  data: {train: {tf_record: train.tfrecord, features: {a: dense, "
+            "b: dense, label: label}}, split: 0.2}\n");
+  EXPECT_THAT(Said("train.tfrecord"), HasSubstr("- label: label, 3 classes; "));
+}
+
+// Bug: the labels were y.npy, which was not there, and classes.
+TEST_F(DataOfferTest, ArraysOfNumPy) {
+  WriteArray("X_train.npy", 2, [](int i) { return i % 7; });
+  WriteArray("y_train.npy", 1, [](int i) { return 0.5 + i; });
+  EXPECT_EQ(Offered("X_train.npy"),
+            "  model: linear\n"
+            "  data: {train: {npy: {features: X_train.npy, labels: "
+            "y_train.npy}}, split: 0.2}\n");
+  std::filesystem::create_directory("a");
+  WriteArray("a/images.npy", 3, [](int i) { return i % 7; });
+  EXPECT_THAT(Said("a/images.npy"), HasSubstr("a/y.npy is a guess"));
+  WriteArray("a/labels.npy", 1, [](int i) { return i % 2; });
+  EXPECT_EQ(Offered("a/images.npy"),
+            "  model: logistic\n"
+            "  data: {train: {npy: {features: a/images.npy, labels: "
+            "a/labels.npy}}, split: 0.2}\n");
+}
+
+// In place of Python with pyarrow there is a program that writes the table.
+TEST_F(DataOfferTest, TablesInParquetFiles) {
+  Write("python",
+        "#!/bin/sh\nprintf 'y,x\\n'\nfor i in 1 2 3 4 5 6 7 8; do "
+        "printf 'yes,1\\nno,2\\n'; done\n");
+  std::filesystem::permissions("python", std::filesystem::perms::owner_all);
+  setenv("EBB_PYTHON", (folder_.path() + "/python").c_str(), 1);
+  Write("my table.parquet", "PAR1");
+  EXPECT_THAT(
+      Said("my table.parquet"),
+      AllOf(HasSubstr("my table.parquet is a table in a Parquet file, and not"),
+            HasSubstr("\n  ebb data pack 'my table.parquet' 'my table.packed' "
+                      "--split 0.2 --set data.train.csv.label=y\n"),
+            HasSubstr("\n  model: logistic\n  data: {train: {packed: my "
+                      "table.packed/train}, test: {packed: my "
+                      "table.packed/test}}\n"),
+            HasSubstr("- label: column y, 2 classes; another one is --set "
+                      "data.train.csv.label=NAME, where NAME is one of y, x"),
+            HasSubstr("as my table.yaml")));
+  // Bug: a folder of such files was no data at all.
+  std::filesystem::create_directory("days");
+  Write("days/1.parquet", "PAR1");
+  Write("days/2.parquet", "PAR1");
+  EXPECT_THAT(
+      Said("days/"),
+      AllOf(HasSubstr("days/ is a folder of tables in Parquet files"),
+            HasSubstr("\n  ebb data pack 'days/*.parquet' days.packed --split"),
+            HasSubstr("{packed: days.packed/train}")));
+  unsetenv("EBB_PYTHON");
 }
 
 // It is refused for what it is.
