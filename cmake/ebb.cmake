@@ -88,6 +88,17 @@ if(EBB_LLD)
   target_link_options(ebb_flags INTERFACE -fuse-ld=lld)
 endif()
 
+# Marks what is compiled faster, because it does not run often.
+function(ebb_rarely_run target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
+# The code of a test itself is little work for the processor, and much for the
+# optimiser: half of the time that the test takes to compile.
+function(ebb_test_flags target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O0>)
+endfunction()
+
 include(precompile)
 include(unity)
 
@@ -170,11 +181,6 @@ function(ebb_library name)
   ebb_precompile(${name})
 endfunction()
 
-# Marks what is compiled faster, because it does not run often.
-function(ebb_rarely_run target)
-  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
-endfunction()
-
 function(ebb_program name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
@@ -222,9 +228,7 @@ function(ebb_test name)
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS} GTest::gmock
                         GTest::gtest_main)
-  # The code of a test itself is little work for the processor, and much for the
-  # optimiser: half of the time that the test takes to compile.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O0>)
+  ebb_test_flags(${name})
   ebb_precompile(${name})
   ebb_add_to_label_targets(${name} ${ARG_LABEL})
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS}
