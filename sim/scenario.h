@@ -37,6 +37,8 @@ struct Span {
 };
 
 struct Scenario {
+  static constexpr int64_t kBlockFloats = 16;  // The pool's smallest blocks.
+
   JobPlan plan;
   int servers = 2;
   int workers = 3;
