@@ -225,6 +225,12 @@ class Checker {
   void CheckGrant(const Grant& grant);
   void BeginsToDecide(const SchedulerNode& scheduler);
   void CheckJob(const SchedulerNode& scheduler);
+  void ForgetLife(const scheduler::TrainingJob* job);
+  void NoteRollback(const scheduler::TrainingJob& job, bool nonfinite);
+  void CheckBlame(const scheduler::TrainingJob& job);
+  void NoteLeases(const scheduler::TrainingJob& job);
+  void NoteDecisions(const scheduler::JobState& state);
+  void CheckPhase(const scheduler::TrainingJob& job);
   void CheckCompletion(const scheduler::TrainingJob& job);
   void NoteLog(const std::string& text);
 

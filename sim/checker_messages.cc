@@ -544,18 +544,7 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
   const scheduler::TrainingJob* job = scheduler.job();
   if (scheduler_life_ != scheduler.life()) {
     scheduler_life_ = scheduler.life();
-    was_whole_ = was_complete_ = false;
-    hinted_.clear();
-    doubled_.clear();
-    was_gathering_ = true;
-    failures_ = 0;
-    quarantined_ = evaluations_ = 0;
-    if (job != nullptr) {
-      for (const auto& [ordinal, n] : job->state().failures) failures_ += n;
-      quarantined_ = job->state().quarantined.size();
-      evaluations_ = job->state().evaluations.size();
-      was_complete_ = job->state().phase == scheduler::JobPhase::kCompleted;
-    }
+    ForgetLife(job);
   }
   if (was_gathering_ && !scheduler.core()->gathering()) {
     for (const auto& [id, server] : scheduler.core()->cluster().servers) {
@@ -569,7 +558,32 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
   was_gathering_ = scheduler.core()->gathering();
   const bool nonfinite = std::exchange(heard_nonfinite_, false);
   if (job == nullptr) return;
-  const scheduler::JobState& state = job->state();
+  NoteRollback(*job, nonfinite);
+  HasRollback(scheduler.name(), job->state().generation, job->state().rollback);
+  CheckBlame(*job);
+  NoteLeases(*job);
+  NoteDecisions(job->state());
+  CheckPhase(*job);
+}
+
+// A scheduler begins, with what its store says of the job, or servers do.
+void Checker::ForgetLife(const scheduler::TrainingJob* job) {
+  was_whole_ = was_complete_ = false;
+  hinted_.clear();
+  doubled_.clear();
+  was_gathering_ = true;
+  failures_ = 0;
+  quarantined_ = evaluations_ = 0;
+  if (job == nullptr) return;
+  for (const auto& [ordinal, n] : job->state().failures) failures_ += n;
+  quarantined_ = job->state().quarantined.size();
+  evaluations_ = job->state().evaluations.size();
+  was_complete_ = job->state().phase == scheduler::JobPhase::kCompleted;
+}
+
+// The job's policy, or an evaluation, wants a generation to begin.
+void Checker::NoteRollback(const scheduler::TrainingJob& job, bool nonfinite) {
+  const scheduler::JobState& state = job.state();
   if (nonfinite && plan().on_nonfinite == PoisonPolicy::kRollBack &&
       !decided_.contains(state.generation)) {
     wanted_[state.generation] = state.rollback;
@@ -579,13 +593,15 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
       state.generation != Generation() &&
       !decided_.contains(state.generation)) {
     wanted_[state.generation] = state.rollback;
-    world_->counts().Add(job->plan().epochs < plan().epochs
+    world_->counts().Add(job.plan().epochs < plan().epochs
                              ? Probe::kEndedByEvaluation
                              : Probe::kBestVersionKept);
   }
-  HasRollback(scheduler.name(), state.generation, state.rollback);
-  const bool whole = job->placement().AllRegistered();
+}
 
+void Checker::CheckBlame(const scheduler::TrainingJob& job) {
+  const scheduler::JobState& state = job.state();
+  const bool whole = job.placement().AllRegistered();
   int64_t failures = 0;
   for (const auto& [ordinal, n] : state.failures) failures += n;
   if (state.quarantined.size() > quarantined_) {
@@ -600,25 +616,29 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
   failures_ = failures;
   quarantined_ = state.quarantined.size();
   was_whole_ = whole;
+}
 
-  const auto& hinted = job->leases().hinted();
+// Counts the rare paths of leases.
+void Checker::NoteLeases(const scheduler::TrainingJob& job) {
+  const auto& hinted = job.leases().hinted();
   for (const int64_t ordinal : std::exchange(hinted_, {})) {
-    if (!hinted.contains(ordinal) && !job->marks().FullEverywhere(ordinal)) {
+    if (!hinted.contains(ordinal) && !job.marks().FullEverywhere(ordinal)) {
       world_->counts().Add(Probe::kHintNotConfirmed);
     }
   }
   for (const auto& [ordinal, until] : hinted) hinted_.insert(ordinal);
-
   for (const int64_t ordinal : std::exchange(doubled_, {})) {
-    if (!job->leases().backups().contains(ordinal) &&
-        job->leases().held().contains(ordinal)) {
+    if (!job.leases().backups().contains(ordinal) &&
+        job.leases().held().contains(ordinal)) {
       world_->counts().Add(Probe::kBackupAlone);
     }
   }
-  for (const auto& [ordinal, lease] : job->leases().backups()) {
+  for (const auto& [ordinal, lease] : job.leases().backups()) {
     doubled_.insert(ordinal);
   }
+}
 
+void Checker::NoteDecisions(const scheduler::JobState& state) {
   for (const SkippedRange& range : state.skipped) {
     if (skips_decided_.insert({range.item, range.begin, range.end}).second) {
       world_->counts().Add(Probe::kSkipDecided);
@@ -630,19 +650,24 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
     ++progress_;
   }
   evaluations_ = state.evaluations.size();
+}
 
+// I6: the job completes once, unless storage was damaged.
+void Checker::CheckPhase(const scheduler::TrainingJob& job) {
+  const scheduler::JobState& state = job.state();
   const bool complete = state.phase == scheduler::JobPhase::kCompleted;
   if (complete) completed_in_ = state.generation;
   if (complete && !was_complete_) {
     ++progress_;
-    CheckCompletion(*job);
+    CheckCompletion(job);
   }
   if (!complete && was_complete_) {
     world_->counts().Add(Probe::kCompletedThenReopened);
-    if (!any_damage_ && state.generation == completed_in_)
+    if (!any_damage_ && state.generation == completed_in_) {
       Violate(
           "I6: a complete job is open again, but no "
           "storage was damaged");
+    }
   }
   was_complete_ = complete;
 }
