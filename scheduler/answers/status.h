@@ -2,6 +2,9 @@
 #ifndef EBB_SCHEDULER_ANSWERS_STATUS_H_
 #define EBB_SCHEDULER_ANSWERS_STATUS_H_
 
+#include <cstdint>
+
+#include "absl/time/time.h"
 #include "ebb/v1/scheduler.pb.h"
 #include "protocol/messages.h"
 #include "scheduler/job/training_job.h"
@@ -20,6 +23,8 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
 // Of this job, and of none; of all jobs where it is 0.
 void AddEvents(const SchedulerShell::Picture& picture, JobId job,
                v1::GetStatusResponse* response);
+// 0 for a time that is not known.
+int64_t UnixMs(absl::Time time);
 // Returns where the job's partitions are served now.
 Placement PlacementOf(const SchedulerShell::Picture& picture,
                       const TrainingJob& job);
