@@ -12,6 +12,7 @@
 #include "tools/ebb/cluster/asking.h"
 #include "tools/ebb/cluster/jobs.h"
 #include "tools/ebb/status/no_answer.h"
+#include "tools/ebb/status/status_json.h"
 #include "tools/ebb/status/status_text.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"

@@ -4,6 +4,7 @@
 
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/asking.h"
+#include "tools/ebb/status/status_json.h"
 #include "tools/ebb/status/status_text.h"
 #include "tools/text/console.h"
 

@@ -355,20 +355,6 @@ std::string SpareText(int64_t spare, const std::string& job) {
       job, " --workers N` takes N.\n");
 }
 
-// True if a job in this state, to which something was applied just now or not,
-// advances: some reasons hold others up, and some hold all up.
-template <typename Reasons>
-bool Advances(v1::JobState state, bool applied, const Reasons& reasons) {
-  constexpr v1::WaitReason::Kind kAll[] = {
-      v1::WaitReason::KIND_STARTING, v1::WaitReason::KIND_NO_SERVERS,
-      v1::WaitReason::KIND_NO_WORKERS, v1::WaitReason::KIND_SERVER_AWAY,
-      v1::WaitReason::KIND_PAUSED};
-  return state == v1::JOB_STATE_RUNNING && applied &&
-         std::ranges::none_of(reasons, [&](const v1::WaitReason& reason) {
-           return std::ranges::count(kAll, reason.kind()) > 0;
-         });
-}
-
 // Says what a job came to, and what it costs.
 std::string DetailsText(const v1::GetStatusResponse& status,
                         const v1::JobStatus& job) {
@@ -426,208 +412,6 @@ std::string NewsText(const v1::GetStatusResponse& status) {
   return out;
 }
 
-Json ReasonJson(const v1::WaitReason& reason) {
-  Json json = Json::Object();
-  json["kind"] = ReasonWord(reason.kind());
-  json["subject"] = reason.subject();
-  json["text"] = reason.text();
-  json["for_ms"] = reason.for_ms();
-  return json;
-}
-
-template <typename Troubles>
-Json UnreachedJson(const Troubles& troubles) {
-  Json list = Json::List();
-  for (const v1::Unreached& one : troubles) {
-    Json json = Json::Object();
-    json["who"] = one.who();
-    json["job"] = one.job();
-    json["server"] = one.trouble().server();
-    json["address"] = one.trouble().address();
-    json["cause"] =
-        Word(v1::PeerTrouble::Cause_Name(one.trouble().cause()), "CAUSE_");
-    json["text"] = one.trouble().text();
-    json["for_ms"] = one.trouble().lasts_ms();
-    json["attempts"] = one.trouble().attempts();
-    list.Add(std::move(json));
-  }
-  return list;
-}
-
-Json WorkerJson(const v1::WorkerStatus& worker) {
-  Json json = Json::Object();
-  json["role"] = "worker";
-  json["name"] = worker.name();
-  json["process_id"] = worker.process_id();
-  json["session"] = worker.session();
-  json["state"] = StateWord(worker.state());
-  json["since_unix_ms"] = worker.since_unix_ms();
-  json["job"] = worker.job();
-  json["clock"] = worker.clock();
-  json["examples"] = worker.examples();
-  json["examples_per_second"] = worker.examples_per_second();
-  json["unheard_ms"] = worker.unheard_ms();
-  json["awaited_by"] = worker.awaited_by();
-  json["unreached"] = UnreachedJson(worker.unreached());
-  json["items"] = Json::List();
-  for (const auto& item : worker.items()) {
-    Json one = Json::Object();
-    one["job"] = item.job();
-    one["epoch"] = item.item().epoch();
-    one["shard"] = item.item().shard();
-    one["mark"] = item.position();
-    one["size"] = item.size();
-    one["backup"] = item.backup();
-    one["lease_left_ms"] = item.lease_left_ms();
-    json["items"].Add(std::move(one));
-  }
-  return json;
-}
-
-Json ServerJson(const v1::ServerStatus& server) {
-  Json json = Json::Object();
-  json["role"] = "server";
-  json["name"] = ServerName(server.server());
-  json["id"] = server.server();
-  json["process_id"] = server.process_id();
-  json["session"] = server.session();
-  json["address"] = server.address();
-  json["connected"] = server.connected();
-  json["leaving"] = server.leaving();
-  json["since_unix_ms"] = server.since_unix_ms();
-  json["partitions"] = server.partitions();
-  json["updates"] = server.updates();
-  json["problem"] = server.problem();
-  json["unreached_by"] = UnreachedJson(server.unreached_by());
-  json["unreached"] = UnreachedJson(server.unreached());
-  json["refused_pushes"] = server.refused_pushes();
-  if (server.refused_pushes() > 0) json["refusal"] = server.refusal();
-  if (server.has_store_damage()) {
-    const v1::StoreDamage& damage = server.store_damage();
-    Json& to = json["store_damage"];
-    to["rescues"] = damage.rescues();
-    to["found"] = damage.found();
-    to["set_aside"] = damage.set_aside();
-    to["versions_kept"] = damage.versions_kept();
-    to["versions_lost"] = damage.versions_lost();
-    to["last_lost"] = damage.last_lost();
-    to["examples_computed_again"] = server.store_damage_cost();
-  }
-  return json;
-}
-
-Json JobJson(const v1::JobStatus& job) {
-  Json json = Json::Object();
-  json["id"] = job.summary().job();
-  json["name"] = job.summary().name();
-  json["state"] = StateWord(job.summary().state());
-  json["generation"] = job.summary().generation();
-  json["rolled_back"] = job.rolled_back();
-  json["rate_factor"] = job.rate_factor();
-  json["nonfinite_rollbacks"] = job.nonfinite_rollbacks();
-  json["priority"] = job.priority();
-  json["workers"]["has"] = job.workers();
-  json["workers"]["wanted"] = job.workers_wanted();
-  json["workers"]["min"] = job.min_workers();
-  json["workers"]["max"] = job.max_workers();
-  json["workers"]["to_spare"] = job.workers_to_spare();
-  json["workers"]["scaled"] = job.workers_scaled();
-  json["paused_by_operator"] = job.paused_by_operator();
-  json["servers"]["max"] = job.max_servers();
-  json["servers"]["moving"] = job.moving();
-  json["servers"]["moved"] = job.moved();
-  json["servers"]["taken_over"] = job.taken_over();
-  json["servers"]["pauses"] = Json::List();
-  for (const v1::MovePause& pause : job.move_pauses()) {
-    Json one = Json::Object();
-    one["partition"] = pause.partition();
-    one["server"] = pause.server();
-    one["paused_s"] = static_cast<double>(pause.paused_us()) * 1e-6;
-    one["stored_s"] = static_cast<double>(pause.stored_us()) * 1e-6;
-    json["servers"]["pauses"].Add(std::move(one));
-  }
-  json["backups"]["leased"] = job.backups().leased();
-  json["backups"]["won"] = job.backups().won();
-  json["backups"]["lost"] = job.backups().lost();
-  json["backups"]["moved"] = job.backups().moved();
-  json["backups"]["computed_twice"] = job.backups().computed_twice();
-  json["leases_repeated"] = job.leases_repeated();
-  json["computed"] = Json::List();
-  for (const auto& share : job.shares()) {
-    Json one = Json::Object();
-    one["worker"] = share.name();
-    one["examples"] = share.examples();
-    json["computed"].Add(std::move(one));
-  }
-  json["epochs"] = job.summary().epochs();
-  json["items"] = job.summary().items();
-  json["full_items"] = job.summary().full_items();
-  json["durable_items"] = job.summary().durable_items();
-  json["examples"] = job.examples();
-  // Below the marks of the partition that has the least, and the most.
-  json["marks"]["least"] = job.applied_min();
-  json["marks"]["most"] = job.applied_max();
-  json["examples_per_second"] = job.examples_per_second();
-  v1::GetStatusResponse alone;
-  *alone.add_jobs() = job;
-  if (const Progress progress = ProgressOf(alone, 0, 0); progress.eta) {
-    json["eta_seconds"] = absl::ToDoubleSeconds(*progress.eta);
-  }
-  json["lost_daemons"] = job.lost_daemons();
-  json["updates"] = job.updates();
-  AddLateness(job, &json);
-  json["late_updates"] = job.late_updates();
-  json["traffic"] = TrafficJson(job.traffic());
-  json["partitions"] = Json::List();
-  for (const auto& place : job.placement().partitions()) {
-    Json one = Json::Object();
-    one["partition"] = place.partition();
-    one["server"] = place.server();
-    one["term"] = place.term();
-    json["partitions"].Add(std::move(one));
-  }
-  if (job.has_recent_loss()) json["recent_loss"] = job.recent_loss();
-  if (job.has_inertia()) json["inertia"] = job.inertia().sum();
-  if (job.has_validation()) json["validation"] = ValidationJson(job);
-  json["divergence"] = job.divergence();
-  json["losses"] = Json::List();
-  for (const auto& loss : job.losses()) {
-    Json one = Json::Object();
-    one["epoch"] = loss.epoch() + 1;
-    one["mean"] = loss.mean();
-    one["examples"] = loss.examples();
-    json["losses"].Add(std::move(one));
-  }
-  if (!job.positive_class().empty()) {
-    json["positive_class"] = job.positive_class();
-  }
-  json["evaluations"] = Json::List();
-  for (const auto& evaluation : job.evaluations()) {
-    json["evaluations"].Add(EvaluationJson(job, evaluation));
-  }
-  if (job.has_best()) json["best"] = BestJson(job);
-  json["ended"] = job.ended();
-  json["stored_where"] = job.stored_where();
-  json["waiting"] = Json::List();
-  for (const auto& reason : job.waiting()) {
-    json["waiting"].Add(ReasonJson(reason));
-  }
-  json["quarantined"] = Json::List();
-  for (const auto& bad : job.quarantined()) {
-    Json one = Json::Object();
-    one["epoch"] = bad.item().epoch();
-    one["shard"] = bad.item().shard();
-    one["position"] = bad.position();
-    one["failures"] = bad.failures();
-    one["error"] = bad.error();
-    one["skip_wanted"] = bad.skip_wanted();
-    one["non_finite"] = bad.non_finite();
-    one["applied_somewhere"] = bad.applied_somewhere();
-    json["quarantined"].Add(std::move(one));
-  }
-  return json;
-}
-
 }  // namespace
 
 std::string StateWord(v1::JobState state) {
@@ -638,6 +422,21 @@ std::string StateWord(v1::WorkerStatus::State state) {
 }
 std::string ReasonWord(v1::WaitReason::Kind kind) {
   return Word(v1::WaitReason::Kind_Name(kind), "KIND_");
+}
+
+std::string CauseWord(v1::PeerTrouble::Cause cause) {
+  return Word(v1::PeerTrouble::Cause_Name(cause), "CAUSE_");
+}
+
+bool Advances(v1::JobState state, bool applied, const WaitReasons& reasons) {
+  constexpr v1::WaitReason::Kind kAll[] = {
+      v1::WaitReason::KIND_STARTING, v1::WaitReason::KIND_NO_SERVERS,
+      v1::WaitReason::KIND_NO_WORKERS, v1::WaitReason::KIND_SERVER_AWAY,
+      v1::WaitReason::KIND_PAUSED};
+  return state == v1::JOB_STATE_RUNNING && applied &&
+         std::ranges::none_of(reasons, [&](const v1::WaitReason& reason) {
+           return std::ranges::count(kAll, reason.kind()) > 0;
+         });
 }
 
 std::string StatusText(const v1::GetStatusResponse& status,
@@ -669,26 +468,6 @@ std::string JobsText(const v1::GetStatusResponse& status) {
   const std::string events = EventsText(status, kEventsShown);
   return absl::StrCat(out, NewsText(status), events.empty() ? "" : "\n",
                       events);
-}
-
-Json StatusJson(const v1::GetStatusResponse& status,
-                const std::string& scheduler_address) {
-  Json json = Json::Object();
-  json["now_unix_ms"] = status.now_unix_ms();
-  Json& roles = json["roles"];
-  Json scheduler = Json::Object();
-  scheduler["role"] = "scheduler";
-  scheduler["name"] = kSchedulerName;
-  scheduler["process_id"] = status.process_id();
-  scheduler["address"] = scheduler_address;
-  scheduler["since_unix_ms"] = status.up_since_unix_ms();
-  roles.Add(std::move(scheduler));
-  for (const auto& server : status.servers()) roles.Add(ServerJson(server));
-  for (const auto& worker : status.workers()) roles.Add(WorkerJson(worker));
-  json["jobs"] = Json::List();
-  for (const auto& job : status.jobs()) json["jobs"].Add(JobJson(job));
-  json["events"] = EventsJson(status);
-  return json;
 }
 
 std::string ExplainText(const v1::ExplainResponse& explanation,
@@ -727,22 +506,6 @@ std::string ExplainText(const v1::ExplainResponse& explanation,
                     explanation.divergence(), ".\n");
   }
   return out + SpareText(explanation.workers_to_spare(), "JOB");
-}
-
-Json ExplainJson(const v1::ExplainResponse& explanation, v1::JobState state) {
-  Json json = Json::Object();
-  json["state"] = StateWord(state);
-  json["advancing"] = Advances(state, explanation.not_advancing_ms() == 0,
-                               explanation.reasons());
-  json["not_advancing_ms"] = explanation.not_advancing_ms();
-  json["divergence"] = explanation.divergence();
-  json["stored_where"] = explanation.stored_where();
-  json["workers_to_spare"] = explanation.workers_to_spare();
-  json["reasons"] = Json::List();
-  for (const auto& reason : explanation.reasons()) {
-    json["reasons"].Add(ReasonJson(reason));
-  }
-  return json;
 }
 
 }  // namespace ebb::tools

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "ebb/v1/scheduler.pb.h"
+#include "google/protobuf/repeated_field.h"
 #include "tools/text/console.h"
-#include "tools/text/json.h"
 
 namespace ebb::tools {
 
@@ -17,20 +17,23 @@ std::string StatusText(const v1::GetStatusResponse& status,
                        const Console& console, bool all_jobs = false);
 // Without the daemons, and with epochs and the last few events of the jobs.
 std::string JobsText(const v1::GetStatusResponse& status);
-Json StatusJson(const v1::GetStatusResponse& status,
-                const std::string& scheduler_address);
 
 // `state` is the job's. It either advances, and what waits meanwhile is named,
 // or it does not, and why is.
 std::string ExplainText(const v1::ExplainResponse& explanation,
                         v1::JobState state, const Console& console);
-Json ExplainJson(const v1::ExplainResponse& explanation, v1::JobState state);
+
+using WaitReasons = google::protobuf::RepeatedPtrField<v1::WaitReason>;
+// Returns whether a job in this state, to which something was applied just now
+// or not, advances: some reasons hold others up, and some hold all up.
+bool Advances(v1::JobState state, bool applied, const WaitReasons& reasons);
 
 // "running", "parked_by_ssp": an enum's value in lower case, without the
 // prefix.
 std::string StateWord(v1::JobState state);
 std::string StateWord(v1::WorkerStatus::State state);
 std::string ReasonWord(v1::WaitReason::Kind kind);
+std::string CauseWord(v1::PeerTrouble::Cause cause);
 
 }  // namespace ebb::tools
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tools/ebb/status/status_json.h"
 
 namespace ebb::tools {
 namespace {
