@@ -1,13 +1,10 @@
 #include "tools/ebb/report/run_report.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "common/scores/figures.h"
 #include "job/base/traits.h"
 #include "tools/text/daemon_names.h"
@@ -21,155 +18,7 @@ namespace ebb::tools {
 
 namespace {
 
-std::vector<int64_t> Staleness(const v1::JobStatus& status) {
-  std::vector<int64_t> histogram(status.staleness().begin(),
-                                 status.staleness().end());
-  while (!histogram.empty() && histogram.back() == 0) histogram.pop_back();
-  return histogram;
-}
-
-double ShareOf(const v1::JobStatus& status, int64_t examples) {
-  int64_t all = 0;
-  for (const auto& share : status.shares()) all += share.examples();
-  return all > 0 ? static_cast<double>(examples) / static_cast<double>(all) : 0;
-}
-
-std::string ExpectedText(const RunReport& report, absl::string_view figure) {
-  for (const Expectation& expectation : report.expectations) {
-    if (expectation.figure != figure) continue;
-    return absl::StrCat(" (expected ", expectation.wanted,
-                        expectation.met     ? ")"
-                        : report.complete() ? ": missed)"
-                                            : " at the end)");
-  }
-  return "";
-}
-
-std::string SilenceText(const AuditReport& audit) {
-  const auto silent =
-      static_cast<int64_t>(audit.partitions.size()) - audit.sum.partitions;
-  return audit.silent.empty()
-             ? ""
-             : absl::StrCat("; no answer for ", Count(silent, "partition"));
-}
-
-// Before the end, what is missing is yet to come.
-std::string WrongText(const AuditResult& result, bool complete) {
-  return absl::StrCat(
-      complete ? absl::StrCat(WithCommas(result.missing), " missing, ") : "",
-      WithCommas(result.doubled), " doubled");
-}
-
-// The figures of the partition that is worst off. Those of all partitions
-// together follow by that name, if they are others.
-std::string AppliedText(const RunReport& report) {
-  const AuditReport& audit = *report.audit;
-  const bool complete = report.complete();
-  const std::string done =
-      report.job.has_predict()
-          ? "predicted"
-          : absl::StrCat(
-                "applied ", complete && audit.sum.exact() ? "" : "at least ",
-                "in each of ", Count(audit.sum.partitions, "partition"));
-  const std::string worst = WrongText(audit.worst, complete);
-  const std::string sum = WrongText(audit.sum, complete);
-  return absl::StrCat(
-      WithCommas(audit.worst.applied), " of ", WithCommas(audit.worst.expected),
-      " ", done, ": ", worst, ", ", WithCommas(audit.worst.skipped), " skipped",
-      sum == worst ? "" : absl::StrCat("; in all partitions together ", sum),
-      SilenceText(audit));
-}
-
-std::string StalenessText(const std::vector<int64_t>& histogram) {
-  int64_t all = 0;
-  for (const int64_t count : histogram) all += count;
-  // The histogram in the coarsest form that shows its shape.
-  std::vector<std::string> shares;
-  constexpr size_t kShown = 10;
-  for (size_t i = 0; i < std::min(kShown, histogram.size()); ++i) {
-    shares.push_back(absl::StrFormat(
-        "%d: %.0f%%", i,
-        100.0 * static_cast<double>(histogram[i]) / static_cast<double>(all)));
-  }
-  return absl::StrCat("median ", QuantileOfHistogram(histogram, 0.5), ", p99 ",
-                      QuantileOfHistogram(histogram, 0.99), ", max ",
-                      histogram.size() - 1, " updates (",
-                      absl::StrJoin(shares, ", "),
-                      histogram.size() > kShown ? ", …)" : ")");
-}
-
-std::string RestartsText(const RunReport& report) {
-  const Restarts& restarts = report.restarts;
-  if (restarts.total() == 0 && report.kills.empty()) return "none";
-  return absl::StrCat(
-      restarts.total(), " (scheduler ", restarts.scheduler, ", servers ",
-      restarts.servers, ", workers ", restarts.workers, ")",
-      report.kills.empty()
-          ? ""
-          : absl::StrCat(", ", Count(report.kills.size(), "planned kill")));
-}
-
-std::string RollbacksText(const RunReport& report) {
-  return report.rollbacks == 0 ? ""
-                               : absl::StrCat(report.rollbacks, ", the last ",
-                                              report.status.rolled_back());
-}
-
-std::string ServersText(const RunReport& report) {
-  return absl::StrJoin(PartitionsByServer(report), ", ",
-                       [](std::string* out, const auto& server) {
-                         absl::StrAppend(out, server.first, " ",
-                                         Count(server.second, "partition"));
-                       });
-}
-
-// All, or of many those that computed most.
-std::string WorkersText(const v1::JobStatus& status) {
-  constexpr size_t kMost = 8;
-  constexpr size_t kOfMany = 3;
-  std::vector<const v1::JobStatus::WorkerShare*> shares;
-  for (const v1::JobStatus::WorkerShare& share : status.shares())
-    shares.push_back(&share);
-  const size_t all = shares.size();
-  if (all > kMost) {
-    std::ranges::stable_sort(shares, std::greater<>(), [](const auto* share) {
-      return share->examples();
-    });
-    shares.resize(kOfMany);
-  }
-  std::string text =
-      absl::StrJoin(shares, ", ", [&](std::string* out, const auto* share) {
-        absl::StrAppend(
-            out, share->name(), " ",
-            absl::StrFormat("%.0f%%",
-                            100 * ShareOf(status, share->examples())));
-      });
-  if (all <= kMost) return text;
-  return absl::StrCat(text, " and ", all - kOfMany, " that computed less");
-}
-
-// How far ahead of the slowest a worker may be; nothing: as far as it likes.
-std::optional<int64_t> ClockBound(const v1::Job& job) {
-  switch (job.consistency().kind()) {
-    case v1::Consistency::KIND_SSP:
-      return job.consistency().bound();
-    case v1::Consistency::KIND_BSP:
-      return 0;
-    default:
-      return std::nullopt;
-  }
-}
-
-std::string ClockLeadText(const RunReport& report) {
-  const auto bound = ClockBound(report.job);
-  if (!bound) return "";
-  return absl::StrCat("at most ", report.status.clock_lead(),
-                      " batches ahead of the slowest worker (bound ", *bound,
-                      ")");
-}
-
-Json StalenessJson(const v1::JobStatus& status) {
-  const std::vector<int64_t> histogram = Staleness(status);
+Json StalenessJson(const std::vector<int64_t>& histogram) {
   Json json = Json::Object();
   const auto known = [&](int64_t value) {
     return histogram.empty() ? Json() : Json(value);
@@ -194,65 +43,6 @@ Json EvaluationsJson(const v1::JobStatus& status) {
     list.Add(EvaluationJson(status, evaluation));
   }
   return list;
-}
-
-using Lines = std::vector<std::pair<std::string, std::string>>;
-
-// Says what a model without features would reach; empty: it is not known.
-std::string BaselineText(const v1::JobStatus::Evaluation& evaluation) {
-  if (const auto rmse = FigureOf(evaluation, kBaselineRmse)) {
-    return absl::StrCat("RMSE ", FigureText(*rmse), ": always the mean");
-  }
-  const auto accuracy = FigureOf(evaluation, kBaselineAccuracy);
-  if (!accuracy) return "";
-  const auto log_loss = FigureOf(evaluation, kBaselineLogLoss);
-  return absl::StrCat(
-      "accuracy ", FigureText(*accuracy), ": always the commonest class",
-      log_loss ? absl::StrCat("; log loss ", FigureText(*log_loss),
-                              ": always the shares of the classes")
-               : "");
-}
-
-// A line for each figure of the last evaluation, and for the loss where
-// something is expected of it. Then what they are to be compared with.
-Lines FigureLines(const RunReport& report) {
-  Lines lines;
-  const auto* last = LastEvaluation(report.status);
-  if (last == nullptr) return lines;
-  std::vector<ShownFigure> figures = ShownFigures(*last);
-  const bool has_loss =
-      std::ranges::find(figures, "loss", &ShownFigure::name) != figures.end();
-  if (report.job.expect().has_loss() && !has_loss) {
-    figures.push_back({"loss", "loss", last->loss()});
-  }
-  for (const ShownFigure& figure : figures) {
-    lines.emplace_back(
-        absl::StrCat("test ", figure.title),
-        absl::StrCat(FigureText(figure.value),
-                     OfClass(figure.name, report.status.positive_class()),
-                     ExpectedText(report, figure.name)));
-  }
-  lines.emplace_back("baseline", BaselineText(*last));
-  return lines;
-}
-
-// The tables of the last evaluation.
-Lines TableLines(const RunReport& report) {
-  Lines lines;
-  const auto* last = LastEvaluation(report.status);
-  if (last == nullptr) return lines;
-  const std::vector<std::string> rows = ConfusionRows(*last);
-  for (size_t label = 0; label < rows.size(); ++label) {
-    lines.emplace_back(
-        label == 0 ? "confusion" : " ",
-        absl::StrCat(rows[label], "  (label ", report.ClassText(label),
-                     label == 0 ? ", by prediction)" : ")"));
-  }
-  const std::vector<std::string> bins = CalibrationRows(CalibrationOf(*last));
-  for (size_t bin = 0; bin < bins.size(); ++bin) {
-    lines.emplace_back(bin == 0 ? "calibration" : " ", bins[bin]);
-  }
-  return lines;
 }
 
 // Adds what the servers and workers did.
@@ -280,59 +70,13 @@ void AddShares(const RunReport& report, Json* json) {
     Json one = Json::Object();
     one["name"] = share.name();
     one["examples"] = share.examples();
-    one["share"] = ShareOf(status, share.examples());
+    one["share"] = report.ShareOf(share);
     (*json)["workers"].Add(std::move(one));
   }
 }
 
-// The recoveries from events that stopped a daemon.
-std::string RecoveriesText(const std::vector<PlannedEvent>& events) {
-  const PlannedEvent* longest = nullptr;
-  std::vector<double> seconds;
-  for (const PlannedEvent& event : events) {
-    if (!event.recovery_s) continue;
-    seconds.push_back(*event.recovery_s);
-    if (longest == nullptr || *event.recovery_s > *longest->recovery_s) {
-      longest = &event;
-    }
-  }
-  if (longest == nullptr) return "";
-  std::sort(seconds.begin(), seconds.end());
-  return absl::StrFormat(
-      "%d, to the next example counted of what was lost: median %.2f s, "
-      "longest %.2f s (%s)",
-      seconds.size(), seconds[seconds.size() / 2], *longest->recovery_s,
-      longest->what);
-}
-
-std::string BackupsText(const v1::JobStatus& status) {
-  const v1::JobStatus::Backups& backups = status.backups();
-  if (backups.leased() == 0 && backups.moved() == 0) return "";
-  const auto were = [](int64_t count, absl::string_view noun) {
-    return absl::StrCat(Count(count, noun), count == 1 ? " was" : " were");
-  };
-  return absl::StrCat(
-      were(backups.leased(), "item"),
-      " given to a second worker as well (the second was first ",
-      Count(backups.won(), "time"), ", the first ",
-      Count(backups.lost(), "time"), "), ", were(backups.moved(), "item"),
-      " taken from a busy worker before it began, ",
-      were(backups.computed_twice(), "example"),
-      " computed twice and counted once");
-}
-
 double Seconds(int64_t microseconds) {
   return static_cast<double>(microseconds) / 1e6;
-}
-
-std::string TailsText(const v1::JobStatus& status) {
-  const v1::JobStatus::EpochTails& tails = status.epoch_tails();
-  if (tails.epochs() == 0) return "";
-  return absl::StrFormat(
-      "idle workers waited %.2f s for the last items of an epoch on average, "
-      "%.2f s at most (%s; a batch takes the slowest worker %.3f s)",
-      Seconds(tails.sum_us()) / tails.epochs(), Seconds(tails.longest_us()),
-      Count(tails.epochs(), "epoch"), Seconds(tails.slowest_batch_us()));
 }
 
 Json TailsJson(const v1::JobStatus& status) {
@@ -344,20 +88,6 @@ Json TailsJson(const v1::JobStatus& status) {
   json["longest_s"] = Seconds(tails.longest_us());
   json["slowest_batch_s"] = Seconds(tails.slowest_batch_us());
   return json;
-}
-
-std::string GoodputText(const RunReport& report) {
-  if (!report.goodput) return "";
-  const chaos::Goodput& goodput = *report.goodput;
-  std::string text = absl::StrFormat(
-      "%.3f: %s of %s examples that the workers alive could have computed",
-      goodput.value(), WithCommas(goodput.counted),
-      WithCommas(static_cast<int64_t>(goodput.possible())));
-  if (report.batch_time > absl::ZeroDuration()) {
-    absl::StrAppend(&text, ", at ", absl::FormatDuration(report.batch_time),
-                    " a batch (emulated)");
-  }
-  return text;
 }
 
 void AddChaos(const RunReport& report, Json* json) {
@@ -441,168 +171,30 @@ int64_t RunReport::recomputed() const {
                            computed - (status.applied_min() - applied_before));
 }
 
-namespace {
-
-std::string AuditText(const RunReport& report, const Console& console) {
-  const std::string verdict = AuditVerdict(report);
-  if (verdict.empty()) {
-    return "good so far: no example counts twice; what is missing is computed "
-           "when the run goes on";
-  }
-  if (verdict != "exact") return Paint(console, Ink::kRed, "NOT EXACT");
-  return absl::StrCat(
-      verdict, report.audit->oracle_checked ? ", the integer table too" : "",
-      report.audit->effect_approximate ? ": counted once, effect approximate"
-                                       : "");
+std::vector<int64_t> RunReport::staleness() const {
+  std::vector<int64_t> histogram(status.staleness().begin(),
+                                 status.staleness().end());
+  while (!histogram.empty() && histogram.back() == 0) histogram.pop_back();
+  return histogram;
 }
 
-// The parts of predictions.
-std::string PartsText(const RunReport& report) {
-  const int64_t examples = report.status.examples();
-  const int64_t each = report.job.train().item_examples();
-  if (each <= 0) return "";
-  const int64_t parts = (examples + each - 1) / each;
-  if (parts == 1) return "1";
-  return absl::StrCat(WithCommas(parts), " of ", Count(each, report.unit()),
-                      " each");
+double RunReport::ShareOf(const v1::JobStatus::WorkerShare& share) const {
+  int64_t all = 0;
+  for (const auto& one : status.shares()) all += one.examples();
+  return all > 0
+             ? static_cast<double>(share.examples()) / static_cast<double>(all)
+             : 0;
 }
 
-// Says where the model is, which no server has in its memory any more.
-std::string ModelText(const RunReport& report) {
-  if (!report.complete()) return "";
-  return absl::StrCat(
-      "in ", report.folder, "/state, a copy in ",
-      report.copies.empty() ? absl::StrCat(report.folder, "/shared")
-                            : report.copies,
-      "; `ebb checkpoint export ", report.folder, " -o FILE` takes it home");
-}
-
-}  // namespace
-
-std::string ReportText(const RunReport& report, const Console& console,
-                       ReportDetail detail) {
-  const v1::JobStatus& status = report.status;
-  std::string out;
-  const auto line = [&](absl::string_view name, absl::string_view text) {
-    if (!text.empty()) {
-      absl::StrAppend(&out, absl::StrFormat("  %-15s %s\n", name, text));
-    }
-  };
-  const std::string took = DurationText(absl::Seconds(report.seconds));
-  if (report.complete()) {
-    out = Paint(console, Ink::kBold, absl::StrCat("done in ", took)) + "\n";
-  } else {
-    out = Paint(console, Ink::kYellow,
-                absl::StrFormat(
-                    "stopped after %s, at %d%%", took,
-                    static_cast<int>(100 *
-                                     static_cast<double>(status.applied_min()) /
-                                     static_cast<double>(std::max<int64_t>(
-                                         1, status.examples()))))) +
-          "\n";
+std::optional<int64_t> RunReport::clock_bound() const {
+  switch (job.consistency().kind()) {
+    case v1::Consistency::KIND_SSP:
+      return job.consistency().bound();
+    case v1::Consistency::KIND_BSP:
+      return 0;
+    default:
+      return std::nullopt;
   }
-  // Predictions learn nothing.
-  const bool predicts = report.job.has_predict();
-  const auto learnt = [&](absl::string_view name, absl::string_view text) {
-    if (!predicts) line(name, text);
-  };
-  // How it was trained.
-  const auto detailed = [&](absl::string_view name, absl::string_view text) {
-    if (detail == ReportDetail::kAll) line(name, text);
-  };
-  for (const auto& [name, text] : FigureLines(report)) learnt(name, text);
-  if (report.restarted) {
-    const StoredRestarts::Run& best = report.restarted->best_run();
-    line("inertia",
-         absl::StrCat(FigureText(best.inertia), ", of run ", best.number,
-                      " after ", Count(best.rounds, "round"), "; ",
-                      Count(report.restarted->runs.size(), "run"), " done"));
-  } else if (status.has_inertia()) {
-    line("inertia", absl::StrCat(FigureText(status.inertia().sum()),
-                                 " in round ", status.inertia().epoch() + 1));
-  }
-  learnt("validation", ValidationText(status));
-  if (report.forest) {
-    line("out of bag", OutOfBagText(*report.forest));
-    line("importance", ImportancesText(report.forest->importances));
-    line("forest", absl::StrCat(Count(report.forest->trees, "tree"), ", ",
-                                Count(report.forest->nodes, "node")));
-  }
-  if (report.boosted) {
-    line("importance", ImportancesText(report.boosted->importances));
-    line("trees", absl::StrCat(WithCommas(report.boosted->trees), ", ",
-                               Count(report.boosted->splits, "split")));
-  }
-  if (const std::string late = LateEvaluationsText(status); !late.empty()) {
-    learnt("tested late",
-           absl::StrCat(late,
-                        ", with the values of a later epoch, for want of "
-                        "a snapshot"));
-  }
-  learnt("best", BestText(status));
-  learnt("ended", status.ended());
-  if (report.converged && status.ended().empty()) {
-    line("converged",
-         absl::StrCat("after ", Count(report.job.train().epochs(), "round")));
-  }
-  if (report.audit) {
-    line(absl::StrCat(report.unit(), "s"), AppliedText(report));
-    if (report.audit->left_out > 0) {
-      line("left out", Count(report.audit->left_out, "bad example"));
-    }
-    line("audit", AuditText(report, console));
-  }
-  for (const auto& [name, text] : TableLines(report)) learnt(name, text);
-  if (predicts) line("parts", PartsText(report));
-  line("speed", absl::StrCat(Short(report.examples_per_second()), " ",
-                             report.unit(), "s/s"));
-  line("restarts", RestartsText(report));
-  learnt("rollbacks", RollbacksText(report));
-  learnt("rate", RateText(status.rate_factor(), status.nonfinite_rollbacks()));
-  if (report.recomputed() > 0) {
-    // What went with the epochs after the best is among them.
-    line(status.has_best() ? "beyond it" : "computed again",
-         absl::StrCat(
-             Count(report.recomputed(), report.unit()),
-             status.has_best() ? " of later epochs or computed again" : ""));
-  }
-  if (!predicts) {
-    if (status.updates() > 0) {
-      detailed("updates", absl::StrCat(WithCommas(status.updates()),
-                                       " applied by all partitions together"));
-    }
-    if (const auto histogram = Staleness(status); !histogram.empty()) {
-      detailed("staleness", StalenessText(histogram));
-    }
-    detailed("scaled", ScaledText(status.scaled()));
-    detailed("clock lead", ClockLeadText(report));
-    detailed("bound waits", BoundWaitText(status));
-    detailed("servers", ServersText(report));
-  }
-  detailed("workers", WorkersText(status));
-  detailed("backup tasks", BackupsText(status));
-  if (!predicts) {
-    detailed("epoch ends", TailsText(status));
-    detailed("values", TrafficText(status.traffic()));
-  }
-  if (!report.events.empty()) {
-    line("disturbances",
-         WithCommas(static_cast<int64_t>(report.events.size())));
-    line("recoveries", RecoveriesText(report.events));
-  }
-  line("goodput", GoodputText(report));
-  learnt("model", ModelText(report));
-  line("run", absl::StrCat(report.folder, "/ (",
-                           absl::StrJoin(report.files, ", "), ")"));
-  for (const std::string& warning : report.warnings) {
-    absl::StrAppend(&out, Paint(console, Ink::kYellow, "warning:"), " ",
-                    warning, "\n");
-  }
-  for (const std::string& problem : report.problems) {
-    absl::StrAppend(&out, Paint(console, Ink::kRed, "error:"), " ", problem,
-                    "\n");
-  }
-  return out;
 }
 
 std::string RunReport::ClassText(size_t label) const {
@@ -640,11 +232,11 @@ Json ReportJson(const RunReport& report) {
   json["updates"] = status.updates();
   json["audit"] =
       report.audit ? AuditJson(*report.audit, report.complete()) : Json();
-  json["staleness"] = StalenessJson(status);
+  json["staleness"] = StalenessJson(report.staleness());
   AddLateness(status, &json);
   json["traffic"] = TrafficJson(status.traffic());
   json["clock_lead"] =
-      ClockBound(report.job) ? Json(status.clock_lead()) : Json();
+      report.clock_bound() ? Json(status.clock_lead()) : Json();
   json["restarts"]["total"] = report.restarts.total();
   json["restarts"]["scheduler"] = report.restarts.scheduler;
   json["restarts"]["servers"] = report.restarts.servers;

@@ -77,7 +77,7 @@ struct RunReport {
   std::optional<chaos::Goodput> goodput;  // Absent: it was not measured.
   // Problems, a sentence each; the run failed if there is any.
   std::vector<std::string> problems;
-  // Outside influences on the run, likewise; they do not make it fail.
+  // Outside influences on the run, also in sentences; they fail no run.
   std::vector<std::string> warnings;
 
   bool complete() const {
@@ -93,6 +93,12 @@ struct RunReport {
   // Examples that workers computed more often than necessary, as their pushes
   // were lost or undone. It counts those that workers reported.
   int64_t recomputed() const;
+  // How many batches ahead of the slowest worker one may be; nullopt: any.
+  std::optional<int64_t> clock_bound() const;
+  // Updates by staleness, up to the largest.
+  std::vector<int64_t> staleness() const;
+  // The part of all computed examples that this worker computed.
+  double ShareOf(const v1::JobStatus::WorkerShare& share) const;
   // True if its model is made of trees.
   bool has_trees() const;
   // How people call a class: by its text, or else by its number.
