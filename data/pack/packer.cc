@@ -167,6 +167,23 @@ class Packer {
   absl::Status ReadLabels(absl::FunctionRef<absl::Status(LabelKind)> read);
   // Reads all examples into the buckets. `encoding` says what text becomes.
   absl::Status ReadAs(LabelKind labels, const Encoding& encoding);
+  // The figures of one pass over the examples.
+  struct Pass {
+    explicit Pass(const SourceSpec& spec) : bad(spec.on_bad_example) {}
+
+    internal::Moments labels{1};
+    std::optional<internal::Moments> features;  // Absent for rows.
+    internal::BadExamples bad;
+    std::string places;  // The places of the classes that were first met.
+  };
+  absl::Status BeginFooter(const Encoding& encoding, Reader* reader);
+  absl::Status ReadExamples(const Encoding& encoding, Reader* reader,
+                            Pass* pass);
+  absl::Status FillFooter(const Reader& reader, const Pass& pass);
+  absl::Status CheckFeatures(const Reader& reader, const Pass& pass);
+  bool LabelsAreNumbers() const {
+    return spec_.has_labels && footer_.index.encoding.classes.empty();
+  }
   absl::Status AddExample(const Example& example, int64_t number);
   absl::Status ChooseWindow();
   // Writes the examples of a bucket by their hashes, whose first `bits` bits
@@ -265,6 +282,26 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
   done_ = entries_ = 0;
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,
                        OpenReader(spec_, open_, encoding));
+  EBB_RETURN_IF_ERROR(BeginFooter(encoding, reader.get()));
+  Pass pass(spec_);
+  if (!footer_.rows()) pass.features.emplace(reader->features());
+  EBB_RETURN_IF_ERROR(ReadExamples(encoding, reader.get(), &pass));
+  if (training_ == nullptr && encoding.origins.empty()) {
+    Encoding with = encoding;
+    with.origins = reader->Origins();
+    if (!with.origins.empty()) return ReadAs(labels, with);
+  }
+  options_.kill_points.Reached("source-read");
+  EBB_RETURN_IF_ERROR(FillFooter(*reader, pass));
+  if (training_ == nullptr) return CheckFeatures(*reader, pass);
+  footer_.index.mean = training_->index.mean;
+  footer_.index.stddev = training_->index.stddev;
+  return absl::OkStatus();
+}
+
+// The facts that are known before the first example. Those of the training data
+// hold for other data, which must fit them.
+absl::Status Packer::BeginFooter(const Encoding& encoding, Reader* reader) {
   Index& index = footer_.index;
   index.encoding = encoding;
   footer_.layout = reader->layout();
@@ -273,26 +310,26 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
                  spec_.csv.missing == CsvOptions::Missing::kKeep;
   footer_.shuffled = true;
   footer_.seed = options_.seed;
-  const bool classes = internal::HasClasses(spec_);
   if (training_ == nullptr) {
     reader->LookForConstants();
-  } else {
-    Index like = training_->index;
-    if (!classes) like.classes.clear();
-    EBB_RETURN_IF_ERROR(
-        internal::CheckFit(spec_, internal::FittingOf(spec_, *reader), like));
-    index.features = like.features;
-    if (!encoding.classes.empty()) index.classes = like.classes;
+    return absl::OkStatus();
   }
+  Index like = training_->index;
+  if (!internal::HasClasses(spec_)) like.classes.clear();
+  EBB_RETURN_IF_ERROR(
+      internal::CheckFit(spec_, internal::FittingOf(spec_, *reader), like));
+  index.features = like.features;
+  if (!encoding.classes.empty()) index.classes = like.classes;
+  return absl::OkStatus();
+}
+
+absl::Status Packer::ReadExamples(const Encoding& encoding, Reader* reader,
+                                  Pass* pass) {
+  Index& index = footer_.index;
+  const bool classes = internal::HasClasses(spec_);
   // Only a job that wants classes asks whether a label is one of the training
   // data's: whole numbers may be values.
   const bool known = training_ != nullptr && !encoding.classes.empty();
-  const bool numbers = spec_.has_labels && encoding.classes.empty();
-  internal::Moments label_moments(1);
-  std::optional<internal::Moments> moments;
-  if (!footer_.rows()) moments.emplace(reader->features());
-  internal::BadExamples bad(spec_.on_bad_example);
-  std::string places;
   Example example;
   for (;;) {
     EBB_ASSIGN_OR_RETURN(const bool more, reader->Next(&example));
@@ -301,69 +338,70 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
       const absl::Status fits =
           internal::CheckExample(*reader, example, classes && known, index);
       if (!fits.ok()) {
-        EBB_RETURN_IF_ERROR(bad.Add(fits));
+        EBB_RETURN_IF_ERROR(pass->bad.Add(fits));
         continue;
       }
     }
     if (classes && !known) {
       EBB_RETURN_IF_ERROR(internal::AddClass(*reader, example.label, encoding,
-                                             &index.classes, &places));
+                                             &index.classes, &pass->places));
     }
-    bad.AddGood();
-    if (numbers) label_moments.AddRow(std::span(&example.label, 1));
-    if (footer_.layout == Layout::kBytes) moments->AddRow(example.bytes);
-    if (footer_.layout == Layout::kDense) moments->AddRow(example.values);
+    pass->bad.AddGood();
+    if (LabelsAreNumbers()) pass->labels.AddRow(std::span(&example.label, 1));
+    if (footer_.layout == Layout::kBytes) pass->features->AddRow(example.bytes);
+    if (footer_.layout == Layout::kDense) {
+      pass->features->AddRow(example.values);
+    }
     EBB_RETURN_IF_ERROR(AddExample(example, index.examples++));
     ++done_;
     EBB_RETURN_IF_ERROR(Step(/*writing=*/false, 0));
   }
-  EBB_RETURN_IF_ERROR(bad.Judge(spec_.Name()));
-  if (training_ == nullptr && encoding.origins.empty()) {
-    Encoding with = encoding;
-    with.origins = reader->Origins();
-    if (!with.origins.empty()) return ReadAs(labels, with);
-  }
-  options_.kill_points.Reached("source-read");
-  index.left_out = reader->left_out().examples + bad.left_out().examples;
+  return pass->bad.Judge(spec_.Name());
+}
+
+// The facts that are known after the last example.
+absl::Status Packer::FillFooter(const Reader& reader, const Pass& pass) {
+  Index& index = footer_.index;
+  index.left_out = reader.left_out().examples + pass.bad.left_out().examples;
   if (index.examples == 0) {
     return CannotPack(
         spec_.Name(), " has no examples",
         spec_.split.has_value() ? " in this part of its split" : "");
   }
-  std::string absent = internal::AbsentFeature(*reader);
+  std::string absent = internal::AbsentFeature(reader);
   if (training_ == nullptr && !absent.empty()) {
     return CannotPack(spec_.Name(), ": ", absent);
   }
-  std::string columns = internal::FittingOf(spec_, *reader).shape;
-  if (absl::StartsWith(reader->ColumnOrder(), internal::kDenseColumns)) {
-    columns = reader->ColumnOrder();
+  std::string columns = internal::FittingOf(spec_, reader).shape;
+  if (absl::StartsWith(reader.ColumnOrder(), internal::kDenseColumns)) {
+    columns = reader.ColumnOrder();
   }
   index.meaning = internal::WithColumns(spec_.Meaning(), columns);
-  index.files = reader->Fingerprints();
-  footer_.names = reader->Names();
-  remarks_ = reader->Remarks();
+  index.files = reader.Fingerprints();
+  footer_.names = reader.Names();
+  remarks_ = reader.Remarks();
   if (!absent.empty()) remarks_.push_back(std::move(absent));
-  if (numbers) {
-    index.labels =
-        LabelMoments{label_moments.mean()[0], label_moments.Stddev()[0]};
+  if (LabelsAreNumbers()) {
+    index.labels = LabelMoments{pass.labels.mean()[0], pass.labels.Stddev()[0]};
   }
-  if (moments) {
-    index.mean = moments->mean();
-    index.stddev = moments->Stddev();
+  if (pass.features) {
+    index.mean = pass.features->mean();
+    index.stddev = pass.features->Stddev();
   }
-  if (training_ != nullptr) {
-    index.mean = training_->index.mean;
-    index.stddev = training_->index.stddev;
-    return absl::OkStatus();
-  }
+  return absl::OkStatus();
+}
+
+// There are features, and each has values.
+absl::Status Packer::CheckFeatures(const Reader& reader, const Pass& pass) {
+  Index& index = footer_.index;
   EBB_RETURN_IF_ERROR(internal::CheckNames(spec_, footer_.names));
-  index.features = reader->features();
+  index.features = reader.features();
   if (index.features == 0 ||
       (footer_.layout == Layout::kKeyed && entries_ == 0)) {
     return CannotPack(spec_.Name(), " has no features");
   }
-  for (int64_t j = 0; moments && j < index.features; ++j) {
-    if (moments->count()[j] > 0) continue;
+  for (int64_t j = 0; pass.features && j < index.features; ++j) {
+    if (pass.features->count()[j] > 0) continue;
     if (spec_.csv.missing == CsvOptions::Missing::kKeep) {
       remarks_.push_back(
           absl::StrCat("feature ", j + 1, " of ", index.features,
