@@ -72,6 +72,93 @@ absl::Status CheckColumns(const SourceSpec& spec, const pack::Footer& footer) {
       "\nhint: pack both at once: ebb data pack JOB.yaml FOLDER");
 }
 
+// The set has what the model looks at.
+absl::Status CheckUse(const SourceSpec& spec, const pack::Footer& footer,
+                      bool labels) {
+  const bool keyed = footer.layout == Layout::kKeyed;
+  if (keyed != spec.packed.keyed) {
+    return WrongData(spec.Name(),
+                     keyed ? " has examples of 64-bit keys, but the "
+                             "model learns from columns of numbers"
+                           : " has columns of numbers, but the model "
+                             "learns from 64-bit keys");
+  }
+  if (footer.rows() && spec.standardise) {
+    return WrongData(
+        spec.Name(),
+        " is sparse, and standardise would fill in its zeros\nhint: "
+        "standardise: false");
+  }
+  if (labels && !footer.has_labels) {
+    return WrongData(spec.Name(), " was packed without labels");
+  }
+  const bool classes = internal::HasClasses(spec);
+  if (classes && SourceOf(footer) == "ratings") {
+    return WrongData(spec.Name(),
+                     " was packed from ratings, and the model would "
+                     "take these for classes\nhint: train on the "
+                     "ratings themselves, or model: "
+                     "matrix_factorisation");
+  }
+  if (classes && footer.index.classes.empty()) {
+    return WrongData("the labels of ", spec.Name(), " are not classes",
+                     internal::kIfNumbers);
+  }
+  if (spec.numbers() && spec.looks_at_labels &&
+      !footer.index.encoding.classes.empty()) {
+    return WrongData("the labels of ", spec.Name(),
+                     " are texts, and no numbers");
+  }
+  return absl::OkStatus();
+}
+
+// The constants of a packed set that is trained on, scaled.
+Index PackedConstants(const SourceSpec& spec, const pack::Footer& footer) {
+  Index index = footer.index;
+  if (!internal::HasClasses(spec)) index.classes.clear();
+  for (double& mean : index.mean) mean *= spec.scale;
+  for (double& stddev : index.stddev) stddev *= std::fabs(spec.scale);
+  for (double& origin : index.encoding.origins) origin *= spec.scale;
+  internal::KeepUnitsOfCategories(spec, std::fabs(spec.scale), &index);
+  if (!spec.numbers()) index.labels.reset();
+  return index;
+}
+
+// The set fits the training data, whose constants these are.
+absl::Status CheckPackedFit(const SourceSpec& spec, const pack::Footer& footer,
+                            const Index& constants) {
+  EBB_RETURN_IF_ERROR(internal::CheckFit(
+      spec,
+      {footer.layout, footer.index.features,
+       footer.layout != Layout::kSparse && footer.layout != Layout::kKeyed,
+       internal::ShapeIn(footer.index.meaning)},
+      constants));
+  Encoding encoding = footer.index.encoding;
+  for (double& origin : encoding.origins) origin *= spec.scale;
+  if (encoding != constants.encoding) {
+    return WrongData(
+        spec.Name(), " was packed with other categories",
+        encoding.origins != constants.encoding.origins ? " or origins" : "",
+        " than the training data; pack both at once");
+  }
+  EBB_RETURN_IF_ERROR(CheckSource(spec, footer, constants));
+  EBB_RETURN_IF_ERROR(CheckColumns(spec, footer));
+  if (footer.index.features > constants.features) {
+    return WrongData(spec.Name(), " has ", footer.index.features,
+                     " features, but the training data has ",
+                     constants.features);
+  }
+  for (const float label : footer.index.classes) {
+    if (!internal::HasClasses(spec) ||
+        internal::ClassOf(constants.classes, label) >= 0) {
+      continue;
+    }
+    return WrongData(spec.Name(), " has a label ", label,
+                     " that is no class of the training data");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Dataset> Dataset::Packed::LoadWindow(
@@ -144,43 +231,10 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
   EBB_RETURN_IF_ERROR(spec.Validate());
   EBB_ASSIGN_OR_RETURN(auto set, pack::PackedSet::Open(spec.path));
   const pack::Footer& footer = set->footer();
-  const bool keyed = footer.layout == Layout::kKeyed;
-  if (keyed != spec.packed.keyed) {
-    return WrongData(spec.Name(),
-                     keyed ? " has examples of 64-bit keys, but the "
-                             "model learns from columns of numbers"
-                           : " has columns of numbers, but the model "
-                             "learns from 64-bit keys");
-  }
-  if (footer.rows() && spec.standardise) {
-    return WrongData(
-        spec.Name(),
-        " is sparse, and standardise would fill in its zeros\nhint: "
-        "standardise: false");
-  }
   // A model that does not look at labels needs none.
   const bool labels =
       spec.has_labels && (footer.has_labels || spec.looks_at_labels);
-  if (labels && !footer.has_labels) {
-    return WrongData(spec.Name(), " was packed without labels");
-  }
-  const bool classes = internal::HasClasses(spec);
-  if (classes && SourceOf(footer) == "ratings") {
-    return WrongData(spec.Name(),
-                     " was packed from ratings, and the model would "
-                     "take these for classes\nhint: train on the "
-                     "ratings themselves, or model: "
-                     "matrix_factorisation");
-  }
-  if (classes && footer.index.classes.empty()) {
-    return WrongData("the labels of ", spec.Name(), " are not classes",
-                     internal::kIfNumbers);
-  }
-  if (spec.numbers() && spec.looks_at_labels &&
-      !footer.index.encoding.classes.empty()) {
-    return WrongData("the labels of ", spec.Name(),
-                     " are texts, and no numbers");
-  }
+  EBB_RETURN_IF_ERROR(CheckUse(spec, footer, labels));
   Dataset data;
   Index& index = data.index_;
   data.layout_ = footer.layout;
@@ -188,42 +242,9 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
   data.packed_labels_ = labels;
   data.names_ = footer.names;
   if (constants == nullptr) {
-    index = footer.index;
-    if (!classes) index.classes.clear();
-    for (double& mean : index.mean) mean *= spec.scale;
-    for (double& stddev : index.stddev) stddev *= std::fabs(spec.scale);
-    for (double& origin : index.encoding.origins) origin *= spec.scale;
-    internal::KeepUnitsOfCategories(spec, std::fabs(spec.scale), &index);
-    if (!spec.numbers()) index.labels.reset();
+    index = PackedConstants(spec, footer);
   } else {
-    EBB_RETURN_IF_ERROR(internal::CheckFit(
-        spec,
-        {footer.layout, footer.index.features,
-         footer.layout != Layout::kSparse && footer.layout != Layout::kKeyed,
-         internal::ShapeIn(footer.index.meaning)},
-        *constants));
-    Encoding encoding = footer.index.encoding;
-    for (double& origin : encoding.origins) origin *= spec.scale;
-    if (encoding != constants->encoding) {
-      return WrongData(
-          spec.Name(), " was packed with other categories",
-          encoding.origins != constants->encoding.origins ? " or origins" : "",
-          " than the training data; pack both at once");
-    }
-    EBB_RETURN_IF_ERROR(CheckSource(spec, footer, *constants));
-    EBB_RETURN_IF_ERROR(CheckColumns(spec, footer));
-    if (footer.index.features > constants->features) {
-      return WrongData(spec.Name(), " has ", footer.index.features,
-                       " features, but the training data has ",
-                       constants->features);
-    }
-    for (const float label : footer.index.classes) {
-      if (!classes || internal::ClassOf(constants->classes, label) >= 0) {
-        continue;
-      }
-      return WrongData(spec.Name(), " has a label ", label,
-                       " that is no class of the training data");
-    }
+    EBB_RETURN_IF_ERROR(CheckPackedFit(spec, footer, *constants));
     index = *constants;
     index.examples = footer.index.examples;
     index.left_out = footer.index.left_out;
