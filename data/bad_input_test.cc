@@ -3,6 +3,7 @@
 // nothing else.
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -126,16 +127,15 @@ struct BadLine {
   std::string error;  // After "d:3: ".
 };
 
-std::vector<BadLine> BadLines() {
-  std::vector<BadLine> all;
-  const auto add = [&](const Format& format, const char* name,
-                       const std::string& line, const std::string& error) {
-    all.push_back({format, format.name + name, line, error});
-  };
+using AddBadLine =
+    std::function<void(const Format& format, const char* name,
+                       const std::string& line, const std::string& error)>;
+
+// A label that is no class, is out of range, is missing.
+void AddBadLabels(const AddBadLine& add) {
   const std::string whole =
       " is not a whole number of at most 16777216; if labels are numbers to "
       "predict, take model: linear, or model.labels: values";
-  // A label that is no class, is out of range, is missing.
   add(Csv(), "LabelNoClass", "6,7,0.5", "label, column 3: class '0.5'" + whole);
   add(Csv(), "LabelTooLarge", "6,7,16777217",
       "label, column 3: class '16777217'" + whole);
@@ -166,7 +166,10 @@ std::vector<BadLine> BadLines() {
         "label: '4,1' is not a number; if it is several labels of one example, "
         "which ebb does not learn, make a file for each");
   }
-  // Values.
+}
+
+// Values.
+void AddBadValues(const AddBadLine& add) {
   add(Csv(), "ValueNoNumber", "6,x,4", "column 2: 'x' is not a number");
   add(Csv(), "ValueTooLarge", "6,1e39,4",
       "column 2: '1e39' does not fit a 32-bit float");
@@ -183,7 +186,10 @@ std::vector<BadLine> BadLines() {
   add(Criteo(), "ValueNotWhole", "4\t0.5\ta",
       "number 1: '0.5' is not a whole number of at most 10^11; with numbers: "
       "value numbers are taken as they are");
-  // Indices that do not ascend, or are too large.
+}
+
+// Indices that do not ascend, or are too large.
+void AddBadIndices(const AddBadLine& add) {
   for (const Format& pairs : {Libsvm(), LibsvmKeys()}) {
     add(pairs, "NotAscending", "4 2:1 1:4",
         "feature id 1 stands after 2; the ids of a line ascend");
@@ -203,7 +209,10 @@ std::vector<BadLine> BadLines() {
   add(Libffm(), "FieldTooLarge", "4 65536:1:1",
       "field 65536 in data of 65536 fields, the most there can be; is the "
       "feature where the field should stand?");
-  // Rows of another width.
+}
+
+// Rows of another width.
+void AddBadWidths(const AddBadLine& add) {
   add(Csv(), "TooNarrow", "6,4", "the line has 2 fields, but the first one 3");
   add(Csv(), "TooWide", "6,7,4,4",
       "the line has 4 fields, but the first one 3; a value with ',' in it must "
@@ -227,7 +236,10 @@ std::vector<BadLine> BadLines() {
   add(Libffm(), "OtherFormat", "4 1:1",
       "'1:1' is not a feature; write field:feature:value, as in 0:7:1, with a "
       "feature from 0 to 2^64 - 1");
-  // Text that is no UTF-8, and bytes that are no text.
+}
+
+// Text that is no UTF-8, and bytes that are no text.
+void AddBadText(const AddBadLine& add) {
   add(Csv(), "NotUtf8", "6,\xe4,4", "column 2: '\\xe4' is not a number");
   add(Libsvm(), "NotUtf8", "4 \xe4:1",
       "'\\xe4:1' is not a feature; write id:value, as in 7:1");
@@ -236,6 +248,19 @@ std::vector<BadLine> BadLines() {
       "label: '\\xff\\xfe' is not a number");
   add(Criteo(), "Nul", std::string("4\t\0\ta", 5),
       "number 1: '\\x00' is not a number");
+}
+
+std::vector<BadLine> BadLines() {
+  std::vector<BadLine> all;
+  const auto add = [&](const Format& format, const char* name,
+                       const std::string& line, const std::string& error) {
+    all.push_back({format, format.name + name, line, error});
+  };
+  AddBadLabels(add);
+  AddBadValues(add);
+  AddBadIndices(add);
+  AddBadWidths(add);
+  AddBadText(add);
   return all;
 }
 

@@ -411,6 +411,91 @@ TEST_F(DamagedRowCutTest, NoWrongMixPasses) {
   ExpectDamaged("no header");
 }
 
+// Any number: mostly one that a small table could have.
+int64_t AnyNumber(std::mt19937_64* random) {
+  const auto any = static_cast<int64_t>((*random)());
+  switch ((*random)() % 5) {
+    case 0:
+      return any;
+    case 1:
+      return any % (int64_t{1} << 32);
+    case 2:
+      return static_cast<int64_t>((*random)() % 400);
+    case 3:
+      return static_cast<int64_t>((*random)() % 4) * 256;
+    default:
+      return 0;
+  }
+}
+
+// Changes one field of a cut's header, or a block and its checksum.
+void ChangeOne(std::mt19937_64* random, internal::RowCutFields* fields,
+               RowDisk* disk) {
+  internal::RowCutOutline& part =
+      fields->parts[(*random)() % fields->parts.size()];
+  switch ((*random)() % 16) {
+    case 0:
+      fields->now = AnyNumber(random);
+      break;
+    case 1:
+      fields->rows = AnyNumber(random);
+      break;
+    case 2:
+      fields->sweep_hand = static_cast<uint64_t>(AnyNumber(random));
+      break;
+    case 3:
+      fields->unit_examples = AnyNumber(random);
+      break;
+    case 4:
+      part.capacity = AnyNumber(random);
+      break;
+    case 5:
+      part.records = AnyNumber(random);
+      break;
+    case 6:
+      part.removed = AnyNumber(random);
+      break;
+    case 7:
+      part.changed_counters = AnyNumber(random);
+      break;
+    case 8:
+      part.checksums.clear();
+      break;
+    case 9:
+      part.dropped = AnyNumber(random);
+      break;
+    case 10:
+      part.first_block = AnyNumber(random);
+      break;
+    case 11:
+      part.end_block = AnyNumber(random);
+      break;
+    case 12:
+      part.kept_block = AnyNumber(random);
+      break;
+    case 13:
+      part.blocks = AnyNumber(random);
+      break;
+    case 14:
+      ((*random)() % 2 == 0 ? part.first_counter : part.end_counter) =
+          AnyNumber(random);
+      break;
+    default: {
+      std::vector<std::byte>& bytes =
+          disk->blocks()[(*random)() % disk->blocks().size()];
+      for (int n = 0; n < 3; ++n) {
+        bytes[(*random)() % bytes.size()] = static_cast<std::byte>((*random)());
+      }
+      size_t next = 0;
+      for (auto& each : fields->parts) {
+        for (uint64_t& checksum : each.checksums) {
+          checksum = internal::RowBlockChecksum(disk->blocks()[next++]);
+        }
+      }
+    }
+  }
+}
+
 // Headers and blocks that say anything, with the right checksums: errors, or
 // another table, but no crash, and no memory that was not paid for; nor as it
 // goes on from them.
@@ -431,84 +516,8 @@ TEST_F(DamagedRowCutTest, WhatIsWrongUnderRightChecksumsDoesNoHarm) {
     auto fields =
         internal::DecodeRowCutHeader("t", table_->layout(), disk_.header());
     ASSERT_TRUE(fields.ok()) << fields.status();
-    const auto value = [&]() -> int64_t {
-      const auto any = static_cast<int64_t>(random());
-      switch (random() % 5) {
-        case 0:
-          return any;
-        case 1:
-          return any % (int64_t{1} << 32);
-        case 2:
-          return static_cast<int64_t>(random() % 400);
-        case 3:
-          return static_cast<int64_t>(random() % 4) * 256;
-        default:
-          return 0;
-      }
-    };
-    auto& parts = fields->parts;
     for (uint64_t more = 1 + random() % 3; more > 0; --more) {
-      internal::RowCutOutline& part = parts[random() % parts.size()];
-      switch (random() % 16) {
-        case 0:
-          fields->now = value();
-          break;
-        case 1:
-          fields->rows = value();
-          break;
-        case 2:
-          fields->sweep_hand = static_cast<uint64_t>(value());
-          break;
-        case 3:
-          fields->unit_examples = value();
-          break;
-        case 4:
-          part.capacity = value();
-          break;
-        case 5:
-          part.records = value();
-          break;
-        case 6:
-          part.removed = value();
-          break;
-        case 7:
-          part.changed_counters = value();
-          break;
-        case 8:
-          part.checksums.clear();
-          break;
-        case 9:
-          part.dropped = value();
-          break;
-        case 10:
-          part.first_block = value();
-          break;
-        case 11:
-          part.end_block = value();
-          break;
-        case 12:
-          part.kept_block = value();
-          break;
-        case 13:
-          part.blocks = value();
-          break;
-        case 14:
-          (random() % 2 == 0 ? part.first_counter : part.end_counter) = value();
-          break;
-        default: {
-          std::vector<std::byte>& bytes =
-              disk_.blocks()[random() % disk_.blocks().size()];
-          for (int n = 0; n < 3; ++n) {
-            bytes[random() % bytes.size()] = static_cast<std::byte>(random());
-          }
-          size_t next = 0;
-          for (auto& each : parts) {
-            for (uint64_t& checksum : each.checksums) {
-              checksum = internal::RowBlockChecksum(disk_.blocks()[next++]);
-            }
-          }
-        }
-      }
+      ChangeOne(&random, &*fields, &disk_);
     }
     disk_.header() = internal::EncodeRowCutHeader(*fields);
     const absl::Status status = Restore();

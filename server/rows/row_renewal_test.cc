@@ -85,6 +85,42 @@ INSTANTIATE_TEST_SUITE_P(
                     Sizes{30'000, 1024, 1, 4.5, Where::kByTurns},
                     Sizes{30'000, 1024, 1, 5, Where::kNew}));
 
+// The keys that the push before this version changes. `all` gets new ones.
+Keys Changing(Where where, uint64_t version, uint64_t rows, Keys* all,
+              std::mt19937_64* random) {
+  const uint64_t each = rows / 100;
+  std::set<uint64_t> keys;
+  while (keys.size() < each) {
+    const uint64_t few = (*random)() % (2 * each);
+    switch (where) {
+      case Where::kStrewn:
+        keys.insert((*random)() % rows);
+        break;
+      case Where::kFirst:
+        keys.insert(few);
+        break;
+      case Where::kLast:
+        keys.insert(rows - 1 - few);
+        break;
+      case Where::kOftenFirst: {  // By Zipf's law.
+        const double exponent = std::uniform_real_distribution<>()(*random);
+        keys.insert(static_cast<uint64_t>(
+                        std::pow(static_cast<double>(rows), exponent)) %
+                    rows);
+        break;
+      }
+      case Where::kByTurns:
+        keys.insert((version * each + keys.size()) % rows);
+        break;
+      case Where::kNew:
+        keys.insert(all->size());
+        all->push_back(all->size());
+        break;
+    }
+  }
+  return Keys(keys.begin(), keys.end());
+}
+
 TEST_P(RowSizesTest, NoVersionWritesMuchMoreThanChanged) {
   const auto pool = MakeRowPool(GetParam().block_bytes, 40'000);
   const auto optimizer = MakeRowOptimizer(v1::Optimizer::KIND_ADAGRAD);
@@ -105,39 +141,9 @@ TEST_P(RowSizesTest, NoVersionWritesMuchMoreThanChanged) {
   std::mt19937_64 random(1);
   int64_t whole = 0, written = 0, most = 0, changed = 0;
   constexpr int kVersions = 300;
-  const uint64_t each = rows / 100;
   for (int version = 0; version <= kVersions; ++version) {
-    std::set<uint64_t> keys;
-    while (keys.size() < each) {
-      const uint64_t few = random() % (2 * each);
-      switch (GetParam().where) {
-        case Where::kStrewn:
-          keys.insert(random() % rows);
-          break;
-        case Where::kFirst:
-          keys.insert(few);
-          break;
-        case Where::kLast:
-          keys.insert(rows - 1 - few);
-          break;
-        case Where::kOftenFirst: {  // By Zipf's law.
-          const double exponent = std::uniform_real_distribution<>()(random);
-          keys.insert(static_cast<uint64_t>(
-                          std::pow(static_cast<double>(rows), exponent)) %
-                      rows);
-          break;
-        }
-        case Where::kByTurns:
-          keys.insert((static_cast<uint64_t>(version) * each + keys.size()) %
-                      rows);
-          break;
-        case Where::kNew:
-          keys.insert(all.size());
-          all.push_back(all.size());
-          break;
-      }
-    }
-    const Keys some(keys.begin(), keys.end());
+    const Keys some = Changing(GetParam().where, static_cast<uint64_t>(version),
+                               rows, &all, &random);
     if (version > 0) {
       ASSERT_TRUE(PushRows(table.get(), some, 1, 0).ok());
       if (GetParam().where == Where::kNew) {  // Some are admitted only now.
