@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,14 +62,8 @@ struct Step {
   bool needs_fashion = false;
 };
 
-std::vector<Step> Steps(const BenchReportFlags& flags) {
-  // So many pairs that all of it takes less than half an hour.
-  std::vector<Step> steps = {
-      {.name = "kernels",
-       .title = "Optimizer kernels, one thread",
-       .limit = "triad",
-       .arguments = {"kernels", "--rounds", "7"},
-       .quick = {"kernels", "--rounds", "3", "--array-bytes", "67108864"}},
+std::vector<Step> DenseSteps() {
+  return {
       {.name = "dense-grpc",
        .title = "Dense pushes and pulls over gRPC",
        .limit = "raw socket",
@@ -96,37 +91,39 @@ std::vector<Step> Steps(const BenchReportFlags& flags) {
        .title = "Mutual TLS against plain text, both over gRPC",
        .limit = "plain text",
        .arguments = {"dense", "--tls", "--pairs", "7"},
-       .quick = {"dense", "--tls", "--quick", "--kib", "4096"}},
-      {.name = "sparse-grpc",
-       .title = "Rows of a sparse table over gRPC",
-       .limit = "hash map",
-       .arguments = {"sparse", "--pairs", "7"},
-       .quick = {"sparse", "--quick"}},
-      {.name = "sparse-bulk",
-       .title = "Rows of a sparse table over a bulk stream",
-       .limit = "hash map",
-       .arguments = {"sparse", "--transport", "bulk", "--pairs", "7"},
-       .quick = {"sparse", "--transport", "bulk", "--quick"}},
-      {.name = "sparse-shm",
-       .title = "Rows of a sparse table through shared memory",
-       .limit = "hash map",
-       .arguments = {"sparse", "--transport", "shm", "--pairs", "7"},
-       .quick = {"sparse", "--transport", "shm", "--quick"}},
-      {.name = "sparse-zipf",
-       .title = "Rows of which few are most of what is asked, over gRPC",
-       .limit = "hash map",
-       .arguments = {"sparse", "--zipf", "1.1", "--pairs", "7"},
-       .quick = {"sparse", "--zipf", "1.1", "--quick"}},
-      {.name = "sparse-large",
-       .title = "Rows of a table of ten million, over gRPC",
-       .limit = "hash map",
-       .arguments = {"sparse", "--rows", "10000000", "--pairs", "5"},
-       .quick = {"sparse", "--rows", "200000", "--quick"}},
-      {.name = "checkpoint",
-       .title = "Checkpoints, restores and memory",
-       .limit = "limit",
-       .arguments = {"checkpoint", "--pairs", "7"},
-       .quick = {"checkpoint", "--quick"}},
+       .quick = {"dense", "--tls", "--quick", "--kib", "4096"}}};
+}
+
+std::vector<Step> SparseSteps() {
+  return {{.name = "sparse-grpc",
+           .title = "Rows of a sparse table over gRPC",
+           .limit = "hash map",
+           .arguments = {"sparse", "--pairs", "7"},
+           .quick = {"sparse", "--quick"}},
+          {.name = "sparse-bulk",
+           .title = "Rows of a sparse table over a bulk stream",
+           .limit = "hash map",
+           .arguments = {"sparse", "--transport", "bulk", "--pairs", "7"},
+           .quick = {"sparse", "--transport", "bulk", "--quick"}},
+          {.name = "sparse-shm",
+           .title = "Rows of a sparse table through shared memory",
+           .limit = "hash map",
+           .arguments = {"sparse", "--transport", "shm", "--pairs", "7"},
+           .quick = {"sparse", "--transport", "shm", "--quick"}},
+          {.name = "sparse-zipf",
+           .title = "Rows of which few are most of what is asked, over gRPC",
+           .limit = "hash map",
+           .arguments = {"sparse", "--zipf", "1.1", "--pairs", "7"},
+           .quick = {"sparse", "--zipf", "1.1", "--quick"}},
+          {.name = "sparse-large",
+           .title = "Rows of a table of ten million, over gRPC",
+           .limit = "hash map",
+           .arguments = {"sparse", "--rows", "10000000", "--pairs", "5"},
+           .quick = {"sparse", "--rows", "200000", "--quick"}}};
+}
+
+std::vector<Step> JobSteps(const BenchReportFlags& flags) {
+  return {
       {.name = "job",
        .title = "A cluster of one against a loop in one process",
        .limit = "one process",
@@ -147,27 +144,52 @@ std::vector<Step> Steps(const BenchReportFlags& flags) {
        .limit = "single workers",
        .arguments = {"scaling", "--seconds", "3s"},
        .quick = {"scaling", "--workers", "1", "2", "--servers", "1",
-                 "--seconds", "1s"}},
-      {.name = "data-table",
-       .title = "Images as files, TFRecord and packed sets",
-       .limit = "other",
-       .arguments = {"data", "--only", "table", "--pairs", "3"},
-       .quick = {"data", "--only", "table", "--quick", "--pairs", "1"}},
-      {.name = "data-rows",
-       .title = "Reading and packing data, one thread",
-       .limit = "limit",
-       .arguments = {"data", "--only", "rows", "--pairs", "7"},
-       .quick = {"data", "--only", "rows", "--quick", "--pairs", "3"}},
-      {.name = "data-job",
-       .title = "A job on a packed set beside one in memory",
-       .limit = "in memory",
-       .arguments = {"data", "--only", "job", "--pairs", "5"},
-       .quick = {"data", "--only", "job", "--quick", "--pairs", "1"}},
-      {.name = "data-objects",
-       .title = "Objects of a bucket beside curl",
-       .limit = "curl",
-       .arguments = {"data", "--only", "objects", "--pairs", "7"},
-       .quick = {"data", "--only", "objects", "--quick", "--pairs", "3"}}};
+                 "--seconds", "1s"}}};
+}
+
+std::vector<Step> DataSteps() {
+  return {{.name = "data-table",
+           .title = "Images as files, TFRecord and packed sets",
+           .limit = "other",
+           .arguments = {"data", "--only", "table", "--pairs", "3"},
+           .quick = {"data", "--only", "table", "--quick", "--pairs", "1"}},
+          {.name = "data-rows",
+           .title = "Reading and packing data, one thread",
+           .limit = "limit",
+           .arguments = {"data", "--only", "rows", "--pairs", "7"},
+           .quick = {"data", "--only", "rows", "--quick", "--pairs", "3"}},
+          {.name = "data-job",
+           .title = "A job on a packed set beside one in memory",
+           .limit = "in memory",
+           .arguments = {"data", "--only", "job", "--pairs", "5"},
+           .quick = {"data", "--only", "job", "--quick", "--pairs", "1"}},
+          {.name = "data-objects",
+           .title = "Objects of a bucket beside curl",
+           .limit = "curl",
+           .arguments = {"data", "--only", "objects", "--pairs", "7"},
+           .quick = {"data", "--only", "objects", "--quick", "--pairs", "3"}}};
+}
+
+std::vector<Step> Steps(const BenchReportFlags& flags) {
+  // So many pairs that all of it takes less than half an hour.
+  std::vector<Step> steps = {
+      {.name = "kernels",
+       .title = "Optimizer kernels, one thread",
+       .limit = "triad",
+       .arguments = {"kernels", "--rounds", "7"},
+       .quick = {"kernels", "--rounds", "3", "--array-bytes", "67108864"}}};
+  const auto add = [&steps](std::vector<Step> more) {
+    std::ranges::move(more, std::back_inserter(steps));
+  };
+  add(DenseSteps());
+  add(SparseSteps());
+  steps.push_back({.name = "checkpoint",
+                   .title = "Checkpoints, restores and memory",
+                   .limit = "limit",
+                   .arguments = {"checkpoint", "--pairs", "7"},
+                   .quick = {"checkpoint", "--quick"}});
+  add(JobSteps(flags));
+  add(DataSteps());
   for (Step& step : steps) {
     if (flags.quick) step.arguments = step.quick;
     if (step.name == "checkpoint" && !flags.checkpoint_folder.empty()) {
