@@ -83,7 +83,7 @@ class DataOfferTest : public ::testing::Test {
     add(std::string(reinterpret_cast<const char*>(&size), sizeof(size)));
     add(record);
   }
-  // Of 60 rows; of one column, a vector.
+  // The array has 60 rows. One column makes it a vector.
   static void WriteArray(const std::string& path, int columns,
                          const std::function<double(int)>& value) {
     std::string about =
@@ -278,7 +278,7 @@ TEST_F(DataOfferTest, TablesInParquetFiles) {
             HasSubstr("- label: column y, 2 classes; another one is --set "
                       "data.train.csv.label=NAME, where NAME is one of y, x"),
             HasSubstr("as my table.yaml")));
-  // Bug: a folder of such files was no data at all.
+  // Bug: a folder of such files was not taken for data.
   std::filesystem::create_directory("days");
   Write("days/1.parquet", "PAR1");
   Write("days/2.parquet", "PAR1");
