@@ -39,6 +39,8 @@ file(WRITE ${CMAKE_BINARY_DIR}/precompiled.cc "int main() {}\n")
 function(ebb_precompiled_variant name)
   if(name MATCHES "_test$")
     add_executable(${name} EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/precompiled.cc)
+    set_target_properties(${name} PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
   else()
     add_library(${name} STATIC EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/precompiled.cc)
   endif()
