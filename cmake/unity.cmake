@@ -1,8 +1,7 @@
 # EBB_UNITY: the build compiles the sources of a library together, so that the
-# compiler reads what they include once for all of them. This takes a fifth of
-# the time; in return, a change of one source compiles its neighbours, too. The
-# presets dev and tidy compile each source alone, and so find a source that
-# lacks an #include.
+# compiler reads what they include once for all of them. In return, a change of
+# one source compiles its neighbours, too. The presets dev and tidy compile each
+# source alone, and so find a source that lacks an #include.
 #
 #   ebb_join_sources(OUTPUT NAME SOURCES...)
 #       OUTPUT: what to compile instead of the sources, which are relative to
