@@ -82,7 +82,7 @@ class ImageTest(unittest.TestCase):
             r"(bin|lib|lib64|data|dev|etc|proc|run|sys|tmp|usr|usr/bin|usr/lib"
             r"|usr/lib64|usr/share|usr/share/doc|usr/lib/[a-z0-9_-]+-linux-gnu"
             r"|etc/(passwd|group|nsswitch\.conf)"
-            r"|usr/bin/ebb(-bench|-ps|-scheduler|-sim|-worker)?"
+            r"|usr/bin/ebb(-advise|-bench|-ps|-scheduler|-sim|-sweep|-worker)?"
             r"|usr/lib(64)?(/[a-z0-9_-]+)?/[\w.+-]+\.so[\w.]*"
             r"|usr/share/doc/[^/]+(/copyright)?)")
         for name in self.members:
