@@ -47,11 +47,7 @@ AlgorithmRegistry BuiltinAlgorithms() {
   RegisterGeo(&registry).IgnoreError();
   RegisterLocalSgd(&registry).IgnoreError();
   RegisterLbfgs(&registry).IgnoreError();
-  RegisterBoosting(&registry).IgnoreError();
-  RegisterLloyd(&registry).IgnoreError();
   RegisterTasks(&registry).IgnoreError();
-  RegisterMiniBatch(&registry).IgnoreError();
-  RegisterGibbs(&registry).IgnoreError();
   RegisterElasticAveraging(&registry).IgnoreError();
   return registry;
 }

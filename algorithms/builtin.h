@@ -22,16 +22,8 @@ absl::Status RegisterGeo(AlgorithmRegistry* registry);
 absl::Status RegisterLocalSgd(AlgorithmRegistry* registry);
 // "lbfgs"
 absl::Status RegisterLbfgs(AlgorithmRegistry* registry);
-// "boosting"
-absl::Status RegisterBoosting(AlgorithmRegistry* registry);
-// "lloyd"
-absl::Status RegisterLloyd(AlgorithmRegistry* registry);
 // "tasks"
 absl::Status RegisterTasks(AlgorithmRegistry* registry);
-// "mini_batch"
-absl::Status RegisterMiniBatch(AlgorithmRegistry* registry);
-// "gibbs"
-absl::Status RegisterGibbs(AlgorithmRegistry* registry);
 // "aeasgd", "eamsgd"
 absl::Status RegisterElasticAveraging(AlgorithmRegistry* registry);
 

@@ -6,8 +6,8 @@
 //
 // with the step of the job's optimizer in place of r g. So with few workers it
 // is plain SGD. With more, the updates under way at a time move the values
-// together no further than the tolerated ones. docs/job-defaults.md has what is
-// tolerated by default, docs/decisions/0025-as-many-workers.md why.
+// together no further than the tolerated ones. docs/measured/job-defaults.md
+// has what is tolerated by default, docs/decisions/0025-as-many-workers.md why.
 #include <algorithm>
 #include <memory>
 

@@ -1,7 +1,12 @@
 # Finds the distribution's packages that ebb needs (packages.txt names them).
 find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
 find_package(Protobuf REQUIRED)  # Module mode, before gRPC: see its configs.
 find_package(absl CONFIG REQUIRED)
+# gRPC looks for it otherwise, and says that it is not there before it finds it.
+pkg_check_modules(libcares REQUIRED IMPORTED_TARGET libcares)
+add_library(c-ares::cares ALIAS PkgConfig::libcares)
+set(c-ares_FOUND TRUE)
 find_package(gRPC CONFIG REQUIRED)
 find_package(RocksDB CONFIG REQUIRED)
 find_package(glog CONFIG REQUIRED)
@@ -19,7 +24,6 @@ find_package(BZip2 REQUIRED)
 find_package(LibLZMA REQUIRED)
 find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
-find_package(PkgConfig REQUIRED)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(libzstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(liblz4 REQUIRED IMPORTED_TARGET liblz4)

@@ -4,12 +4,18 @@
 #   ebb_library(NAME SRCS a.cc HDRS a.h DEPS ebb::b absl::status [ALONE c.cc])
 #       A static library `NAME`, alias `ebb::NAME`. Header-only without sources.
 #       ALONE: sources that are never compiled together with others (unity.cmake).
-#   ebb_test(NAME SRCS a_test.cc DEPS ebb::a [LABEL unit] [TIMEOUT 60] [ARGS ..])
-#       A GoogleTest program, run by ctest. LABEL: unit (default), sim,
-#       integration, stress, lint. A second label adds a sanitizer:
+#   ebb_test(NAME SRCS a_test.cc DEPS ebb::a [LABEL unit] [TIMEOUT 60] [ARGS ..] [ALONE])
+#       Tests by GoogleTest, run by ctest. The tests of a folder are compiled
+#       together (join_tests.cmake). With ALONE, or with ARGS, they are a program
+#       of their own: build/tests/NAME.
+#       LABEL: unit (default), sim, integration, stress, lint. A second label adds
+#       a sanitizer:
 #       `tsan` runs a test with more than one thread under ThreadSanitizer.
 #       `asan` runs a test that is not a unit test under AddressSanitizer, too.
 #       The target tests_LABEL builds all the tests of one label.
+#
+#   ebb_test_objects(NAME SRCS a_test.cc DEPS ebb::a)
+#       Tests that several programs run: each has NAME among its DEPS, and ALONE.
 #
 #   ebb_fuzz_test(NAME SRCS a_fuzz.cc DEPS ebb::a CORPUS dir)
 #       An LLVMFuzzerTestOneInput. ctest runs it over the files of CORPUS
@@ -35,7 +41,8 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
 # Folders, as a regular expression, that no example and no value passes while a job
 # trains: for these, for programs and for what protoc makes, Release stops at -O1,
 # which takes two thirds of the time to compile.
-set(EBB_RARELY_RUN_FOLDERS common/program|job|sweep|tools|scheduler/store)
+set(EBB_RARELY_RUN_FOLDERS
+    common/program|job|sweep|tools|scheduler/store|workloads/[^/]*/(rules|tools))
 
 # ccache hashes paths below the source folder relative to the build folder, so a
 # second clone hits what the first one compiled. CCACHE_DEPEND spares a miss the
@@ -101,6 +108,7 @@ endfunction()
 
 include(precompile)
 include(unity)
+include(join_tests)
 
 # `output` becomes SomeName for some_name: what a file of that name defines.
 function(ebb_function_word output name)
@@ -147,7 +155,13 @@ function(ebb_library name)
   endforeach()
   if(ARG_SRCS OR ARG_ALONE)
     ebb_join_sources(sources ${name} ${ARG_SRCS})
-    add_library(${name} ${EBB_LIBRARY_TYPE} ${sources} ${ARG_ALONE})
+    set(type ${EBB_LIBRARY_TYPE})
+    # GoogleTest is a static library. In a shared one it would be a second copy,
+    # whose flags a program destroys twice.
+    if(ARG_DEPS MATCHES "GTest::|testing")
+      set(type STATIC)
+    endif()
+    add_library(${name} ${type} ${sources} ${ARG_ALONE})
     # The sources of a shared library need no macro to know it by.
     set_target_properties(${name} PROPERTIES DEFINE_SYMBOL "")
     set(scope PUBLIC)
@@ -183,7 +197,9 @@ endfunction()
 
 function(ebb_program name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
-  add_executable(${name} ${ARG_SRCS})
+  list(FILTER ARG_SRCS EXCLUDE REGEX "\\.h$")
+  ebb_join_sources(sources ${name} ${ARG_SRCS})
+  add_executable(${name} ${sources})
   ebb_rarely_run(${name})  # It reads flags, and starts what others do.
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS})
   # For tools/package, whose tarball brings the libraries along. The loader uses
@@ -204,8 +220,20 @@ function(ebb_benchmark name)
                         benchmark::benchmark_main)
 endfunction()
 
+# A program in build/tests, which the targets tests_LABEL build.
+function(ebb_test_program name)
+  cmake_parse_arguments(ARG "" "" "LABEL;SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS} GTest::gmock)
+  ebb_test_flags(${name})
+  ebb_precompile(${name})
+  ebb_add_to_label_targets(${name} ${ARG_LABEL})
+endfunction()
+
 function(ebb_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "LABEL;SRCS;DEPS;ARGS" ${ARGN})
+  cmake_parse_arguments(ARG "ALONE" "TIMEOUT" "LABEL;SRCS;DEPS;ARGS" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
@@ -223,20 +251,30 @@ function(ebb_test name)
       endif()
     endforeach()
   endif()
-  add_executable(${name} ${ARG_SRCS})
-  set_target_properties(${name} PROPERTIES
-    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS} GTest::gmock
-                        GTest::gtest_main)
-  ebb_test_flags(${name})
-  ebb_precompile(${name})
-  ebb_add_to_label_targets(${name} ${ARG_LABEL})
-  add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS}
-           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  if(EBB_UNITY AND NOT ARG_ALONE AND NOT ARG_ARGS)
+    ebb_join_test(${name} SRCS ${ARG_SRCS} DEPS ${ARG_DEPS} LABEL ${ARG_LABEL})
+  else()
+    ebb_test_program(${name} SRCS ${ARG_SRCS} LABEL ${ARG_LABEL}
+                     DEPS ${ARG_DEPS} GTest::gtest_main)
+    add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS}
+             WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  endif()
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}"
                        TIMEOUT ${ARG_TIMEOUT}
                        ENVIRONMENT "${EBB_SANITIZER_ENVIRONMENT}")
-  foreach(source IN LISTS ARG_SRCS)
+  ebb_note_test_sources(${ARG_SRCS})
+endfunction()
+
+function(ebb_test_objects name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_library(${name} OBJECT ${ARG_SRCS})
+  target_link_libraries(${name} PUBLIC ebb_flags ${ARG_DEPS} GTest::gmock)
+  ebb_test_flags(${name})
+  ebb_note_test_sources(${ARG_SRCS})
+endfunction()
+
+function(ebb_note_test_sources)
+  foreach(source IN LISTS ARGN)
     cmake_path(ABSOLUTE_PATH source NORMALIZE)
     set_property(GLOBAL APPEND PROPERTY EBB_TEST_SOURCES ${source})
   endforeach()

@@ -19,7 +19,7 @@ set_target_properties(ebb_shared PROPERTIES
 target_link_libraries(ebb_shared
   PRIVATE $<BUILD_INTERFACE:ebb_flags>
           $<BUILD_INTERFACE:ebb::client_found_job>
-          $<BUILD_INTERFACE:ebb::client_job_loop>
+          $<BUILD_INTERFACE:ebb::client_shell>
           $<BUILD_INTERFACE:ebb::common_daemon>
           $<BUILD_INTERFACE:ebb::rpc_admin>
           $<BUILD_INTERFACE:ebb::rpc_convert>

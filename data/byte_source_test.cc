@@ -14,8 +14,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/testing/test_folder.h"
+#include "data/compression/codec.h"
 #include "data/formats/testing.h"
-#include "data/internal/codec.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

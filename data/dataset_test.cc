@@ -446,6 +446,19 @@ TEST(DatasetTest, AnEmptyLineWithoutLabelsIsNoExampleAndNotNone) {
             "label");
 }
 
+// Bug: nothing said how to learn numbers whose model takes them for classes.
+TEST(DatasetTest, SoManyClassesMayBeNumbers) {
+  std::string rents;
+  for (int i = 0; i <= 100; ++i) absl::StrAppend(&rents, i, ",", i, "\n");
+  const OpenBytes open = OpenMemory({{"a.csv", rents}, {"b.csv", "1,500\n"}});
+  const Index training = MustLoad(CsvSpec(), open).index();
+  EXPECT_THAT(
+      Dataset::LoadLike(CsvSpec("b.csv"), training, open).status().message(),
+      HasSubstr("none of the 101 classes of the training data, 0 to 100; if "
+                "labels are numbers to predict, say kind: linear, or labels: "
+                "values for trees"));
+}
+
 TEST(DatasetTest, RefusesTestDataThatDoesNotFit) {
   const OpenBytes open = OpenMemory({{"a.csv", "1,8,3\n3,8,7\n"},
                                      {"a.svm", "3 1:1\n7 2:1\n"},

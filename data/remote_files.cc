@@ -14,8 +14,8 @@
 #include "common/objects/object_store.h"
 #include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
+#include "data/compression/decompressed.h"
 #include "data/find_files.h"
-#include "data/internal/decompressed.h"
 #include "data/internal/range_cache.h"
 
 namespace ebb::data {

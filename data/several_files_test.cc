@@ -14,6 +14,7 @@ namespace {
 
 using internal::Gzip;
 using internal::Zstd;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Files = std::map<std::string, std::string>;
@@ -116,6 +117,18 @@ TEST(SeveralFilesTest, AHeaderOfAnotherTextIsNoExample) {
               HasSubstr("it has 'width', 'kind' where the lines"));
   EXPECT_THAT(error("a,b,y\n1,2,0\n", "B,A,Y\n1,2,0\n"),
               HasSubstr("is another one"));
+}
+
+// The dates of a folder are one column, so its files are compared, too.
+TEST(SeveralFilesTest, SaysThatTheTimeZonesOfFilesDiffer) {
+  const Files files = {
+      {"p/1", "d,y\n2021-03-04T10:00:00Z,0\n2021-03-04T11:00:00Z,1\n"},
+      {"p/2", "d,y\n2021-03-04 10:00,0\n"}};
+  const auto found = FindEncoding(Table("p"), OpenMemory(files));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_THAT(found->remarks,
+              Contains(HasSubstr("In 1 of 3 rows it has no time zone, as in "
+                                 "the others, and counts as UTC")));
 }
 
 TEST(SeveralFilesTest, TheCaseOfAHeaderDoesNotMatter) {

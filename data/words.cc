@@ -129,7 +129,7 @@ void WordCounts::Forget() {
 }
 
 absl::Status CheckUtf8(absl::string_view line, absl::string_view path) {
-  if (internal::IsUtf8(line)) return absl::OkStatus();
+  if (internal::IsUtf8Text(line)) return absl::OkStatus();
   return absl::InvalidArgumentError(internal::NotUtf8(line, path));
 }
 

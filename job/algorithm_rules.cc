@@ -3,7 +3,6 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "common/boosted_shape.h"
 #include "job/base/keys.h"
 #include "job/base/refusals.h"
 #include "job/base/traits.h"
@@ -25,31 +24,12 @@ class AlgorithmRules {
       found_->Add("algorithm.kind", "there is no plugin to load",
                   "plugin: libmy_algorithm.so");
     }
-    const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(job_);
+    const v1::AlgorithmTraits& traits = workloads::AlgorithmTraitsOf(job_);
     const workloads::Rules& rules = workloads::RulesOf(job_.model());
     if (traits.line_search()) CheckLbfgs();
-    const bool clusters = TraitsOf(job_.model()).clusters();
-    if (!clusters && (kind == v1::Algorithm::KIND_LLOYD ||
-                      kind == v1::Algorithm::KIND_MINI_BATCH)) {
-      found_->Add("algorithm.kind",
-                  absl::StrCat(KindOf(job_.algorithm()),
-                               " moves the centroids of kmeans"),
-                  "model: {kind: kmeans, clusters: 10}");
-    }
-    if (kind == v1::Algorithm::KIND_BOOSTING) CheckBoosting();
-    if (TraitsOf(job_.model()).boosted() &&
-        kind != v1::Algorithm::KIND_BOOSTING) {
-      found_->Add("algorithm.kind",
-                  "boosted_trees have no gradient to step along",
-                  "kind: boosting");
-    }
-    if (!clusters && traits.tasks() && !rules.Facts(job_).tasks) {
-      found_->Add("algorithm.kind",
-                  "tasks makes the parts of a model, and this one has none",
-                  "model: forest");
-    }
+    const workloads::Rules* const owner = workloads::RulesOf(kind);
+    if (owner != nullptr && owner != &rules) owner->RefuseModel(job_, found_);
     rules.CheckAlgorithm(job_, found_);
-    if (!TraitsOf(job_.model()).boosted()) RefuseGaps();
     if (traits.by_lateness()) CheckLateness();
     for (const auto& [name, table] : job_.tables()) {
       const std::string path = Join("tables", name);
@@ -69,8 +49,6 @@ class AlgorithmRules {
  private:
   void CheckLocalRule();
   void CheckLbfgs();
-  void CheckBoosting();
-  void RefuseGaps();
   void CheckLateness();
   void CheckDecayOfMeans(const v1::Optimizer& optimizer,
                          const std::string& path);
@@ -189,56 +167,6 @@ void AlgorithmRules::CheckLbfgs() {
   }
 }
 
-// Workers push sums and counts, which become splits.
-void AlgorithmRules::CheckBoosting() {
-  const v1::Model& model = job_.model();
-  if (!TraitsOf(model).boosted()) {
-    found_->Add("algorithm.kind", "boosting grows boosted_trees",
-                "model: boosted_trees");
-    return;
-  }
-  const v1::Consistency& consistency = job_.consistency();
-  if (consistency.kind() != v1::Consistency::KIND_ROUNDS ||
-      ParseEpochOrCount(consistency.examples()) != kWholeEpoch) {
-    found_->Add("algorithm.kind", "each round of boosting is one epoch",
-                "consistency: {kind: rounds, examples: epoch}");
-  }
-  if (model.has_initial()) {
-    found_->Add("model.initial",
-                "boosted_trees begin with the intervals that the data has",
-                "leave it out");
-  }
-  if (model.depth() > kMostBoostedLevels && model.leaves() == 0) {
-    found_->Add("model.depth",
-                absl::StrCat("trees that grow level by level have at most ",
-                             kMostBoostedLevels, " levels"),
-                "leaves: 31, which grows them leaf by leaf");
-  }
-  if (model.has_validation_share() && !model.has_patience()) {
-    found_->Add("model.validation_share",
-                "is for jobs with a patience: no other keeps examples back",
-                "patience: 10");
-  }
-  RefuseSteps(job_,
-              "is for models that step along a gradient, and trees do not",
-              found_);
-  RefuseFilters(job_, "rounds off sums and counts", found_);
-}
-
-// Other models multiply with the values.
-void AlgorithmRules::RefuseGaps() {
-  const auto refuse = [&](const v1::DataSource& source, const char* path) {
-    const auto rule = ParseMissing(source.csv().missing());
-    if (!rule || rule->kind != MissingRule::Kind::kKeep) return;
-    found_->Add(path,
-                "keep is for boosted_trees, which tell missing values from "
-                "others",
-                "missing: mean");
-  };
-  refuse(job_.data().train(), "data.train.csv.missing");
-  refuse(job_.data().test(), "data.test.csv.missing");
-}
-
 void AlgorithmRules::CheckLateness() {
   if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
     found_->Add(
@@ -272,7 +200,7 @@ void AlgorithmRules::CheckDecayOfMeans(const v1::Optimizer& optimizer,
 // workers step in copies, these have one rate.
 void AlgorithmRules::CheckRuleOfTable(const v1::Table& table, bool dense,
                                       const std::string& path) {
-  const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(job_);
+  const v1::AlgorithmTraits& traits = workloads::AlgorithmTraitsOf(job_);
   const bool own = table.has_optimizer() || table.has_rate_factor();
   CheckDecayOfMeans(table.optimizer(), path + ".optimizer");
   if (traits.local_rule() && !traits.workers_step() &&

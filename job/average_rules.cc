@@ -17,18 +17,9 @@ namespace {
 
 // Why the job can keep no averages; empty: it can.
 std::string WhyNone(const v1::Job& job) {
-  const v1::ModelTraits& model = TraitsOf(job.model());
-  if (model.boosted()) {
-    return absl::StrCat("averages weights that step along a gradient, and the ",
-                        job.model().kind(), " model has none");
-  }
-  if (model.topics()) {
-    return "averages weights that step along a gradient, and lda counts words";
-  }
-  const std::string why =
-      workloads::RulesOf(job.model()).Facts(job).why_no_average;
+  const std::string why = workloads::FactsOf(job).why_no_average;
   if (!why.empty()) return why;
-  if (AlgorithmTraitsOf(job).line_search()) {
+  if (workloads::AlgorithmTraitsOf(job).line_search()) {
     return "averages away the noise of many small steps, and lbfgs makes few "
            "exact ones";
   }

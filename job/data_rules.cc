@@ -8,13 +8,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "common/boosted_shape.h"
 #include "job/base/traits.h"
 #include "job/base/values.h"
-#include "job/boosted.h"
+#include "job/labels.h"
 #include "job/positive_class.h"
 #include "workloads/seam/rules/rules.h"
 
@@ -66,13 +64,16 @@ void CheckNpy(const v1::Npy& npy, bool needs_labels, const std::string& path,
   }
 }
 
-void CheckCsv(const v1::Csv& csv, bool has_labels, const std::string& path,
-              Complaints* found) {
+// `predicts`: the model learns to predict labels, and its rules refuse data
+// without them.
+void CheckCsv(const v1::Csv& csv, bool predicts, bool has_labels,
+              const std::string& path, Complaints* found) {
   if (has_labels && csv.label() == "none") {
-    found->Add(path + ".label",
-               "none is for kmeans, which looks at no labels; this model "
-               "learns to predict a label",
-               "the column to predict, by its name or number");
+    if (predicts) return;
+    found->Add(
+        path + ".label",
+        "none is for data without labels, and the training data has them",
+        "the column, by its name or number; or label: none in both");
     return;
   }
   const auto check_column = [&](const std::string& column,
@@ -288,7 +289,10 @@ void CheckSource(const v1::Job& job, const v1::DataSource& source,
                  Complaints* found) {
   const bool labels = HasLabels(job);
   if (source.has_idx()) CheckIdx(source.idx(), labels, path + ".idx", found);
-  if (source.has_csv()) CheckCsv(source.csv(), labels, path + ".csv", found);
+  if (source.has_csv()) {
+    CheckCsv(source.csv(), workloads::FactsOf(job).labels, labels,
+             path + ".csv", found);
+  }
   if (source.has_npy()) CheckNpy(source.npy(), labels, path + ".npy", found);
   if (source.has_images()) {
     CheckImages(source.images(), path + ".images", found);
@@ -322,10 +326,6 @@ class FactRules {
 
  private:
   void CheckAgainstTrainData(const SourceFacts& data);
-  void CheckBoosted(const SourceFacts& data);
-  void CheckTrees(const SourceFacts& data);
-  void CheckDocuments(const SourceFacts& data);
-  void CheckValidation(const SourceFacts& data);
   void CheckAgainstTestData(const SourceFacts& data);
 
   const v1::Job& job_;
@@ -363,89 +363,7 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
   }
   CheckPositiveAgainst(job_, data, found_);
   if (IsOwn(job_.model())) return;
-  const v1::ModelTraits& traits = TraitsOf(job_.model());
-  if (traits.topics()) {  // It looks at no labels.
-    CheckDocuments(data);
-    return;
-  }
-  if (traits.forest() || traits.boosted()) CheckTrees(data);
-  if (traits.boosted()) CheckBoosted(data);
   workloads::RulesOf(job_.model()).CheckTrain(job_, data, found_);
-}
-
-void FactRules::CheckTrees(const SourceFacts& data) {
-  const v1::Model& model = job_.model();
-  if (2 * model.leaf_examples() > data.examples) {
-    found_->Add("model.leaf_examples",
-                absl::StrCat("two leaves of ", model.leaf_examples(),
-                             " are more than the ", data.examples,
-                             " examples of data.train"),
-                "leaf_examples: 1");
-  }
-  if (!PredictsNumbers(job_) || !data.label_deviation) return;
-  // The gain of a split is at most the sum of the squared deviations. It must
-  // be a float.
-  const double deviation = *data.label_deviation;
-  const double squares =
-      deviation * deviation * static_cast<double>(data.examples);
-  constexpr double kMostSquares = 1e38;
-  if (squares > kMostSquares) {
-    found_->Add("data.train",
-                absl::StrFormat("its labels deviate by %.3g from their mean, "
-                                "and the sum of the squares is more than %.3g",
-                                deviation, kMostSquares),
-                "labels in a larger unit");
-  }
-}
-
-void FactRules::CheckDocuments(const SourceFacts& data) {
-  if (!data.documents) return;
-  if (data.documents->with_a_word == 0) {
-    found_->Add("data.train", "none of its documents has a word",
-                "documents with words");
-  } else if (data.features < 2) {
-    found_->Add("data.train",
-                "its vocabulary is one word, which says nothing of topics",
-                "documents of several words");
-  }
-}
-
-void FactRules::CheckBoosted(const SourceFacts& data) {
-  const int64_t rounds =
-      BoostedShapeOf(job_.model(), data.features, data.classes).Rounds();
-  if (data.features > 0 && rounds > kMostBoostedRounds) {
-    found_->Add("model.trees",
-                absl::StrCat(job_.model().trees(), " of them may take ", rounds,
-                             " passes over the data, and a job has at most ",
-                             kMostBoostedRounds),
-                "fewer trees, or smaller ones");
-  }
-  if (data.examples <= kMostBoostedExamples) {
-    CheckValidation(data);
-    return;
-  }
-  found_->Add("data.train",
-              absl::StrCat("has ", data.examples,
-                           " examples, and boosted_trees count up to ",
-                           kMostBoostedExamples, " of them"),
-              "a sample of the examples");
-}
-
-// Small data may have no example that is drawn, or no other.
-void FactRules::CheckValidation(const SourceFacts& data) {
-  const double share = ValidationShareOf(job_.model());
-  if (share == 0) return;
-  int64_t kept_back = 0;
-  int64_t others = 0;
-  for (int64_t i = 0; i < data.examples && kept_back * others == 0; ++i) {
-    ++(IsKeptBack(job_.seed(), share, i) ? kept_back : others);
-  }
-  if (kept_back * others > 0) return;
-  found_->Add(
-      "model.validation_share",
-      absl::StrCat(share, " of ", data.examples, " examples are ",
-                   kept_back == 0 ? "none" : "all of them"),
-      kept_back == 0 ? "validation_share: 0.5" : "validation_share: 0.1");
 }
 
 void FactRules::CheckAgainstTestData(const SourceFacts& data) {
@@ -461,13 +379,6 @@ void FactRules::CheckAgainstTestData(const SourceFacts& data) {
     return;
   }
   workloads::RulesOf(job_.model()).CheckTest(data, path, found_);
-  if (TraitsOf(job_.model()).topics() && data.documents &&
-      data.documents->with_two_words == 0) {
-    found_->Add(path,
-                "none of its documents has two words: one half of the words "
-                "is judged by the topics of the other",
-                "documents of more words");
-  }
   if (!facts_.train.has_value()) return;
   if (data.features != facts_.train->features) {
     found_->Add(

@@ -8,7 +8,6 @@
 #include "job/base/keys.h"
 #include "job/base/traits.h"
 #include "job/fit.h"
-#include "job/topic_rules.h"
 #include "job/validate.h"
 #include "workloads/seam/rules/rules.h"
 
@@ -58,8 +57,7 @@ bool TakesQuantities(const v1::Job& job) {
   const v1::Model& model = job.model();
   return KnowsModel({}, model) && !MayHaveSparseTables(model) &&
          !IsOwn(model) && !TraitsOf(model).program() &&
-         !TraitsOf(model).boosted() &&
-         workloads::RulesOf(model).Facts(job).quantities;
+         workloads::FactsOf(job).quantities;
 }
 
 // Features in other units than 1 (the bytes of images, prices) make every step
@@ -80,8 +78,7 @@ void FillStandardiseLabels(v1::Job* job) {
                           !model.layers().empty() &&
                           model.layers(model.layers_size() - 1) == 1;
   const bool numbers = PredictsNumbers(*job) || one_output;
-  if (!numbers || IsOwn(model) || TraitsOf(model).boosted() ||
-      !workloads::RulesOf(model).Facts(*job).quantities) {
+  if (!numbers || IsOwn(model) || !workloads::FactsOf(*job).quantities) {
     return;
   }
   job->mutable_data()->set_standardise_labels(
@@ -102,7 +99,7 @@ void FillLabels(v1::Job* job) {
 void FillSchedule(v1::Job* job) {
   v1::Schedule& schedule = *job->mutable_optimizer()->mutable_schedule();
   if (schedule.has_kind()) return;
-  if (RateFallsBySteps(*job)) return;  // How fast, the data says.
+  if (workloads::FactsOf(*job).schedule_by_data) return;
   const bool falls = TraitsOf(job->optimizer().kind()).steps_of_the_rate() &&
                      !job->train().has_batch_growth();
   schedule.set_kind(falls ? v1::Schedule::KIND_COSINE
@@ -112,7 +109,7 @@ void FillSchedule(v1::Job* job) {
 // The parts of such models are tasks. Each is an item with one position, and is
 // made once.
 void FillTasks(v1::Job* job) {
-  if (!AlgorithmTraitsOf(*job).tasks()) return;
+  if (!workloads::AlgorithmTraitsOf(*job).tasks()) return;
   v1::Train& train = *job->mutable_train();
   if (!train.has_epochs()) train.set_epochs(1);
   if (!train.has_batch()) train.set_batch(1);
@@ -120,32 +117,10 @@ void FillTasks(v1::Job* job) {
   // A job can use as many workers as it has parts.
   if (!job->workers().has_max()) {
     constexpr int64_t kMany = 1000;
-    const int64_t most = std::clamp<int64_t>(TasksOf(*job), 1, kMany);
+    const int64_t most =
+        std::clamp<int64_t>(workloads::FactsOf(*job).tasks, 1, kMany);
     job->mutable_workers()->set_max(std::max(most, job->workers().min()));
   }
-}
-
-// Each pass over the data looks at the nodes of a level, or at some of them.
-// How many passes there are at most, the data says (job/fit.cc).
-void FillBoosting(v1::Job* job) {
-  if (!TraitsOf(job->model()).boosted()) return;
-  v1::Algorithm& algorithm = *job->mutable_algorithm();
-  if (!algorithm.has_kind()) algorithm.set_kind(v1::Algorithm::KIND_BOOSTING);
-  if (!job->has_consistency()) {
-    v1::Consistency& consistency = *job->mutable_consistency();
-    consistency.set_kind(v1::Consistency::KIND_ROUNDS);
-    consistency.set_examples("epoch");
-    // A round is short, and what it makes is computed again in no time.
-    consistency.set_rounds_in_memory(8);
-  }
-  v1::Model& model = *job->mutable_model();
-  if (!model.has_depth() && !model.has_leaves()) model.set_depth(6);
-  if (!model.has_l2()) model.set_l2(1);
-  if (model.has_patience() && !model.has_validation_share()) {
-    model.set_validation_share(0.1);
-  }
-  // Each tells the best splits of all nodes.
-  if (!job->has_partitions()) job->set_partitions(4);
 }
 
 // A plugin that is named is meant. In rounds no gradient is late, and a rule
@@ -198,18 +173,8 @@ void InheritOptimizer(v1::Job* job) {
   }
 }
 
-// Trees tell missing values from others.
-void KeepMissing(v1::Job* job) {
-  v1::DataSource& train = *job->mutable_data()->mutable_train();
-  if (TraitsOf(job->model()).boosted() && train.has_csv() &&
-      !train.csv().has_missing()) {
-    train.mutable_csv()->set_missing("keep");
-  }
-}
-
 void FillDefaults(v1::Job* job) {
   workloads::RulesOf(job->model()).Fill(job);
-  if (job->has_data() && job->data().has_train()) KeepMissing(job);
   if (job->data().has_test()) InheritFromTrain(job->mutable_data());
   FillStandardise(job);
   FillLabels(job);
@@ -227,9 +192,7 @@ void FillDefaults(v1::Job* job) {
   if (job->on_nonfinite() == v1::POLICY_ROLLBACK) {
     job->mutable_on_nonfinite_rollback();
   }
-  FillTopics(job);
   FillTasks(job);
-  FillBoosting(job);
   FillAlgorithm(job);
   FillWorkers(job);
   FillOptimizer(job);

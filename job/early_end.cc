@@ -2,11 +2,12 @@
 
 #include "google/protobuf/util/message_differencer.h"
 #include "job/base/traits.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 
 bool EndsEarlyAs(const v1::Job& whole, const v1::Job& ended) {
-  const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(whole);
+  const v1::AlgorithmTraits& traits = workloads::AlgorithmTraitsOf(whole);
   const bool may_end =
       whole.has_stop() || whole.has_keep_best() || traits.statistics() ||
       (traits.line_search() && whole.algorithm().tolerance() > 0);

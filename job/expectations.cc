@@ -29,7 +29,7 @@ std::optional<Task> TaskOf(const v1::Job& job, const DataFacts& facts) {
   if (classes == 2) return Task::kTwoClasses;
   if (classes > 2) return Task::kClasses;
   // Softmax regression is refused for such labels, by another rule.
-  if (classes == 0 && (traits.perceptron() || traits.forest())) {
+  if (classes == 0 && !traits.linear() && !traits.program()) {
     return Task::kValues;
   }
   return std::nullopt;
@@ -114,22 +114,11 @@ std::optional<UnfitFigure> FindUnfit(const v1::Job& job, const DataFacts& facts,
   const FigureKind* figure = FindFigureKind(name);
   if (figure == nullptr) return std::nullopt;  // The loss, which every job has.
   const v1::ModelTraits& model = TraitsOf(job.model());
-  if (model.topics()) {
-    if (figure->name == kPerplexity) return std::nullopt;
-    return UnfitFigure{
-        "compares predictions with labels, and documents have "
-        "none",
-        "perplexity",
-        "\"<= 600\", of the words of test "
-        "documents"};
+  if (const auto other =
+          workloads::RulesOf(job.model()).InPlaceOf(job, figure->name)) {
+    return UnfitFigure{other->why, other->name, other->bound};
   }
-  if (figure->name == kPerplexity) {
-    return UnfitFigure{"is a figure of documents whose topics lda finds",
-                       "loss", "\"<= 0.4\""};
-  }
-  if (const auto only = workloads::RulesOf(job.model()).Facts(job).figure) {
-    return UnfitFigure{only->why, only->name, only->bound};
-  }
+  if (figure->name == kPerplexity) return std::nullopt;
   if (model.program() && figure->name != kAccuracy) {
     return UnfitFigure{
         "programs tell the loss and the accuracy of an "

@@ -15,8 +15,6 @@
 #include "absl/strings/string_view.h"
 #include "job/base/traits.h"
 #include "job/base/values.h"
-#include "job/boosted.h"
-#include "job/topic_rules.h"
 #include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
@@ -25,8 +23,6 @@ namespace {
 constexpr int64_t kMostOfABatch = 128;
 constexpr int64_t kMostOfSums = 4096;
 constexpr int64_t kFloatsOfSums = int64_t{1} << 20;  // If that is more.
-constexpr int64_t kMostFloatsOfABatch = int64_t{1} << 24;
-constexpr int64_t kMostOfAMiniBatch = 1024;
 // Where the examples are few, batches are so small that as many workers may
 // take part, but not so small that messages cost more than gradients do.
 constexpr int64_t kWorkersOfABatch = 16;
@@ -37,8 +33,8 @@ constexpr int64_t kManyWorkers = 100'000;  // The most of job.proto.
 // which may be short, weighs too much.
 constexpr int64_t kLeastBatches = 8;
 constexpr int64_t kLeastEpochs = 10;
-// Measured in docs/job-defaults.md: with fewer, models of small tables have not
-// arrived where they would end.
+// Measured in docs/measured/job-defaults.md: with fewer, models of small tables
+// have not arrived where they would end.
 constexpr int64_t kLeastSteps = 1000;
 constexpr int64_t kMostEvaluations = 20;
 
@@ -72,7 +68,9 @@ class Fit {
       : data_(data),
         parameters_(parameters),
         job_(*job),
-        wishes_(workloads::RulesOf(job->model()).WishesOf(*job)) {}
+        wishes_(
+            workloads::RulesOf(job->model()).WishesOf(*job, data, parameters)) {
+  }
 
   std::vector<Choice> All() {
     ChooseBatchAndEpochs();
@@ -80,7 +78,7 @@ class Fit {
     ChooseEvaluations();
     ChooseL2();
     ChooseRate();
-    ChooseFallBySteps();
+    ChooseSchedule();
     ChooseRatesOfTables();
     ChooseTolerated();
     return std::move(choices_);
@@ -92,12 +90,11 @@ class Fit {
   void ChooseEvaluations();
   void ChooseL2();
   void ChooseRate();
-  void ChooseFallBySteps();
+  void ChooseSchedule();
   void ChooseRatesOfTables();
   void ChooseTolerated();
 
   int64_t BatchOfTheData(std::string* reason) const;
-  int64_t BatchOfHistograms() const;
   Choice ChooseEpochs();
   int64_t ExamplesOfAllEpochs() const;
   int64_t BatchForWorkers() const;
@@ -153,18 +150,13 @@ int64_t Fit::BatchOfTheData(std::string* reason) const {
     }
   }
   batch = wishes_.most_of_a_batch.value_or(batch);
-  if (job_.algorithm().kind() == v1::Algorithm::KIND_MINI_BATCH) {
-    batch = kMostOfAMiniBatch;
-  }
   *reason = "many examples";
   if (data_.examples > 0) {
     const int64_t share = data_.examples / kLeastBatches;
     if (share < batch) batch = PowerOfTwoWithin(share);
     *reason = absl::StrCat("the examples are ", data_.examples);
   }
-  if (TraitsOf(job_.model()).boosted() && data_.features > 0) {
-    batch = BatchOfHistograms();
-  }
+  batch = wishes_.batch.value_or(batch);
   // What was given is obeyed, and a batch fits into it.
   const auto fit = [&](bool given, int64_t most, absl::string_view what) {
     if (!given || most >= batch || most < 1) return;
@@ -181,30 +173,14 @@ int64_t Fit::BatchOfTheData(std::string* reason) const {
   return batch;
 }
 
-// A push has the histograms of all nodes that the round looks at. It is worth
-// that if its examples add to as many cells.
-int64_t Fit::BatchOfHistograms() const {
-  const int64_t examples = std::max<int64_t>(1, data_.examples);
-  return std::min({std::max(CeilDivide(parameters_, data_.features),
-                            CeilDivide(examples, kLeastBatches)),
-                   std::max(kMostOfSums, kMostFloatsOfABatch / data_.features),
-                   examples});
-}
-
 // Rounds of an epoch are steps of their own kind (batch learning, lbfgs): how
 // many of them are needed does not follow from the data.
 Choice Fit::ChooseEpochs() {
   v1::Train& train = *job_.mutable_train();
-  if (TraitsOf(job_.model()).boosted() && data_.features > 0) {
-    const int64_t trees = job_.model().trees();
-    // More are refused, by the trees' number (data_rules.cc).
-    train.set_epochs(std::min(
-        BoostedShapeOf(job_.model(), data_.features, data_.classes).Rounds(),
-        kMostBoostedRounds));
-    return {
-        "train.epochs", absl::StrCat(train.epochs()),
-        absl::StrCat("the passes that ", trees,
-                     trees == 1 ? " tree takes" : " trees take", " at most")};
+  if (wishes_.epochs) {
+    train.set_epochs(static_cast<int64_t>(wishes_.epochs->value));
+    return {"train.epochs", absl::StrCat(train.epochs()),
+            wishes_.epochs->reason};
   }
   int64_t step = train.batch();
   const bool rounds = job_.consistency().kind() == v1::Consistency::KIND_ROUNDS;
@@ -235,11 +211,10 @@ int64_t Fit::ExamplesOfAllEpochs() const {
 
 // The batch with which the usual number of workers learns what one does.
 int64_t Fit::BatchForWorkers() const {
-  // Topics of few documents are noise, whatever the rate.
-  if (TraitsOf(job_.model()).topics()) return kMostOfABatch;
   if (!FitsWorkers()) return job_.train().batch();
-  const int64_t least = std::max(
-      kLeastOfABatch, PowerOfTwoWithin(parameters_ / kParametersOfAnExample));
+  const int64_t least =
+      std::max({kLeastOfABatch, wishes_.least_of_a_batch.value_or(0),
+                PowerOfTwoWithin(parameters_ / kParametersOfAnExample)});
   const int64_t wanted = PowerOfTwoWithin(ExamplesOfAllEpochs() /
                                           (kStepsOfAWorker * kWorkersOfABatch));
   return std::max(least, wanted);
@@ -346,36 +321,16 @@ void Fit::ChooseRate() {
   Add("optimizer.rate", NumberText(rate), reason);
 }
 
-// Each step of an average has a smaller share, (10 + step)^-0.7 (Hoffman, Blei
-// and Bach 2010). The schedule follows this to a percent, and for some time
-// after the last epoch, in case there are to be more.
-void Fit::ChooseFallBySteps() {
+void Fit::ChooseSchedule() {
   v1::Schedule& schedule = *job_.mutable_optimizer()->mutable_schedule();
-  if (!RateFallsBySteps(job_) || schedule.has_kind()) return;
-  constexpr double kBefore = 10;
-  constexpr double kExponent = -0.7;
-  constexpr double kBetween = 1.25;
-  const v1::Train& train = job_.train();
-  int64_t step = std::max<int64_t>(1, train.batch());
-  if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
-    step = std::max(
-        step, ParseEpochOrCount(job_.consistency().examples()).value_or(step));
-  }
-  const double steps =
-      std::max<double>(1, static_cast<double>(data_.examples) /
-                              static_cast<double>(step));  // In an epoch.
-  const double last = 10 * steps * static_cast<double>(train.epochs());
-  schedule.set_kind(v1::Schedule::KIND_TABLE);
-  constexpr double kMostEpochs = 1'000'000;  // The most of job.proto.
-  for (double times = 1; times < kBetween * (kBefore + last) / kBefore;
-       times *= kBetween) {
-    const double at = kBefore * (times - 1) / steps;
-    if (at > kMostEpochs) break;
-    schedule.add_at(at);
-    schedule.add_factors(std::pow(times, kExponent));
-  }
-  Add("optimizer.schedule", "falls with the number of steps",
-      absl::StrFormat("(10 + step)^-0.7, of %.4g steps an epoch", steps));
+  if (schedule.has_kind()) return;
+  // By the batch and the epochs.
+  const auto wish = workloads::RulesOf(job_.model())
+                        .WishesOf(job_, data_, parameters_)
+                        .schedule;
+  if (!wish) return;
+  schedule.MergeFrom(wish->schedule);
+  Add("optimizer.schedule", wish->text, wish->reason);
 }
 
 // A table whose optimizer is of another kind than the job's has a rate of its

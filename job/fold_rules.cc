@@ -33,7 +33,7 @@ void CheckFoldsOf(const v1::Job& job, Complaints* found) {
                "by window",
                "data: {train: …}, the files that were packed");
   }
-  if (!workloads::RulesOf(job.model()).Facts(job).evaluates) {
+  if (!workloads::FactsOf(job).evaluates) {
     found->Add("validate",
                "needs evaluations while a job trains, which this model does "
                "not have",
@@ -48,7 +48,7 @@ void CheckKinds(const v1::Job& job, Complaints* found) {
   if (validate.stratified()) {
     const std::string path = "validate.stratified";
     const std::string hint = "stratified: false";
-    if (PredictsNumbers(job) || TraitsOf(job.model()).clusters()) {
+    if (PredictsNumbers(job) || !workloads::FactsOf(job).labels) {
       found->Add(path, "needs classes, of which this model knows none", hint);
     } else if (python) {
       found->Add(path, "needs labels that ebb reads, and Python reads these",

@@ -12,6 +12,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "job/base/keys.h"
 #include "job/base/traits.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 
@@ -106,7 +107,8 @@ absl::Status CheckChange(const v1::Specification& before,
                          const v1::Specification& after) {
   std::vector<std::string> keys = ChangedKeys(before.job(), after.job());
   const v1::Algorithm& algorithm = before.job().algorithm();
-  const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(before.job());
+  const v1::AlgorithmTraits& traits =
+      workloads::AlgorithmTraitsOf(before.job());
   if (!keys.empty() && (traits.line_search() || traits.statistics())) {
     return absl::InvalidArgumentError(absl::StrCat(
         absl::StrJoin(keys, ", "), keys.size() == 1 ? " is" : " are",

@@ -21,7 +21,7 @@ constexpr uint32_t kFormatOfTransfer = 14;
 constexpr uint32_t kFormatOfInitialSlots = 13;
 constexpr uint32_t kFormatOfPackedSets = 12;
 constexpr uint32_t kFormatOfTasks = 11;
-constexpr uint32_t kFormatOfClusters = 10;
+constexpr uint32_t kFormatOfSums = 10;
 constexpr uint32_t kFormatOfRules = 9;
 
 bool IsNewRule(const v1::Optimizer& optimizer) {
@@ -84,15 +84,15 @@ uint32_t SpecificationFormatOf(const v1::Job& job, const JobFacts& facts) {
     return kFormatOfPackedSets;
   }
   // It would take the items for ranges of data.
-  if (TasksOf(job) > 0) return kFormatOfTasks;
+  const workloads::WorkloadFacts workload = workloads::FactsOf(job);
+  if (workload.tasks > 0) return kFormatOfTasks;
   // It would know no such algorithm.
   if (TraitsOf(job.algorithm().kind()).contributions()) return kFormatOfTasks;
   // It would know neither the model nor what closes its rounds, or not that
   // they may end, or look for a file of another form.
-  if (workloads::RulesOf(model).Facts(job).format >= kFormatOfClusters ||
-      TraitsOf(model).topics() || TraitsOf(model).boosted() ||
-      job.algorithm().tolerance() > 0 || HasNewFormat(job.data().train())) {
-    return kFormatOfClusters;
+  if (workload.format >= kFormatOfSums || job.algorithm().tolerance() > 0 ||
+      HasNewFormat(job.data().train())) {
+    return kFormatOfSums;
   }
   if (HasNewRules(job, facts)) return kFormatOfRules;
   // It would compute another model, or begin with other values.

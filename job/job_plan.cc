@@ -21,7 +21,7 @@
 #include "job/invalid.h"
 #include "job/row_kinds.h"
 #include "job/training.h"
-#include "protocol/contribution_rows.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 
@@ -138,35 +138,6 @@ void PlanPartitions(const v1::Job& job, JobPlan* plan) {
       std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, even)));
 }
 
-// A partition begins with a word, and has whole words: a contribution lies
-// where its counts lie. Its places are whole numbers in float32.
-absl::Status PlanContributions(const v1::Job& job, JobPlan* plan) {
-  const int64_t topics = job.model().topics();
-  if (topics > plan->block_floats) {
-    return Invalid("model.topics: gibbs draws from at most ",
-                   plan->block_floats, " topics");
-  }
-  if (plan->examples > kMostContributors) {
-    return Invalid("data.train: gibbs takes at most ", kMostContributors,
-                   " documents");
-  }
-  plan->cut_floats = topics;
-  const int64_t words = plan->parameters / topics;
-  const int64_t least = CeilDivide(words, kMostCount / topics);
-  int64_t wanted = job.partitions();
-  if (!job.has_partitions()) {
-    wanted =
-        std::clamp(plan->Blocks(), least, std::max(least, kMostPartitions));
-  }
-  if (wanted < least) {
-    return Invalid("partitions: ", wanted, " are too few: one may have ",
-                   kMostCount, " counts with gibbs\nhint: partitions: ", least);
-  }
-  plan->partitions =
-      static_cast<int32_t>(std::min({wanted, words, JobPlan::kMaxPartitions}));
-  return absl::OkStatus();
-}
-
 absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
                        JobPlan* plan) {
   for (const DenseTable& table : facts.tables) {
@@ -193,11 +164,9 @@ absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
   }
   // What is kept for a server that is away is a whole gradient.
   if (sparse) plan->consistency.local_steps = 0;
-  if (TraitsOf(job.algorithm().kind()).contributions()) {
-    EBB_RETURN_IF_ERROR(PlanContributions(job, plan));
-  } else {
-    PlanPartitions(job, plan);
-  }
+  EBB_ASSIGN_OR_RETURN(const bool cut,
+                       workloads::RulesOf(job.model()).Cut(job, plan));
+  if (!cut) PlanPartitions(job, plan);
   plan->oracle_width =
       job.has_oracle() ? static_cast<int32_t>(job.oracle().width()) : 0;
   return absl::OkStatus();
@@ -372,7 +341,7 @@ absl::Status PlanRest(const v1::Job& job, JobPlan* plan) {
       std::max<int64_t>(1, absl::ToInt64Milliseconds(*interval));
   plan->checkpoint_keep = static_cast<int32_t>(job.checkpoint().keep());
   // Only all tasks together are a model.
-  if (IsEvaluated(job) && TasksOf(job) == 0) {
+  if (IsEvaluated(job) && workloads::FactsOf(job).tasks == 0) {
     const auto every = ParseEpochs(job.evaluate().every());
     if (!every) {
       return Invalid("evaluate.every: \"", job.evaluate().every(),
@@ -471,7 +440,8 @@ absl::StatusOr<JobPlan> PlanOf(const v1::Job& job, const JobFacts& facts) {
   EBB_RETURN_IF_ERROR(PlanData(job, facts, &plan));
   EBB_RETURN_IF_ERROR(PlanModel(job, facts, &plan));
   if (plan.examples < 1) return Invalid("data.train: it has no examples");
-  if (const int64_t tasks = TasksOf(job); tasks > 0) plan.examples = tasks;
+  const int64_t tasks = workloads::FactsOf(job).tasks;
+  if (tasks > 0) plan.examples = tasks;
   EBB_RETURN_IF_ERROR(PlanAlgorithm(job, facts, &plan));
   EBB_RETURN_IF_ERROR(PlanItems(job, facts, &plan));
   EBB_RETURN_IF_ERROR(PlanRest(job, &plan));

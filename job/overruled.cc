@@ -69,15 +69,14 @@ std::string OfLocalSteps(const v1::Consistency& given, const JobPlan& plan) {
 }
 
 std::string OfEvaluations(const v1::Job& given, const v1::Job& full) {
-  if (TasksOf(full) == 0 || !given.evaluate().has_every()) return "";
+  if (workloads::FactsOf(full).tasks == 0 || !given.evaluate().has_every())
+    return "";
   return "evaluate.every: only the whole model is evaluated, at the end";
 }
 
 std::string OfLabels(const v1::Job& given, const v1::Job& full) {
   const v1::Model& model = full.model();
-  const v1::ModelTraits& traits = TraitsOf(model);
-  if (!given.data().standardise_labels() ||
-      (!traits.topics() && workloads::RulesOf(model).Facts(full).labels)) {
+  if (!given.data().standardise_labels() || workloads::FactsOf(full).labels) {
     return "";
   }
   return absl::StrCat("data.standardise_labels: nothing looks at it, because ",
@@ -87,10 +86,9 @@ std::string OfLabels(const v1::Job& given, const v1::Job& full) {
 // Keys of the optimizer that make steps along a gradient.
 void AddSteps(const v1::Job& given, const v1::Job& full,
               std::vector<std::string>* found) {
-  const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(full);
+  const v1::AlgorithmTraits& traits = workloads::AlgorithmTraitsOf(full);
   if (!traits.line_search() && !traits.statistics() && !traits.tasks() &&
-      !traits.contributions() &&
-      workloads::RulesOf(full.model()).Facts(full).steps) {
+      !traits.contributions() && workloads::FactsOf(full).steps) {
     return;
   }
   const v1::Optimizer& optimizer = given.optimizer();
@@ -117,7 +115,7 @@ std::vector<std::string> Overruled(const v1::Job& given, const v1::Job& full,
   };
   add(OfRounds(given, plan));
   // What a task is made of is not looked at (algorithm_rules.cc).
-  if (TasksOf(full) == 0) {
+  if (workloads::FactsOf(full).tasks == 0) {
     add(OfItems(given.train(), plan));
     add(OfBatches(given.train(), plan));
   }

@@ -35,9 +35,7 @@ std::optional<int64_t> FindPositive(const v1::Data& data,
 
 void CheckPositive(const v1::Job& job, Complaints* found) {
   if (!job.data().has_positive()) return;
-  const v1::ModelTraits& traits = TraitsOf(job.model());
-  const bool labels = HasLabels(job) && !traits.topics() &&
-                      workloads::RulesOf(job.model()).Facts(job).labels;
+  const bool labels = workloads::FactsOf(job).labels;
   if (labels && !PredictsNumbers(job)) return;
   found->Add(
       kPositive,

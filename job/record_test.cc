@@ -11,11 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "common/boosted_shape.h"
 #include "common/tls/sha256.h"
 #include "gtest/gtest.h"
 #include "job/base/traits.h"
-#include "job/boosted.h"
 #include "job/fit.h"
 #include "job/program_tables.h"
 #include "job/specification.h"
@@ -24,6 +22,8 @@
 #include "protocol/contribution_rows.h"
 #include "protocol/plan_codec.h"
 #include "tests/testing/golden.h"
+#include "workloads/boosted/rules/shape.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 namespace {
@@ -72,18 +72,19 @@ void AddTables(const v1::Job& job, const SourceFacts& data, JobFacts* facts) {
     const auto tables = ProgramTablesOf(model);
     if (tables.ok()) facts->tables = *tables;
     facts->sparse_tables = ProgramSparseTablesOf(model);
-  } else if (TasksOf(job) > 0) {
+  } else if (workloads::FactsOf(job).tasks > 0) {
     AddSparse("tasks", 64, facts);
-  } else if (traits.boosted()) {
+  } else if (model.kind() == "boosted_trees") {
     AddDense("trees",
-             {BoostedShapeOf(model, data.features, data.classes).Parameters()},
+             {workloads::BoostedShapeOf(model, data.features, data.classes)
+                  .Parameters()},
              facts);
-  } else if (traits.clusters()) {
+  } else if (model.kind() == "kmeans") {
     AddDense("centroids", {model.clusters(), data.features}, facts);
     AddDense("sizes", {model.clusters()}, facts);
-  } else if (traits.topics()) {
+  } else if (model.kind() == "lda") {
     AddDense("words", {data.features, model.topics()}, facts);
-    if (AlgorithmTraitsOf(job).contributions()) {
+    if (TraitsOf(job.algorithm().kind()).contributions()) {
       AddSparse("contributions", kContributionWidth, facts);
     }
   } else if (traits.keyed()) {
@@ -115,7 +116,7 @@ std::string RecordOf(const JobFile& file, const SourceFacts& train) {
   v1::Job job = file.job;
   FillDefaults(&job);
   // `ebb submit` chooses these by the data.
-  if (TraitsOf(job.model()).boosted() && !job.model().has_bins()) {
+  if (job.model().kind() == "boosted_trees" && !job.model().has_bins()) {
     job.mutable_model()->set_bins(DefaultBoostedBins(train.features));
   }
   JobFacts facts;
@@ -128,10 +129,9 @@ std::string RecordOf(const JobFile& file, const SourceFacts& train) {
   AddTables(job, train, &facts);
   int64_t parameters = 0;
   for (const DenseTable& table : facts.tables) parameters += table.size;
-  const v1::ModelTraits& traits = TraitsOf(job.model());
-  const bool chosen = traits.clusters() && TasksOf(job) == 0;
-  if (chosen || traits.boosted() || traits.python() ||
-      job.model().has_initial() || job.has_start()) {
+  if (workloads::FactsOf(job).begins_with_values ||
+      TraitsOf(job.model()).python() || job.model().has_initial() ||
+      job.has_start()) {
     constexpr int64_t kFloatBytes = 4;
     facts.initial.emplace().set_bytes(kFloatBytes * parameters);
   }

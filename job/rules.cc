@@ -19,7 +19,6 @@
 #include "job/program_rules.h"
 #include "job/python_rules.h"
 #include "job/stop_rules.h"
-#include "job/topic_rules.h"
 #include "job/transfer_rules.h"
 #include "workloads/seam/rules/rules.h"
 
@@ -158,7 +157,7 @@ void Rules::CheckSchedule() {
 void Rules::CheckTraining() {
   const v1::Train& train = job_.train();
   // A model of tasks has items of its own.
-  const bool tasks = workloads::RulesOf(job_.model()).Facts(job_).tasks;
+  const bool tasks = workloads::FactsOf(job_).tasks > 0;
   if (!tasks && train.has_item_examples() &&
       train.item_examples() < train.batch()) {
     found_->Add(
@@ -417,7 +416,6 @@ std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
   CheckFoldRules(job, &found);
   CheckProgramRules(job, &found);
   CheckPythonRules(job, &found);
-  CheckTopicRules(job, &found);
   CheckTransferRules(job, &found);
   Rules(job, facts, &found).Check();
   CheckExpectations(job, facts, &found);

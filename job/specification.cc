@@ -379,7 +379,7 @@ std::string PackingAdvice(const JobRecord& record) {
   const auto specification = ReadSpecification(record);
   if (!specification.ok()) return "";
   const v1::Job& job = specification->job();
-  if (TasksOf(job) > 0) return "";  // They need all of it.
+  if (workloads::FactsOf(job).all_data) return "";
   const v1::DataSource& train = job.data().train();
   const v1::FormatTraits& format = TraitsOf(train);
   if (FormatOf(train) == nullptr || format.packed() || format.positions() ||
@@ -536,9 +536,9 @@ absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
   const v1::Job& job = specification.job();
   const v1::Model& model = job.model();
   const v1::ModelTraits& traits = TraitsOf(model);
-  const bool chosen = workloads::RulesOf(model).Facts(job).begins_with_values;
-  const bool named = model.has_initial() || job.has_start() ||
-                     traits.python() || chosen || traits.boosted();
+  const bool chosen = workloads::FactsOf(job).begins_with_values;
+  const bool named =
+      model.has_initial() || job.has_start() || traits.python() || chosen;
   if (named != specification.has_initial()) {
     return Invalid("model.initial: ",
                    named ? "the specification does not say what is in the file"

@@ -12,6 +12,7 @@
 #include "job/base/values.h"
 #include "job/expectations.h"
 #include "protocol/evaluation_check.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
 
@@ -51,6 +52,8 @@ class StopRules {
   }
 
   void CheckPatience() {
+    // Epochs that are chosen by the data are not known yet.
+    if (job_.train().epochs() == 0) return;
     const int64_t patience = job_.stop().patience();
     if (!IsEvaluated(job_) || !job_.stop().has_patience() ||
         patience < Evaluations()) {
@@ -104,12 +107,13 @@ class StopRules {
   }
 
   void CheckAlgorithm(const std::string& key) {
-    const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(job_);
+    const v1::AlgorithmTraits& traits = workloads::AlgorithmTraitsOf(job_);
     if (traits.tasks()) {
-      found_->Add(key,
-                  absl::StrCat("the job consists of ", NameOfAnExample(job_),
-                               "s, which are done when all are done"),
-                  "leave it out");
+      found_->Add(
+          key,
+          absl::StrCat("the job consists of ", workloads::FactsOf(job_).unit,
+                       "s, which are done when all are done"),
+          "leave it out");
     } else if (traits.statistics() || traits.line_search()) {
       found_->Add(key,
                   absl::StrCat(KindOf(job_.algorithm()),

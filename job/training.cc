@@ -7,6 +7,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "algorithms/adding.h"
+#include "algorithms/operated.h"
 #include "common/status_macros.h"
 #include "job/base/keys.h"
 #include "job/base/traits.h"
@@ -103,10 +105,14 @@ class WhatServersKnow final : public Algorithm {
 absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
     const v1::Job& job) {
   const v1::Algorithm& algorithm = job.algorithm();
+  const v1::AlgorithmTraits& traits = workloads::AlgorithmTraitsOf(job);
+  // The workload closes a round of sums; or its models push changes.
+  if (traits.statistics()) return MakeOperated();
+  if (!traits.workload().empty()) return MakeAdding();
   AlgorithmConfig config;
-  EBB_ASSIGN_OR_RETURN(
-      config.kind,
-      NameOf(HasRestarts(job) ? v1::Algorithm::KIND_TASKS : algorithm.kind()));
+  EBB_ASSIGN_OR_RETURN(config.kind, NameOf(workloads::FactsOf(job).tasks > 0
+                                               ? v1::Algorithm::KIND_TASKS
+                                               : algorithm.kind()));
   const auto batches = [](int64_t n) {
     return static_cast<int32_t>(
         std::min<int64_t>(n, std::numeric_limits<int32_t>::max()));
@@ -138,11 +144,6 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
     return AlgorithmOf(job);
   }
   return std::make_unique<WhatServersKnow>(specification.algorithm_adds());
-}
-
-LloydOptions LloydOptionsOf(const v1::Job& job) {
-  return {.clusters = job.model().clusters(),
-          .tolerance = job.algorithm().tolerance()};
 }
 
 namespace {
@@ -181,7 +182,7 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
       break;
   }
   facts.scales_late_steps = TraitsOf(job.algorithm().kind()).by_lateness();
-  facts.least_loss = workloads::RulesOf(job.model()).Facts(job).least_loss;
+  facts.least_loss = workloads::FactsOf(job).least_loss;
   facts.only_programs = TraitsOf(job.model()).program();
   facts.epochs_in_order = TraitsOf(job.algorithm().kind()).contributions();
   if (job.has_stop()) facts.stop = StopRuleOf(job.stop());

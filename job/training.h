@@ -7,7 +7,6 @@
 
 #include "absl/status/statusor.h"
 #include "algorithms/algorithm.h"
-#include "algorithms/lloyd/lloyd.h"
 #include "common/schedule.h"
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/specification.pb.h"
@@ -35,9 +34,6 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
 // The servers' part of the algorithm, also of a plugin.
 absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
     const v1::Specification& specification);
-
-// How it does lloyd.
-LloydOptions LloydOptionsOf(const v1::Job& job);
 
 // Errors of ReadSpecification.
 absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "job/base/traits.h"
 #include "job/specification.h"
 #include "job/validate.h"
 #include "job/yaml.h"
@@ -120,6 +121,27 @@ TEST(TrainingTest, AJobOfBeforeThereWereAlgorithmsIsGradientDescent) {
   ASSERT_TRUE(algorithm.ok()) << algorithm.status();
   EXPECT_EQ((*algorithm)->Plan(), AlgorithmPlan());
   EXPECT_EQ((*algorithm)->RateFactor(5), 1);
+}
+
+// A workload brings its algorithm as a word alone: its operations close rounds,
+// or its models push changes.
+TEST(TrainingTest, EveryKindOfAlgorithmIsMade) {
+  const auto& kinds = *v1::Algorithm::Kind_descriptor();
+  for (int i = 1; i < kinds.value_count(); ++i) {
+    v1::Job job;
+    job.mutable_algorithm()->set_kind(
+        static_cast<v1::Algorithm::Kind>(kinds.value(i)->number()));
+    if (job.algorithm().kind() == v1::Algorithm::KIND_PLUGIN) continue;
+    const auto algorithm = AlgorithmOf(job);
+    ASSERT_TRUE(algorithm.ok()) << algorithm.status();
+    const v1::AlgorithmTraits& traits = TraitsOf(job.algorithm().kind());
+    EXPECT_EQ((*algorithm)->Plan().operated,
+              traits.statistics() || traits.line_search())
+        << kinds.value(i)->name();
+    if (traits.workload().empty()) continue;
+    EXPECT_EQ((*algorithm)->Adds(), !traits.statistics())
+        << kinds.value(i)->name();
+  }
 }
 
 // --- Optimizers --------------------------------------------------------------

@@ -13,18 +13,6 @@
 namespace ebb::job {
 namespace {
 
-// Why such a job has no tables to take or to keep; empty: it has.
-std::string WhyNotOf(const v1::Job& job) {
-  const v1::ModelTraits& traits = TraitsOf(job.model());
-  if (traits.boosted()) {
-    return "trees are grown from the data, and not trained further";
-  }
-  if (traits.topics()) {
-    return "topics are counts of the documents of this job";
-  }
-  return workloads::RulesOf(job.model()).Facts(job).why_no_start;
-}
-
 void CheckStart(const v1::Job& job, Complaints* found) {
   if (job.model().has_initial()) {
     found->Add("start",
@@ -33,7 +21,8 @@ void CheckStart(const v1::Job& job, Complaints* found) {
                "leave one of them out: model.initial takes all tables of a "
                "file, with the state of its optimizer");
   }
-  if (const std::string why = WhyNotOf(job); !why.empty()) {
+  if (const std::string why = workloads::FactsOf(job).why_no_start;
+      !why.empty()) {
     found->Add("start", why, "leave it out");
   }
   const std::string& from = job.start().from();
@@ -92,7 +81,8 @@ void CheckTransferRules(const v1::Job& job, Complaints* found) {
   if (job.has_start()) CheckStart(job, found);
   if (job.freeze().empty()) return;
   CheckFrozen(job, found);
-  if (const std::string why = WhyNotOf(job); !why.empty()) {
+  if (const std::string why = workloads::FactsOf(job).why_no_start;
+      !why.empty()) {
     found->Add("freeze", why, "leave it out");
   }
   if (job.train().has_clip_norm()) {

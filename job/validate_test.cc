@@ -122,6 +122,20 @@ TEST(ValidateJobTest, RefusesLabelsWhoseSquaresAreNoFloats) {
               testing::HasSubstr("its labels deviate by 1.1e+18"));
 }
 
+// Bug: boosted trees were taken, and the run then lacked the figure.
+TEST(ValidateJobTest, TreesOfNumbersHaveNoFiguresOfClasses) {
+  DataFacts facts;
+  facts.train = SourceFacts{.examples = 100, .features = 4};
+  for (const char* const kind : {"forest", "boosted_trees"}) {
+    v1::Job job = JobOf(absl::StrCat("kind: ", kind), "csv: d.csv");
+    job.mutable_data()->set_split(0.2);
+    job.mutable_expect()->set_accuracy(">= 0.9");
+    EXPECT_THAT(Check(job, facts),
+                testing::HasSubstr("expect.accuracy: accuracy is a figure of "
+                                   "classes, but the model predicts numbers"));
+  }
+}
+
 TEST(ValidateJobTest, ThePositiveClassIsOneOfTheTwo) {
   v1::Job job = JobOf("kind: logistic", "csv: d.csv");
   DataFacts facts;
@@ -345,7 +359,7 @@ TEST(FillDefaultsTest, ChoosesByTheKind) {
   EXPECT_FALSE(job.model().has_activation());
 }
 
-// The two tests that follow: measured in docs/job-defaults.md.
+// The two tests that follow: measured in docs/measured/job-defaults.md.
 TEST(FillDefaultsTest, TheRateFallsWhereStepsDoNotShrinkByThemselves) {
   const auto schedule = [](v1::Optimizer::Kind kind, bool batches_grow) {
     v1::Job job = SoftmaxJob();

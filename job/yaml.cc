@@ -7,6 +7,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -15,9 +17,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/nearest.h"
 #include "common/regular_file.h"
+#include "common/utf8.h"
 #include "job/base/keys.h"
 #include "job/base/values.h"
 #include "job/validate.h"
@@ -49,6 +53,11 @@ std::string KeysHint(const Descriptor& type) {
 bool IsMessage(const FieldDescriptor& field) {
   return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
          !field.is_map();
+}
+
+// The text as one YAML value, if it is short enough for a hint.
+std::string QuoteShort(absl::string_view text) {
+  return text.size() <= 60 ? QuoteYaml(text) : "…";
 }
 
 // Returns whether two keys of one name are in messages that stand side by side,
@@ -175,6 +184,57 @@ MeantKey MeantBy(absl::string_view name, const Descriptor& type,
   return {std::move(meant)};
 }
 
+// A part of a job that is written in its short form, as `csv: a.csv` is.
+struct ShortPart {
+  std::string name;   // "csv".
+  std::string whole;  // "path: a.csv".
+};
+
+// The part in short form in `map`, at `path`, which has a key called `key`.
+std::optional<ShortPart> ShortPartWith(absl::string_view key,
+                                       const YamlNode& map,
+                                       std::span<const std::string> path) {
+  const Descriptor* type = v1::Job::descriptor();
+  for (const std::string& step : path) {
+    const FieldDescriptor* field = type->FindFieldByName(step);
+    if (field == nullptr || !IsMessage(*field)) return std::nullopt;
+    type = field->message_type();
+  }
+  for (size_t i = 0; i < map.keys.size(); ++i) {
+    const YamlNode& value = map.items[i];
+    const FieldDescriptor* part = type->FindFieldByName(map.keys[i].text);
+    if (part == nullptr || !IsMessage(*part) || !value.is_scalar() ||
+        part->message_type()->FindFieldByName(std::string(key)) == nullptr) {
+      continue;
+    }
+    const FieldDescriptor* field = ShortForm(*part->message_type());
+    if (field == nullptr) continue;
+    return ShortPart{part->name(),
+                     absl::StrCat(field->name(), ": ", QuoteShort(value.text))};
+  }
+  return std::nullopt;
+}
+
+// The map of `root` at the path; null: there is none.
+const YamlNode* MapAt(const YamlNode* root, std::span<const std::string> path) {
+  for (const std::string& step : path) {
+    if (root == nullptr) return nullptr;
+    const auto key = std::ranges::find_if(root->keys, [&](const YamlNode& one) {
+      return one.is_scalar() && one.text == step;
+    });
+    root = key == root->keys.end() ? nullptr
+                                   : &root->items[key - root->keys.begin()];
+  }
+  return root;
+}
+
+// An example of a part that is a file, of the user's own file if `node` may be
+// one.
+std::string OfFile(const std::string& example, const YamlNode& node) {
+  if (!node.is_scalar() || !absl::StrContains(node.text, '.')) return example;
+  return absl::StrReplaceAll(example, {{"FILE", QuoteShort(node.text)}});
+}
+
 // Maps a YAML tree onto a message. Collects mistakes and goes on.
 class Mapper {
  public:
@@ -190,11 +250,12 @@ class Mapper {
                   Message* message, const std::string& example = "");
   void MapField(const YamlNode& node, const FieldDescriptor& field,
                 const std::string& path, Message* message);
-  // Says what is wrong with a key that `type` does not have. Returns the path
-  // of the key that is probably meant; empty: none.
+  // Says what is wrong with a key that `type` does not have; it stands in
+  // `map`, if that is not null. Returns the path of the key that is probably
+  // meant; empty: none.
   std::string UnknownKey(absl::string_view name, const YamlNode* value,
                          int line, const Descriptor& type,
-                         const std::string& path);
+                         const std::string& path, const YamlNode* map);
   void Fail(int line, const std::string& path, std::string what,
             std::string hint) {
     if (mistakes_->size() >= kMaxMistakes) return;
@@ -209,7 +270,7 @@ class Mapper {
     Fail(line, path, absl::StrCat("is given twice, first in line ", first_line),
          "keep one of the two");
   }
-  void MapEntry(const YamlNode& key, const YamlNode& value,
+  void MapEntry(const YamlNode& key, const YamlNode& value, const YamlNode& map,
                 const std::string& path, Message* message,
                 std::map<std::string, int>* seen);
   void MapList(const YamlNode& node, const FieldDescriptor& field,
@@ -220,6 +281,7 @@ class Mapper {
   const std::string file_;
   SourceMap* const sources_;
   std::vector<Mistake>* const mistakes_;
+  const YamlNode* root_ = nullptr;  // The whole job; null: it is not known.
 };
 
 void Mapper::MapMessage(const YamlNode& node, const std::string& path,
@@ -236,19 +298,20 @@ void Mapper::MapMessage(const YamlNode& node, const std::string& path,
     Fail(node.line, path,
          path.empty() ? "the file is no map of keys"
                       : "is no map of keys and values",
-         example.empty() ? KeysHint(type) : example);
+         example.empty() ? KeysHint(type) : OfFile(example, node));
     return;
   }
+  if (path.empty()) root_ = &node;
   std::map<std::string, int> seen;  // The keys and their lines.
   for (size_t i = 0; i < node.keys.size(); ++i) {
     if (mistakes_->size() >= kMaxMistakes) return;
-    MapEntry(node.keys[i], node.items[i], path, message, &seen);
+    MapEntry(node.keys[i], node.items[i], node, path, message, &seen);
   }
 }
 
 void Mapper::MapEntry(const YamlNode& key, const YamlNode& value,
-                      const std::string& path, Message* message,
-                      std::map<std::string, int>* seen) {
+                      const YamlNode& map, const std::string& path,
+                      Message* message, std::map<std::string, int>* seen) {
   const Descriptor& type = *message->GetDescriptor();
   if (!key.is_scalar()) {
     Fail(key.line, path, "a key is not a word", KeysHint(type));
@@ -262,7 +325,7 @@ void Mapper::MapEntry(const YamlNode& key, const YamlNode& value,
   }
   const FieldDescriptor* field = type.FindFieldByName(key.text);
   if (field == nullptr) {
-    UnknownKey(key.text, &value, key.line, type, path);
+    UnknownKey(key.text, &value, key.line, type, path, &map);
     return;
   }
   sources_->Set(key_path, At(key.line));
@@ -281,17 +344,26 @@ void Mapper::MapEntry(const YamlNode& key, const YamlNode& value,
 
 std::string Mapper::UnknownKey(absl::string_view name, const YamlNode* value,
                                int line, const Descriptor& type,
-                               const std::string& path) {
+                               const std::string& path, const YamlNode* map) {
   Mistake mistake;
   mistake.place = At(line);
   mistake.path = Join(path, absl::Utf8SafeCEscape(name.substr(0, 60)));
   mistake.what = path.empty() ? "a job has no such key"
                               : absl::StrCat(path, " has no such key");
   const std::string text =
-      value != nullptr && value->is_scalar() && value->text.size() <= 60
-          ? QuoteYaml(value->text)
-          : "…";
-  const auto [meant_path, guessed] = MeantBy(name, type, path);
+      value != nullptr && value->is_scalar() ? QuoteShort(value->text) : "…";
+  auto [meant_path, guessed] = MeantBy(name, type, path);
+  // The user may have named the part of the key already.
+  std::optional<ShortPart> part;
+  if (meant_path.size() > 1) {
+    const auto above = std::span(meant_path).first(meant_path.size() - 2);
+    for (const YamlNode* one : {map, MapAt(root_, above)}) {
+      if (one != nullptr && !part) {
+        part = ShortPartWith(meant_path.back(), *one, above);
+      }
+    }
+    if (part) meant_path[above.size()] = part->name;
+  }
   std::string meant = absl::StrJoin(meant_path, ".");
   if (path.empty() && name == "space") {
     mistake.hint = "sweep: {space: …}, in a file for `ebb sweep`";
@@ -304,8 +376,11 @@ std::string Mapper::UnknownKey(absl::string_view name, const YamlNode* value,
     // Beside the key that is wrong, the key alone says enough.
     const std::string& key = meant_path.back();
     const bool beside = meant == Join(path, key);
-    const std::vector<std::string> shown =
+    std::vector<std::string> shown =
         beside ? std::vector<std::string>{key} : meant_path;
+    if (part && !beside) {
+      shown.back() = absl::StrCat(part->whole, ", ", key);
+    }
     mistake.hint = absl::StrCat(absl::StrJoin(shown, ": {"), ": ", text,
                                 std::string(shown.size() - 1, '}'));
   }
@@ -504,7 +579,7 @@ class Overrider {
     YamlNode node;
     node.kind = YamlNode::Kind::kScalar;
     node.text = std::string(value);
-    return mapper_.UnknownKey(key, &node, 0, *type, path);
+    return mapper_.UnknownKey(key, &node, 0, *type, path, nullptr);
   }
 
   void Set(const Steps& steps, const std::string& path,

@@ -26,6 +26,7 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsSupersetOf;
 using testing::StartsWith;
 
 constexpr char kMinimal[] = "model: softmax\ndata: {train: {csv: table.csv}}\n";
@@ -168,6 +169,34 @@ TEST(JobYamlTest, ASweepIsTrainedByAnotherCommand) {
   ASSERT_EQ(beside.mistakes.size(), 1u);
   EXPECT_EQ(beside.mistakes[0].hint,
             "sweep: {space: …}, in a file for `ebb sweep`");
+}
+
+// Bug: the hint left out the file that the user had named.
+TEST(JobYamlTest, AHintShowsTheFileAndTheColumnOfTheUser) {
+  const auto hints = [](const std::string& lines) {
+    std::vector<std::string> found;
+    for (const Mistake& one :
+         ReadJob("model: softmax\n" + lines, "f").mistakes) {
+      found.push_back(one.hint);
+    }
+    return found;
+  };
+  const std::string whole =
+      "data: {train: {csv: {path: rows.csv, label: kind}}}";
+  EXPECT_THAT(hints("data: {train: {csv: rows.csv, label: kind}}\n"),
+              ElementsAre(whole));
+  EXPECT_THAT(hints("data: {train: {csv: rows.csv}}\nlabel: kind\n"),
+              ElementsAre(whole));
+  EXPECT_THAT(
+      hints("data: {csv: rows.csv, label: kind}\n"),
+      IsSupersetOf({std::string("data: {train: {csv: rows.csv}}"), whole}));
+  // The format that is there has the key, and not only the first one.
+  EXPECT_THAT(hints("data: {train: {tar: a.tar, size: 3x3}}\n"),
+              ElementsAre("data: {train: {tar: {path: a.tar, size: 3x3}}}"));
+  EXPECT_THAT(hints("data: {train: {csv: {path: a, labell: y}}}\n"),
+              ElementsAre("label: y"));
+  EXPECT_THAT(hints("data: rows.csv\n"),
+              ElementsAre("data: {train: {csv: rows.csv}}"));
 }
 
 TEST(JobYamlTest, ParseJobYamlReturnsAllMistakesAsOneStatus) {

@@ -89,6 +89,9 @@ struct ModelDescription {
   int64_t beside = 0;
   // Numbers per example that Predict writes.
   int64_t outputs = 0;
+  // Their names, where they are neither a label's value nor the probabilities
+  // of classes; empty: they are.
+  std::vector<std::string> output_names;
   LabelKind labels = LabelKind::kValue;
   int64_t classes = 0;  // For kClass.
 };

@@ -4,11 +4,11 @@
 //   EBB_RETURN_IF_ERROR(RegisterBuiltinModels(&registry));
 //   EBB_ASSIGN_OR_RETURN(auto model, registry.Create(config, &backend));
 //
-// To add a model, write models/zoo/NAME.cc with one function, `absl::Status
-// RegisterName(Registry*)` in namespace ebb::models::zoo. The build lists the
-// folder and calls the function of each file. (Objects that register themselves
-// while the program starts would have no defined order. The linker would drop
-// them with the rest of a static library that is not called.)
+// To add a model with a gradient, write models/zoo/NAME.cc with one function,
+// `absl::Status RegisterName(Registry*)` in namespace ebb::models::zoo. The
+// build lists the folder and calls the function of each file. (Objects that
+// register themselves while the program starts would have no defined order. The
+// linker would drop them with the rest of a static library that is not called.)
 #ifndef EBB_MODELS_REGISTRY_H_
 #define EBB_MODELS_REGISTRY_H_
 
@@ -59,7 +59,8 @@ class Registry {
   std::map<std::string, Entry> entries_;
 };
 
-// Adds the models of models/zoo.
+// Adds the models of models/zoo and of the workloads. Link
+// ebb::models_registry, which the workloads' folder makes.
 absl::Status RegisterBuiltinModels(Registry* registry);
 
 }  // namespace ebb::models

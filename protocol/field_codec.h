@@ -1,9 +1,10 @@
 // Encoding structs whose fields are named in one place.
 //
-// A struct is stored through a VisitFields() beside its codec, which hands all
-// members to a visitor in their stored order. A structured binding there names
-// every member, so one that is added to the struct, and not to the stored
-// form, does not compile:
+// A struct of the protocol is stored by its list (message_fields.h). Another is
+// stored through a VisitFields() beside its codec, which hands all members to a
+// visitor in their stored order. A structured binding there names every member,
+// so one that is added to the struct, and not to the stored form, does not
+// compile:
 //
 //   template <typename Struct, typename Visitor>  // const Pair or Pair.
 //     requires std::is_same_v<std::remove_const_t<Struct>, Pair>
@@ -21,6 +22,7 @@
 #include <bit>
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <string>
@@ -31,11 +33,21 @@
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
 #include "protocol/codec.h"
+#include "protocol/field_list.h"
 
 namespace ebb {
 
+// Hands over what the first version of the stored form has of a listed struct.
+template <Listed Struct, typename Visitor>
+void VisitFields(Struct& from, Visitor&& visit) {
+  FieldsOfStruct<Struct>::ForEach([&](auto field) {
+    if constexpr (field.kSince == 1) visit(field.In(from));
+  });
+}
+
 // One member of all structs of a list, as a list of its own: for a member that
-// is stored apart from the others, because it came later.
+// is stored apart from the others, because it came later. `Member` is a pointer
+// to it, or a function that returns a reference.
 template <typename List, typename Member>
 struct Column {
   Column(List& of_list, Member of_member) : list(of_list), member(of_member) {}
@@ -90,7 +102,9 @@ class FieldWriter {
   template <typename List, typename Member>
   void Put(const Column<List, Member>& column) {
     PutVarint(column.list.size(), out_);
-    for (const auto& element : column.list) Put(element.*column.member);
+    for (const auto& element : column.list) {
+      Put(std::invoke(column.member, element));
+    }
   }
   template <typename Struct>
   requires std::is_class_v<Struct>
@@ -178,7 +192,9 @@ class FieldReader {
   template <typename List, typename Member>
   void Get(Column<List, Member>* column) {
     if (!Check(GetCount() == column->list.size())) return;
-    for (auto& element : column->list) Get(&(element.*column->member));
+    for (auto& element : column->list) {
+      Get(&std::invoke(column->member, element));
+    }
   }
   template <typename Struct>
   requires std::is_class_v<Struct>

@@ -94,9 +94,11 @@ struct PushRequest {
   ItemId item;
   int64_t begin = 0;
   int64_t end = 0;
-  LedgerRow ledger;     // Counts the examples that were really read.
-  double loss_sum = 0;  // Over the examples; 0 when skipped.
-  bool skip = false;    // The scheduler decided to skip [begin, end).
+  LedgerRow ledger;  // Counts the examples that were really read.
+  // Over the examples; 0 when skipped, and -0.0 if it is not known
+  // (known_loss.h).
+  double loss_sum = 0;
+  bool skip = false;  // The scheduler decided to skip [begin, end).
   std::vector<PushSegment> segments;
 };
 

@@ -65,7 +65,7 @@ absl::Status MayFollow(const JobPlan& before, const JobPlan& after) {
   }
   if (before.algorithm.operated) {
     return absl::InvalidArgumentError(
-        "a job whose rounds are closed by operations (lbfgs, lloyd) ends with "
+        "the job's algorithm closes rounds by operations, so the job ends with "
         "its last round, and cannot change while it goes on: begin a new job "
         "for what is to differ");
   }

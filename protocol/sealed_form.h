@@ -13,20 +13,32 @@
 //   EBB_RETURN_IF_ERROR(
 //       UnsealForm("EBBM", 2, "checkpoint manifest", stored, &manifest)
 //           .status());
+//
+// The lists of the protocol's structs say the versions (Since in field_list.h).
 #ifndef EBB_PROTOCOL_SEALED_FORM_H_
 #define EBB_PROTOCOL_SEALED_FORM_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "protocol/field_codec.h"
+#include "protocol/field_list.h"
 #include "protocol/sealed.h"
 #include "protocol/sealed_fields.h"
 
 namespace ebb {
+
+template <typename T>
+inline constexpr bool kListsStructs = false;
+template <Listed Struct>
+inline constexpr bool kListsStructs<std::vector<Struct>> = true;
 
 // The form in the eyes of a writer, and below of a reader.
 class FormWriter {
@@ -66,6 +78,59 @@ class FormReader {
   const uint32_t version_;
   FieldReader& read_;
 };
+
+// Hands over what version kVersion added to a listed struct, or to what is in
+// it, in the order of the lists. What it added to all structs of a list is a
+// Column.
+template <uint32_t kVersion, typename Struct, typename Form>
+void VisitSince(Struct& from, Form& form) {
+  FieldsOfStruct<Struct>::ForEach([&](auto field) {
+    auto& member = field.In(from);
+    using Member = std::remove_cvref_t<decltype(member)>;
+    if constexpr (field.kSince == kVersion) {
+      form(kVersion, member);
+    } else if constexpr (Listed<Member>) {
+      VisitSince<kVersion>(member, form);
+    } else if constexpr (kListsStructs<Member>) {
+      FieldsOfStruct<typename Member::value_type>::ForEach([&](auto inner) {
+        if constexpr (inner.kSince == kVersion) {
+          form(kVersion, Column(
+                             member, [](auto& element) -> auto& {
+                               return decltype(inner)::In(element);
+                             }));
+        }
+      });
+    }
+  });
+}
+
+// The newest version of which a list of the struct says something.
+template <typename Struct>
+consteval uint32_t NewestSince() {
+  uint32_t newest = 1;
+  FieldsOfStruct<Struct>::ForEach([&](auto field) {
+    using Member =
+        std::remove_cvref_t<decltype(field.In(std::declval<Struct&>()))>;
+    newest = std::max(newest, field.kSince);
+    if constexpr (Listed<Member>) {
+      newest = std::max(newest, NewestSince<Member>());
+    } else if constexpr (kListsStructs<Member>) {
+      newest = std::max(newest, NewestSince<typename Member::value_type>());
+    }
+  });
+  return newest;
+}
+
+// The form of a listed struct, whose newest version is kNewest.
+template <uint32_t kNewest, typename Struct, typename Form>
+void VisitListedForm(Struct& record, Form& form) {
+  static_assert(NewestSince<std::remove_const_t<Struct>>() == kNewest);
+  form(1, record);
+  [&]<uint32_t... kLess>(std::integer_sequence<uint32_t, kLess...>) {
+    (VisitSince<kLess + 2>(record, form), ...);
+  }
+  (std::make_integer_sequence<uint32_t, kNewest - 1>());
+}
 
 // Writes the record in that version of its form.
 template <typename Record>

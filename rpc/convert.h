@@ -5,7 +5,12 @@
 // absurd count or a plan that no job can have. Only a core can judge marks,
 // terms, generations and the grid.
 //
-// ToProto replaces bytes that are not UTF-8 in texts for people by '?'.
+// ToProto replaces bytes that are not UTF-8 in texts for people by '?', and
+// cuts such a text to the most bytes that a receiver takes.
+//
+// The messages of the scheduler's streams are converted by their lists of
+// fields (protocol/message_fields.h) and the annotations of their fields;
+// convert_rules.cc has what is special about one.
 //
 // Pushes, pulls and fetches are converted here without their values: see
 // wire.h.
@@ -26,27 +31,15 @@
 
 namespace ebb::rpc {
 
-// Counts beyond these are refused. They are far above what any job has, and
-// bound what a message can make its receiver allocate.
+// Counts beyond these are refused in pushes, pulls and fetches. They are far
+// above what any job has, and bound what a message can make its receiver
+// allocate. The other messages have their bounds in bounds.proto's annotations.
 inline constexpr int32_t kMaxPartitions = 65536;
-inline constexpr int32_t kMaxServers = 65536;
-inline constexpr int32_t kMaxWorkers = 1 << 20;
-inline constexpr int32_t kMaxJobs = 65536;
-inline constexpr int32_t kMaxMarksPerPartition = 1 << 20;
-inline constexpr int32_t kMaxSkippedRanges = 1 << 20;
-inline constexpr int32_t kMaxRoundVersions = 65536;
-inline constexpr int32_t kMaxRoundFigures = 65536;
-inline constexpr int32_t kMaxHeldItems = 65536;
-inline constexpr int32_t kMaxStalenessBuckets = 65536;
-inline constexpr int32_t kMaxBatchSizes = 65536;
 inline constexpr int32_t kMaxFetchedBlocks = 1 << 20;
-// Most bytes of a folder's name, and of the reason for giving up a move, which
-// is cut to it.
-inline constexpr int64_t kMaxTextBytes = 4096;
 
 // --- Shared ------------------------------------------------------------------
 
-v1::ItemId ToProto(ItemId item);
+v1::ItemId ToProto(const ItemId& item);
 v1::LedgerRow ToProto(const LedgerRow& row);
 v1::SkippedRange ToProto(const SkippedRange& range);
 v1::ItemMark ToProto(const ItemMark& mark);

@@ -3,9 +3,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/status_macros.h"
+#include "protocol/field_list.h"
 #include "rpc/convert.h"
 #include "rpc/internal/check.h"
-#include "rpc/internal/fields.h"
 
 namespace ebb::rpc {
 
@@ -13,19 +13,18 @@ using internal::AtMost;
 using internal::InRange;
 using internal::IsPartition;
 using internal::IsSize;
-using internal::kFields;
 using internal::Named;
 using internal::NotNegative;
 using internal::Present;
 using internal::UnknownEnum;
 
 // A new field stops here: convert it below, then count it.
-static_assert(kFields<PushRequest> == 14 && kFields<PushSegment> == 7 &&
-              kFields<WorkerStamp> == 3);
-static_assert(kFields<PushReply> == 9 && kFields<PushSegmentReply> == 4);
-static_assert(kFields<PullRequest> == 10 && kFields<PullSegmentRequest> == 4);
-static_assert(kFields<PullReply> == 8 && kFields<PullSegment> == 7);
-static_assert(kFields<ClockUpdate> == 3);
+static_assert(kMembers<PushRequest> == 14 && kMembers<PushSegment> == 7 &&
+              kMembers<WorkerStamp> == 3);
+static_assert(kMembers<PushReply> == 9 && kMembers<PushSegmentReply> == 4);
+static_assert(kMembers<PullRequest> == 10 && kMembers<PullSegmentRequest> == 4);
+static_assert(kMembers<PullReply> == 8 && kMembers<PullSegment> == 7);
+static_assert(kMembers<ClockUpdate> == 3);
 
 namespace {
 

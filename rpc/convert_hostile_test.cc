@@ -15,6 +15,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
+constexpr int32_t kMaxRoundFigures = 65536;
+
 template <typename Message>
 Message Parse(const std::string& text) {
   Message message;

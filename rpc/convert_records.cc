@@ -7,6 +7,7 @@
 #include "common/status_macros.h"
 #include "rpc/convert.h"
 #include "rpc/internal/check.h"
+#include "rpc/internal/message_reader.h"
 
 // One direction of a stream abbreviates the job records it repeats.
 namespace ebb::rpc {
@@ -44,15 +45,13 @@ absl::StatusOr<JobRecordPtr> RecordReceiver::Take(v1::JobRecord* message) {
         absl::StrCat("JobRecord of job ", job.value(),
                      " has no plan, and none was sent before in this stream"));
   }
-  auto record = std::make_shared<JobRecord>();
-  record->id = job;
-  EBB_ASSIGN_OR_RETURN(record->plan, FromProto(message->plan()));
-  record->name = std::move(*message->mutable_name());
-  record->specification = std::move(*message->mutable_specification());
+  EBB_ASSIGN_OR_RETURN(JobRecord read,
+                       internal::ReadReceived<JobRecord>(*message, nullptr));
+  auto record = std::make_shared<const JobRecord>(std::move(read));
   if (received_.size() < kMaxAbbreviatedJobs || received_.contains(job)) {
     received_[job] = record;
   }
-  return JobRecordPtr(std::move(record));
+  return record;
 }
 
 }  // namespace ebb::rpc

@@ -4,12 +4,16 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "protocol/message_fields.h"
+#include "rpc/internal/bounds.h"
 #include "rpc/internal/check.h"
-#include "rpc/internal/fields.h"
+#include "rpc/internal/field_kinds.h"
 
 namespace ebb::rpc {
 namespace {
@@ -103,7 +107,7 @@ constexpr char kRollbackText[] =
 // A field of a struct has a field of its message, and the other way round.
 template <typename Struct, typename Message>
 void ExpectSameFields(int only_in_message = 0) {
-  EXPECT_EQ(static_cast<int>(internal::kFields<Struct>) + only_in_message,
+  EXPECT_EQ(static_cast<int>(kMembers<Struct>) + only_in_message,
             Message::descriptor()->field_count())
       << Message::descriptor()->full_name();
 }
@@ -161,6 +165,63 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   ExpectSameFields<EvaluationResult, v1::EvaluationResult>();
   ExpectSameFields<Lease, v1::Lease>();
   ExpectSameFields<EvaluationLease, v1::EvaluationLease>();
+}
+
+// Each field of a message is in the list of its struct, and so on within it.
+template <typename Struct, typename Message>
+void ExpectWholeList() {
+  EXPECT_EQ(static_cast<int>(FieldsOfStruct<Struct>::kCount),
+            Message::descriptor()->field_count())
+      << Message::descriptor()->full_name();
+  FieldsOfStruct<Struct>::ForEach([](auto field) {
+    using Member =
+        std::remove_cvref_t<decltype(field.In(std::declval<Struct&>()))>;
+    if constexpr (Listed<Member>) {
+      ExpectWholeList<Member, std::remove_pointer_t<decltype(field.Mutable(
+                                  static_cast<Message*>(nullptr)))>>();
+    } else if constexpr (internal::kIsList<Member>) {
+      if constexpr (Listed<typename Member::value_type>) {
+        using List = std::remove_pointer_t<decltype(field.Mutable(
+            static_cast<Message*>(nullptr)))>;
+        ExpectWholeList<typename Member::value_type,
+                        typename List::value_type>();
+      }
+    }
+  });
+}
+
+template <typename Message, typename... Struct>
+void ExpectWholeLists(const std::variant<Struct...>&) {
+  [&]<typename... Field>(Fields<Field...>) {
+    (ExpectWholeList<Struct, std::remove_pointer_t<decltype(Field::Mutable(
+                                 static_cast<Message*>(nullptr)))>>(),
+     ...);
+  }(FieldsOfStruct<std::variant<Struct...>>());
+}
+
+TEST(ConvertTest, ListsHaveTheFieldsOfTheirMessages) {
+  ExpectWholeLists<v1::ServerToScheduler>(ServerToScheduler());
+  ExpectWholeLists<v1::SchedulerToServer>(SchedulerToServer());
+  ExpectWholeLists<v1::WorkerToScheduler>(WorkerToScheduler());
+  ExpectWholeLists<v1::SchedulerToWorker>(SchedulerToWorker());
+  ExpectWholeList<JobRecord, v1::JobRecord>();
+  ExpectWholeList<LedgerRow, v1::LedgerRow>();
+}
+
+TEST(ConvertTest, BoundsAreThoseOfTheStructs) {
+  const auto bound = [](const google::protobuf::Descriptor* message,
+                        const std::string& field) {
+    return internal::BoundOf(*message->FindFieldByName(field));
+  };
+  EXPECT_EQ(bound(v1::Plan::descriptor(), "partitions").most,
+            JobPlan::kMaxPartitions);
+  EXPECT_EQ(bound(v1::Plan::descriptor(), "sparse_tables").entries,
+            kMaxSparseTables);
+  EXPECT_EQ(bound(v1::Figures::descriptor(), "named").entries, kMostFigures);
+  EXPECT_EQ(bound(v1::Figures::descriptor(), "confusion").entries,
+            kMostConfusedClasses * kMostConfusedClasses);
+  EXPECT_EQ(bound(v1::Figures::descriptor(), "calibration").entries,
+            kMostCalibrationBins);
 }
 
 // --- Everything survives the way there and back ------------------------------

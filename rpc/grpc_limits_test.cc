@@ -23,7 +23,9 @@
 #include "rpc/network_metrics.h"
 #include "rpc/security.h"
 #include "rpc/testing/admin_answers.h"
+#include "rpc/testing/one_piece.h"
 #include "rpc/transport_contract.h"
+#include "rpc/wire.h"
 
 namespace ebb::rpc {
 namespace {
@@ -253,6 +255,53 @@ TEST(GrpcLimitsTest, MetricsCountCallsThatAreRefused) {
   EXPECT_THAT(Told(*security), ElementsAre(Pair("calls", 3)));
   for (const auto& [pull, done] : kept) done(PullReply());
   for (auto& answer : answers) answer.Wait().IgnoreError();  // They go now.
+}
+
+// Bug: a message of which only the first piece came had its room for ever, and
+// no other found any.
+TEST(GrpcLimitsTest, AMessageThatDoesNotComeLeavesItsRoomToOthers) {
+  const SecurityPtr security = Plain();
+  TransportOptions options;
+  options.max_message_bytes = 1 << 16;
+  options.max_assembled_bytes = 1 << 20;
+  // Stuck after 60 times as long. No connection is asked for a sign of life.
+  options.keepalive_timeout = absl::Milliseconds(50);
+  options.keepalive_time = absl::Hours(1);
+  GrpcTransport transport(options, 0, security);
+  EchoPs ps;
+  const auto listener = transport.ListenPs(kAny, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  // Pushes flow before the piece is sent: the first takes as long as the
+  // connection, in which the piece could be given up already.
+  const auto channel = transport.ConnectPs((*listener)->address());
+  const std::vector<float> values(100'000, 1.0F);
+  Answer<PushReply> first;
+  channel->Push(MakePush(1, values), kLong, first.Done());
+  ASSERT_TRUE(first.Wait().ok());
+  OnePiece stuck;
+  stuck.Send(grpc::CreateChannel((*listener)->address(),
+                                 grpc::InsecureChannelCredentials()),
+             "/ebb.v1.ParameterServer/PushInPieces",
+             EncodePiece(options.max_assembled_bytes,
+                         Encode(MakePush(1, std::vector<float>(1024, 1)))));
+
+  // Once it has come, others are told to try again until it is given up.
+  const absl::Time limit = absl::Now() + kLong;
+  bool refused = false, taken = false;
+  while (!taken && absl::Now() < limit) {
+    Answer<PushReply> pushed;
+    channel->Push(MakePush(1, values), kLong, pushed.Done());
+    const absl::Status status = pushed.Wait().status();
+    if (status.ok()) {
+      taken = refused;
+      continue;
+    }
+    ASSERT_TRUE(absl::IsResourceExhausted(status)) << status;
+    refused = true;
+  }
+
+  EXPECT_TRUE(taken);
+  EXPECT_FALSE(stuck.End().ok());
 }
 
 TEST(GrpcLimitsTest, MetricsNameEachReason) {

@@ -29,6 +29,7 @@
 #include "rpc/rpc_roles.h"
 #include "rpc/security.h"
 #include "rpc/testing/admin_answers.h"
+#include "rpc/testing/one_piece.h"
 #include "rpc/testing/shared_values.h"
 #include "rpc/transport_contract.h"
 #include "rpc/wire.h"
@@ -361,31 +362,6 @@ TEST_P(GrpcTokensTest, PushesTogetherNeedTheTokenEachForItself) {
   EXPECT_EQ(server_->refusals()->Of(Refusal::kToken), 1);
 }
 
-// Writes one piece of a message, and waits for how the call ends.
-class OnePiece
-    : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
- public:
-  absl::Status Send(const std::shared_ptr<grpc::Channel>& channel,
-                    const char* method, const Payload& piece) {
-    grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(
-        channel);
-    stub.PrepareBidiStreamingCall(&context, method, {}, this);
-    out_ = internal::ToByteBuffer(piece);
-    StartRead(&in_);
-    StartWrite(&out_);
-    StartCall();
-    return ended_.WaitFor(1).at(0);
-  }
-  grpc::ClientContext context;
-
- private:
-  void OnDone(const grpc::Status& status) override {
-    ended_.Add(FromGrpc(status));
-  }
-  grpc::ByteBuffer out_, in_;
-  Collected<absl::Status> ended_;
-};
-
 // Bug: the room for a message of any size was kept until its last piece came,
 // and only then was the token looked at.
 TEST_P(GrpcTokensTest, TheFirstPieceOfAMessageNeedsTheToken) {
@@ -409,8 +385,8 @@ TEST_P(GrpcTokensTest, TheFirstPieceOfAMessageNeedsTheToken) {
     call.context.AddMetadata(
         internal::kWorkerTokenKey,
         scheduler_->tokens()->ForWorker(JobId(kJob), SessionId(3)));
-    const absl::Status refused =
-        call.Send(channel, method, EncodePiece(int64_t{1} << 30, message));
+    call.Send(channel, method, EncodePiece(int64_t{1} << 30, message));
+    const absl::Status refused = call.End();
     EXPECT_TRUE(absl::IsPermissionDenied(refused)) << method << refused;
   }
   EXPECT_EQ(server_->refusals()->Of(Refusal::kToken), 2);

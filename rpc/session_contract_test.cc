@@ -207,7 +207,9 @@ TEST_P(TransportContractTest, ARefusedSessionIsUnavailable) {
 }
 
 TEST_P(TransportContractTest, ASessionThatIsNotReadIsClosed) {
-  auto transport = Make({.session_queue_messages = 16});
+  // Not for silence: a loaded machine answers late while messages are made.
+  auto transport = Make(
+      {.keepalive_timeout = absl::Minutes(5), .session_queue_messages = 16});
   KeepingScheduler scheduler;
   std::promise<void> go;
   scheduler.on_worker_message = [ready = go.get_future().share()] {

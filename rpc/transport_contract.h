@@ -1,6 +1,5 @@
-// The contract of transport.h as tests that every implementation runs: compile
-// transport_contract.cc, transport_contract_test.cc and
-// session_contract_test.cc into its test and name it by
+// The contract of transport.h as tests that every implementation runs: link its
+// test to rpc_transport_contract_tests, and name it by
 //
 //   INSTANTIATE_TEST_SUITE_P(Mine, TransportContractTest,
 //                            testing::Values(TransportCase{...}));
@@ -34,7 +33,7 @@ struct TransportCase {
   }
 };
 
-class TransportContractTest : public testing::TestWithParam<TransportCase> {
+class TransportContractTest : public ::testing::TestWithParam<TransportCase> {
  protected:
   std::unique_ptr<Transport> Make(const TransportOptions& options = {}) {
     EXPECT_TRUE(options.Validate().ok()) << options.Validate();

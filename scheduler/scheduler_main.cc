@@ -57,6 +57,7 @@ struct Flags : DaemonFlags {
   absl::Duration backup_gain = SchedulerOptions().backup_gain;
   std::string data_folder;
   uint64_t data_bytes = uint64_t{10} << 30;
+  bool of_a_run = false;
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
@@ -104,6 +105,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
   duration("--backup-gain", "EBB_BACKUP_GAIN", &flags->backup_gain,
            "An idle worker helps another if that ends the work earlier by this "
            "much; a large value: never");
+  app->add_flag("--of-a-run", flags->of_a_run)
+      ->group("");  // Hidden: for `ebb run`.
   AddDaemonFlags(app, flags);
   app->footer(kExample);
 }
@@ -147,6 +150,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.core.shortened = job::WithEpochs;
   options.core.training_facts = job::TrainingFactsOf;
   options.listen = flags.listen;
+  options.of_a_run = flags.of_a_run;
   EBB_ASSIGN_OR_RETURN(options.kill_points,
                        KillPoints::Parse(flags.kill_at, AllKillPoints()));
   rpc::TransportOptions network;

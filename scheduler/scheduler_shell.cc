@@ -408,7 +408,7 @@ absl::Status SchedulerShell::Change(ChangeFunction change,
 
 void SchedulerShell::Inspect(absl::FunctionRef<void(const Picture&)> look) {
   MutexLock lock(&mu_);
-  look({*core_, watch_, SteadyNow(), store_problem_});
+  look({*core_, watch_, SteadyNow(), store_problem_, options_.of_a_run});
 }
 
 }  // namespace ebb::scheduler

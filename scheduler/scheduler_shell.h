@@ -54,6 +54,9 @@ struct SchedulerShellOptions {
   // Operators' changes that wait; beyond it they are refused. Default 256: more
   // than scripts send at once.
   int change_queue = 256;
+  // True if the program that started the scheduler starts daemons that end
+  // again, as `ebb run` does. Default: people do.
+  bool of_a_run = false;
   // For tests: where this process kills itself. Default: nowhere.
   KillPoints kill_points;
 
@@ -91,6 +94,7 @@ class SchedulerShell final : public rpc::SchedulerHandler {
     const Watch& watch;
     absl::Time now;
     std::string store_problem;  // Empty: none.
+    bool of_a_run = false;      // SchedulerShellOptions::of_a_run.
   };
   // Calls `look` under the core's lock: be short, do no I/O.
   void Inspect(absl::FunctionRef<void(const Picture&)> look);

@@ -115,6 +115,11 @@ bool ServerAdmission::HasItsFolder(LinkId link, const RegisterServer& message,
                         "; start it with them, or wait until others "
                         "that have them take over what it owns"),
            context);
+    state_.cluster.servers.RefusedOther(
+        message.server,
+        absl::StrCat(ProcessAt(message.process_id, message.address),
+                     " is refused: ", lacks),
+        context->now);
     return false;
   }
   return true;

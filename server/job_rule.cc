@@ -64,7 +64,7 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   std::unique_ptr<JobRule> rule(new JobRule(record.plan, job.seed(),
                                             std::move(schedule), rollback,
                                             std::move(algorithm)));
-  const auto facts = workloads::RulesOf(job.model()).Facts(job);
+  const auto facts = workloads::FactsOf(job);
   rule->least_loss_ = facts.least_loss;
   rule->zero_loss_is_none_ = facts.zero_loss_is_none;
   EBB_ASSIGN_OR_RETURN(rule->round_rule_,
@@ -142,7 +142,7 @@ absl::Status JobRule::AddSparseTables(const v1::Specification& specification) {
     options.contributes =
         plan.trained() && job::TraitsOf(job.algorithm().kind()).contributions();
     if (options.contributes) rule.optimizer = MakeReplaceRule();
-    options.of_tasks = job::TasksOf(job) > 0;
+    options.of_tasks = workloads::FactsOf(job).tasks > 0;
     if (plan.trained() && !is_frozen && algorithm_->ScalesByStaleness() &&
         !rule.rates_fall) {
       options.rate_factor = [algorithm = algorithm_](int64_t staleness) {

@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "algorithms/lbfgs/lbfgs.h"
-#include "algorithms/lloyd/lloyd.h"
 #include "common/initializer.h"
 #include "ebb/v1/specification.pb.h"
 #include "gmock/gmock.h"
@@ -21,6 +20,7 @@
 #include "server/memory/block_pool.h"
 #include "server/optimizer/optimizer.h"
 #include "server/partition.h"
+#include "workloads/seam/server/server.h"
 
 namespace ebb::server {
 namespace {
@@ -505,8 +505,12 @@ TEST(JobRuleTest, LloydMeasuresCountsAndMovesCentroids) {
   EXPECT_THAT(figures, ElementsAre(0, 2, 3));
   rule->PackFigures(&figures);
   EXPECT_THAT(figures, ElementsAre(0, 0, 2, 3));
-  const auto step = rule->ReadOperation(
-      LloydOperation{.round = 0, .inertia = 9, .counts = {2, 3}}.Encode());
+  figures.front() = 9;
+  const auto coordinator = workloads::CoordinatorOf(*record);
+  ASSERT_TRUE(coordinator.ok()) << coordinator.status();
+  const auto operation = (*coordinator)->Next({0, false, 100}, "", {figures});
+  ASSERT_TRUE(operation.ok()) << operation.status();
+  const auto step = rule->ReadOperation(*operation);
   ASSERT_TRUE(step.ok()) << step.status();
   std::vector<float> out(5);
   (*step)->Apply(1, {1, weights, sum, out, {}, {}});

@@ -31,7 +31,7 @@
 #include "server/server_metrics.h"
 #include "server/server_shell.h"
 #include "server/store/copied_store.h"
-#include "server/store/folder_store.h"
+#include "server/store/folder_checkpoints.h"
 #include "server/store/object_checkpoints.h"
 #include "server/store/rocksdb_store.h"
 
@@ -236,8 +236,8 @@ absl::StatusOr<std::unique_ptr<SharedCheckpointStore>> OpenShared(
         absl::StrCat("--shared-checkpoints ", place,
                      " must be a folder, or s3://BUCKET/PREFIX"));
   }
-  EBB_ASSIGN_OR_RETURN(auto store,
-                       FolderStore::Open({.folder = place, .server = server}));
+  EBB_ASSIGN_OR_RETURN(
+      auto store, OpenFolderCheckpoints({.folder = place, .server = server}));
   *identity = store->folder_id();
   return store;
 }

@@ -97,13 +97,12 @@ Step NextStep(const Sweep& sweep, const std::vector<Trial>& trials,
     const Trial& trial = trials[i];
     if (trial.state != TrialState::kRunning) continue;
     ++running;
-    std::string reason = trial.trouble;
-    if (reason.empty() && sweep.halving) {
-      const auto rung = StoppedAt(*sweep.halving, trial.epochs, measured, i);
-      if (rung) reason = absl::StrCat("stopped by halving at epoch ", *rung);
-    }
     // Its place is free once it is cancelled.
-    if (!reason.empty()) step.stop.push_back({trial.number, trial.job, reason});
+    if (!trial.trouble.empty() ||
+        (sweep.halving &&
+         StoppedAt(*sweep.halving, trial.epochs, measured, i))) {
+      step.stop.push_back({trial.number, trial.job});
+    }
   }
   int64_t number = trials.empty() ? 0 : trials.back().number + 1;
   std::vector<Outcome> outcomes = OutcomesOf(sweep, trials);
@@ -145,6 +144,17 @@ std::string WhyStopped(const Sweep& sweep, const std::vector<Trial>& trials,
     if (rung) return absl::StrCat("stopped by halving at epoch ", *rung);
   }
   return "cancelled";
+}
+
+int64_t TooQuickToStop(const Sweep& sweep, const std::vector<Trial>& trials) {
+  if (!sweep.halving) return 0;
+  const std::vector<MeasuredTrial> measured = MeasuredOf(trials);
+  int64_t quick = 0;
+  for (size_t i = 0; i < trials.size(); ++i) {
+    if (trials[i].state != TrialState::kComplete) continue;
+    if (StoppedAt(*sweep.halving, trials[i].epochs, measured, i)) ++quick;
+  }
+  return quick;
 }
 
 std::vector<size_t> Ranking(const std::vector<Trial>& trials) {

@@ -61,6 +61,8 @@ struct Trial {
   int32_t epochs = 0;              // Epochs of its job.
   std::vector<Measured> measured;  // Smaller is better, whatever the metric.
   std::vector<Figure> figures;     // All that people read of the last one.
+  // The class that a figure of one class is of; empty: it is not known.
+  std::string positive_class;
   // The deviation of the folds' results, if it stands for all folds
   // (sweep/folds.h).
   std::optional<double> deviation;
@@ -91,7 +93,6 @@ struct Step {
   struct Stop {
     int64_t number = 0;
     uint64_t job = 0;
-    std::string reason;  // For people.
   };
   std::vector<Begin> begin;
   std::vector<Stop> stop;
@@ -107,6 +108,10 @@ Step NextStep(const Sweep& sweep, const std::vector<Trial>& trials,
 // Empty: it was not stopped.
 std::string WhyStopped(const Sweep& sweep, const std::vector<Trial>& trials,
                        size_t index);
+
+// How many trials were complete before the sweep could stop them, as halving
+// would have: they train too quickly for it.
+int64_t TooQuickToStop(const Sweep& sweep, const std::vector<Trial>& trials);
 
 // The trials, best first: the complete ones by result, then those that were
 // stopped or still train, by the epochs that they have trained and by result.

@@ -99,7 +99,7 @@ std::string SweepReader::CheckValue(const Dimension& at,
             mistake.what);
       }
       const auto index = static_cast<size_t>(&blamed - space.data());
-      mistake.place = {std::string(name_), lines_[index]};
+      mistake.place = {std::string(file_name()), lines_[index]};
       mistake.path = job::Join(job::Join(path_, "space"), blamed.key);
       // Hints of flags name the key that is meant.
       absl::string_view hint = mistake.hint;
@@ -268,13 +268,14 @@ void SweepReader::CheckEvaluations() {
          "needs test data, on which trials are compared, and the job has none",
          "data: {split: 0.2}, in the job");
   }
-  if (!workloads::RulesOf(job.model()).Facts(job).evaluates) {
+  // The algorithm says whether K-Means has several runs.
+  v1::Job whole = job;
+  job::FillDefaults(&whole);
+  if (!workloads::FactsOf(whole).evaluates) {
     Fail(metric_line_, metric,
          "needs evaluations while a job trains, which this model does not have",
          "take another model, or compare runs of `ebb run` by their reports");
   }
-  v1::Job whole = job;
-  job::FillDefaults(&whole);
   if (const auto unfit = job::FindUnfit(whole, {}, file_.sweep.metric)) {
     Fail(metric_line_, metric,
          absl::StrCat(file_.sweep.metric, ": ", unfit->what),

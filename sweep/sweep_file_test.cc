@@ -240,6 +240,20 @@ train: {epochs: 9}
 validate: 5
 )";
 
+// Bug: several runs of K-Means were trials without a result.
+TEST(SweepFileTest, AJobThatIsNotEvaluatedWhileItTrainsIsRefused) {
+  for (const char* model :
+       {"forest", "{kind: kmeans, clusters: 3, restarts: 2}"}) {
+    const std::string text = absl::StrCat("model: ", model, R"(
+data: {train: {csv: train.csv}, split: 0.2}
+sweep: {method: grid, space: {seed: [1, 2]}}
+)");
+    EXPECT_THAT(job::ToString(ReadSweep(text, "s.yaml", {}).mistakes),
+                HasSubstr("sweep.metric: needs evaluations while a job trains"))
+        << model;
+  }
+}
+
 TEST(SweepFileTest, AJobWithFoldsIsASweep) {
   const SweepFile file = ReadSweep(kFolds, "job.yaml", {"train.epochs=4"});
   ASSERT_THAT(file.mistakes, IsEmpty()) << job::ToString(file.mistakes);

@@ -90,56 +90,11 @@ std::string ExampleOf(absl::string_view key) {
   return std::string(key);
 }
 
-Fields SweepReader::ReadMap(const YamlNode& node, const std::string& path,
-                            const std::vector<std::string>& known,
-                            const std::string& example) {
-  Fields fields{path};
-  const std::string keys_hint =
-      known.empty() ? example
-                    : absl::StrCat("keys: ", absl::StrJoin(known, ", "));
-  if (node.kind != YamlNode::Kind::kMap) {
-    fields.misspelt = true;
-    Fail(node.line, path, "is no map of keys and values",
-         example.empty() ? keys_hint : example);
-    return fields;
-  }
-  std::map<std::string, int> seen;
-  for (size_t i = 0; i < node.keys.size(); ++i) {
-    const YamlNode& key = node.keys[i];
-    if (!key.is_scalar()) {
-      fields.misspelt = true;
-      Fail(key.line, path, "a key is not a word", keys_hint);
-      continue;
-    }
-    const auto [first, is_new] = seen.emplace(key.text, key.line);
-    if (!known.empty() && std::ranges::count(known, key.text) == 0) {
-      fields.misspelt = true;
-      const std::string near = job::Nearest(key.text, known);
-      Fail(key.line, job::Join(path, absl::Utf8SafeCEscape(key.text)),
-           absl::StrCat(path.empty() ? "a sweep" : path, " has no such key"),
-           near.empty() ? keys_hint : ExampleOf(near));
-    } else if (!is_new) {
-      Fail(key.line, job::Join(path, key.text),
-           absl::StrCat("is given twice, first in line ", first->second),
-           "keep one of the two");
-    } else {
-      fields.values.emplace(key.text, &node.items[i]);
-    }
-  }
-  return fields;
-}
-
-std::optional<std::string> SweepReader::Text(const Fields& fields,
-                                             absl::string_view key) {
-  const YamlNode* node = fields.Find(key);
-  if (node == nullptr) return {};
-  if (node->is_scalar()) return node->text;
-  Fail(node->line, job::Join(fields.path, key),
-       node->kind == YamlNode::Kind::kNull
-           ? "has no value"
-           : "takes one value, not a list or map",
-       ExampleOf(key));
-  return {};
+void SweepReader::FailUnknown(const YamlNode& key, const std::string& path,
+                              std::string hint) {
+  Fail(key.line, job::Join(path, absl::Utf8SafeCEscape(key.text)),
+       absl::StrCat(path.empty() ? "a sweep" : path, " has no such key"),
+       std::move(hint));
 }
 
 std::optional<int64_t> SweepReader::Whole(const Fields& fields,

@@ -4,7 +4,6 @@
 #define EBB_SWEEP_SWEEP_READER_H_
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,34 +12,24 @@
 
 #include "absl/strings/string_view.h"
 #include "job/base/mistake.h"
+#include "job/yaml_maps.h"
 #include "job/yaml_tree.h"
 #include "sweep/sweep_file.h"
 
 namespace ebb::sweep {
 
+using Fields = job::YamlFields;
 using job::YamlNode;
 
 // Returns the value that hints show for a key.
 std::string ExampleOf(absl::string_view key);
 
-// One map of the file: its values by key. Not owned: the tree.
-struct Fields {
-  std::string path;
-  std::map<std::string, const YamlNode*> values;
-  bool misspelt = false;
-
-  const YamlNode* Find(absl::string_view key) const {
-    const auto it = values.find(std::string(key));
-    return it == values.end() ? nullptr : it->second;
-  }
-};
-
 // Maps a YAML tree onto a sweep. Collects mistakes and goes on.
-class SweepReader {
+class SweepReader final : private job::YamlMaps {
  public:
   // `study`: a program runs the trials, and may tell figures of its own.
   SweepReader(absl::string_view name, bool study, SweepFile* file)
-      : name_(name), study_(study), file_(*file) {}
+      : job::YamlMaps(name, &file->mistakes), study_(study), file_(*file) {}
 
   // `path` is that of the sweep in its file: "sweep", or empty.
   void Read(const YamlNode& node, const std::string& path);
@@ -57,17 +46,11 @@ class SweepReader {
   void TakeFolds();
 
  private:
-  void Fail(int line, const std::string& path, std::string what,
-            std::string hint) {
-    if (file_.mistakes.size() >= job::kMaxMistakes) return;
-    file_.mistakes.push_back(
-        {{std::string(name_), line}, path, std::move(what), std::move(hint)});
+  std::string ExampleFor(absl::string_view key) const override {
+    return ExampleOf(key);
   }
-  // `known` empty: any key.
-  Fields ReadMap(const YamlNode& node, const std::string& path,
-                 const std::vector<std::string>& known,
-                 const std::string& example);
-  std::optional<std::string> Text(const Fields& fields, absl::string_view key);
+  void FailUnknown(const YamlNode& key, const std::string& path,
+                   std::string hint) override;
   std::optional<int64_t> Whole(const Fields& fields, absl::string_view key,
                                int64_t least, int64_t most);
   // The number of one of these words; -1: the key is absent or wrong.
@@ -115,7 +98,6 @@ class SweepReader {
     std::string value;
   };
 
-  const absl::string_view name_;
   const bool study_;
   SweepFile& file_;
   std::string path_;

@@ -119,7 +119,8 @@ TEST(SweepTest, ATrialThatCannotGoOnIsStopped) {
   const Step step = NextStep(sweep, trials, 0);
   ASSERT_THAT(step.stop, SizeIs(1));
   EXPECT_EQ(step.stop[0].job, 1u);
-  EXPECT_EQ(step.stop[0].reason, "a gradient is not finite");
+  trials[0].state = TrialState::kStopped;
+  EXPECT_EQ(WhyStopped(sweep, trials, 0), "a gradient is not finite");
 }
 
 // Runs a sweep of jobs whose loss after e epochs is b + 1 / e, where b follows
@@ -167,6 +168,26 @@ TEST(SweepTest, HalvingTakesAFractionOfTheExamples) {
             << halved.epochs << " with it\n";
   EXPECT_LT(halved.epochs, full.epochs / 2);
   EXPECT_EQ(halved.best, full.best);
+}
+
+// Bug: such trials were said to be stopped, and then to be complete.
+TEST(SweepTest, TrialsThatAreCompleteBeforeTheyCanBeStoppedAreCounted) {
+  Sweep sweep = SweepOf(Method::kRandom, 4, 4);
+  std::vector<Trial> trials;
+  for (const Step::Begin& begin : NextStep(sweep, {}, 0).begin) {
+    Trial trial = TrialOf(begin, 9);
+    trial.state = TrialState::kComplete;
+    // Each is worse than those before, at the first rung and at the end.
+    const double loss = 0.1 * static_cast<double>(begin.number + 1);
+    trial.measured = {{1, 10 + begin.number, loss}, {9, 20, loss}};
+    trials.push_back(trial);
+  }
+  EXPECT_EQ(TooQuickToStop(sweep, trials), 0);
+  sweep.halving = Halving{1, 3};
+  EXPECT_EQ(TooQuickToStop(sweep, trials), 3);
+  trials[1].state = TrialState::kStopped;
+  EXPECT_EQ(TooQuickToStop(sweep, trials), 2);
+  EXPECT_EQ(WhyStopped(sweep, trials, 1), "stopped by halving at epoch 1");
 }
 
 TEST(SweepTest, CompleteTrialsRankBeforeStoppedOnes) {

@@ -33,14 +33,15 @@ if [[ $EUID -ne 0 ]]; then
 fi
 
 apt() {
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+  tools/tell_meanwhile.sh 60 "setup: apt-get $1" \
+    bash -c '"$@" >>"$0" 2>&1' "$log" \
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
     -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "$@"
 }
 echo "setup: installing ${missing[*]}" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! { apt update && apt install --no-install-recommends "${missing[@]}"; } \
-    >"$log" 2>&1; then
+if ! { apt update && apt install --no-install-recommends "${missing[@]}"; }; then
   tail -n 20 "$log" >&2
   echo "setup: apt-get failed (above); mend that and run this again" >&2
   exit 1

@@ -15,11 +15,12 @@
 #include "data/folds.h"
 #include "job/base/traits.h"
 #include "job/base/values.h"
-#include "job/boosted.h"
+#include "job/labels.h"
 #include "job/program_tables.h"
 #include "job/specification.h"
 #include "job/training.h"
 #include "models/plugin.h"
+#include "workloads/seam/worker/worker.h"
 
 namespace ebb::worker {
 
@@ -169,12 +170,7 @@ void SetCriteo(const v1::Criteo& criteo, data::SourceSpec* spec) {
   spec->criteo.ignore = {criteo.ignore().begin(), criteo.ignore().end()};
 }
 
-// Longer documents are cut, so that the items of a job are even and a batch has
-// moderately many pairs.
-constexpr int64_t kLongestOfWordVectors = 64;  // Words.
-
-void SetText(const v1::Text& text, const v1::Model& model,
-             data::SourceSpec* spec) {
+void SetText(const v1::Text& text, data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kText;
   spec->has_labels = false;
   SetPaths(text.path(), spec);
@@ -185,8 +181,6 @@ void SetText(const v1::Text& text, const v1::Model& model,
   documents.most_words = text.most_words();
   documents.stop_words = {text.stop_words().begin(), text.stop_words().end()};
   documents.least_words = text.least_words();
-  documents.counts = job::TraitsOf(model).topics();
-  documents.longest = job::TraitsOf(model).words() ? kLongestOfWordVectors : 0;
 }
 
 // Chooses the columns of a table whose text is categories.
@@ -276,7 +270,7 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
       SetNpy(source.npy(), job.model(), &spec);
       break;
     case v1::DataSource::kText:
-      SetText(source.text(), job.model(), &spec);
+      SetText(source.text(), &spec);
       break;
     case v1::DataSource::kBags:
       SetBags(source.bags(), &spec);
@@ -291,8 +285,6 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
       spec.kind = data::SourceKind::kPacked;
       spec.path = source.packed().path();
       spec.packed.keyed = job::TraitsOf(job.model()).keyed();
-      // Trees tell missing values from others.
-      spec.packed.keep_missing = job::TraitsOf(job.model()).boosted();
       break;
     case v1::DataSource::kTfRecord:
       SetRecords(data::SourceKind::kTfRecord, source.tf_record().path(), source,
@@ -313,8 +305,8 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
     spec.has_labels = false;
     spec.csv.label.clear();  // "none".
   }
-  spec.looks_at_labels = !job::TraitsOf(job.model()).clusters();
   spec.dense_beside = job::TakesDenseBeside(job.model());
+  workloads::WorkerSideOf(job.model()).Read(job, &spec);
   return spec;
 }
 
@@ -451,7 +443,8 @@ absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job,
     return data::Dataset::Load(TrainingSource(job, labels), open);
   };
   // A model that looks at no labels takes any.
-  if (job::PredictsNumbers(job) || job::TraitsOf(model).clusters()) {
+  if (job::PredictsNumbers(job) ||
+      !TrainingSource(job, data::LabelKind::kReal).looks_at_labels) {
     return load(data::LabelKind::kReal);
   }
   auto classes = load(data::LabelKind::kClass);
@@ -486,29 +479,9 @@ models::ModelConfig ModelConfigOf(const v1::Job& job,
       config.beside = beside->width();
     }
   }
-  // Clusters are found without them.
-  const bool clusters = job::TraitsOf(model).clusters();
-  config.classes = clusters ? 0 : static_cast<int64_t>(train.classes.size());
-  config.clusters = model.clusters();
-  if (job::HasRestarts(job)) config.restarts = model.restarts();
-  config.topics = model.topics();
-  config.document_prior = model.document_prior();
-  config.topic_prior = model.topic_prior();
-  config.draws_topics = job::TraitsOf(job.algorithm().kind()).contributions();
+  config.classes = static_cast<int64_t>(train.classes.size());
   config.examples = train.examples;
   config.frozen = {job.freeze().begin(), job.freeze().end()};
-  if (job::TraitsOf(model).boosted()) {
-    config.trees = model.trees();
-    config.depth = model.depth();
-    config.leaves = model.leaves();
-    config.bins = model.bins();
-    if (model.has_row_share()) config.row_share = model.row_share();
-    if (model.has_column_share()) config.column_share = model.column_share();
-    config.validation_share = job::ValidationShareOf(model);
-  }
-  if (job.algorithm().kind() == v1::Algorithm::KIND_MINI_BATCH) {
-    config.batches_at_once = std::max<int64_t>(1, job.workers().max());
-  }
   config.layers = {model.layers().begin(), model.layers().end()};
   switch (model.activation()) {
     case v1::Model::ACTIVATION_RELU:
@@ -540,6 +513,7 @@ models::ModelConfig ModelConfigOf(const v1::Job& job,
   config.clip_norm = job.train().clip_norm();
   config.seed = job.seed();
   config.options = {model.options().begin(), model.options().end()};
+  workloads::WorkerSideOf(model).Configure(job, train, &config);
   return config;
 }
 

@@ -12,6 +12,7 @@
 #include "job/specification.h"
 #include "models/backends.h"
 #include "worker/job_scores.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::worker {
 
@@ -24,7 +25,7 @@ absl::Status CheckExamples(const JobRecord& record, const v1::Job& job,
   const JobPlan& plan = record.plan;
   const uint64_t layout =
       job::LayoutHash(train.index().Hash(), train.order_version(), plan);
-  const bool tasks = job::TasksOf(job) > 0;
+  const bool tasks = workloads::FactsOf(job).tasks > 0;
   if ((!tasks && train.examples() != plan.examples) ||
       layout != plan.layout_hash) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -67,7 +68,9 @@ absl::Status CheckLayout(const JobRecord& record, const v1::Job& job,
 // What a task makes lies in the worker's memory, beside all of the data.
 absl::Status CheckRoomForTasks(const JobRecord& record, const v1::Job& job,
                                const data::Dataset& train, int64_t most) {
-  const int64_t bytes = TaskBytes(job, train.index(), train.memory_bytes());
+  const int64_t bytes =
+      train.memory_bytes() +
+      workloads::WorkerSideOf(job.model()).TaskBytes(job, train.index());
   if (most == 0 || bytes <= most) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "job ", record.name, " needs all of its data at once, which takes ",
@@ -139,13 +142,15 @@ absl::StatusOr<LoadedJobPtr> LoadRead(const JobRecordPtr& record,
   EBB_ASSIGN_OR_RETURN(loaded->model,
                        CreateModel(job, train_index, options.code,
                                    &loaded->registry, loaded->backend.get()));
-  if (job::TasksOf(job) > 0) {
+  if (workloads::FactsOf(job).tasks > 0) {
     EBB_RETURN_IF_ERROR(
         CheckRoomForTasks(*record, job, loaded->train, options.data_bytes));
-    EBB_ASSIGN_OR_RETURN(loaded->tasks, CreateTaskMaker(job, loaded->train,
-                                                        loaded->backend.get()));
-    return loaded;
   }
+  EBB_ASSIGN_OR_RETURN(
+      loaded->work,
+      workloads::WorkerSideOf(job.model())
+          .Prepare({job, record->plan, loaded->train, loaded->backend.get()}));
+  if (loaded->work.tasks != nullptr) return loaded;
   const auto test = TestSource(job, labels, ColumnsOf(specification));
   if (test && !specification.test_index().empty()) {
     EBB_ASSIGN_OR_RETURN(const data::Index test_index,
@@ -153,11 +158,6 @@ absl::StatusOr<LoadedJobPtr> LoadRead(const JobRecordPtr& record,
     EBB_ASSIGN_OR_RETURN(data::Dataset examples,
                          LoadThere(*test, test_index, options.open));
     loaded->test.emplace(std::move(examples));
-  }
-  if (const v1::Model& model = job.model(); job::TraitsOf(model).words()) {
-    loaded->pairs.emplace(train_index.encoding.vocabulary,
-                          WordPairs::Options{model.window(), model.negatives(),
-                                             model.subsample(), job.seed()});
   }
   return loaded;
 }
@@ -232,8 +232,8 @@ int64_t DataBytesOf(const LoadedJob& job,
       job.train.sparse()
           ? job.train.memory_bytes() / std::max<int64_t>(held, 1)
           : job.train.features() * static_cast<int64_t>(sizeof(float));
-  if (job.tasks != nullptr) {
-    return job.train.memory_bytes() + job.tasks->memory_bytes();
+  if (job.work.tasks != nullptr) {
+    return job.train.memory_bytes() + job.work.tasks->memory_bytes();
   }
   return job.train.memory_bytes() + (job.test ? job.test->memory_bytes() : 0) +
          batches * rows * row;
@@ -249,7 +249,8 @@ int64_t LoadedJob::Bytes(const TrainingComputerOptions& options) const {
 }
 
 bool LoadedJob::MayKeepLess() const {
-  return keeps && parts == nullptr && tasks == nullptr && model->GivesUpKept();
+  return keeps && parts == nullptr && work.tasks == nullptr &&
+         model->GivesUpKept();
 }
 
 int64_t LoadedJob::SpareBytes() const {
@@ -284,7 +285,7 @@ absl::StatusOr<LoadedJobPtr> LoadJob(const JobRecordPtr& record,
                            ? LoadNumbered(record, specification, options)
                            : LoadRead(record, specification, options));
   EBB_RETURN_IF_ERROR(CheckLayout(*record, job, loaded->train, *loaded->model));
-  if (loaded->tasks != nullptr) return loaded;
+  if (loaded->work.tasks != nullptr) return loaded;
   if (options.data_bytes > 0) {
     int64_t room = options.data_bytes;
     if (options.room_beside_values) {
@@ -305,10 +306,6 @@ absl::StatusOr<LoadedJobPtr> LoadJob(const JobRecordPtr& record,
   }
   loaded->reader = std::make_unique<BatchReader>(
       &loaded->train, record->plan, options.read_ahead_batches, pin);
-  if (job::TraitsOf(job.algorithm().kind()).contributions()) {
-    loaded->topics = std::make_unique<TopicDraws>(loaded->record->plan, job,
-                                                  loaded->train.features());
-  }
   loaded->l2 = job.model().l2();
   loaded->labels = LabelScaleOf(job, loaded->train.index());
   loaded->positive = PlaceOfPositive(job, loaded->train.index());

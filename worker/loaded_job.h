@@ -20,10 +20,8 @@
 #include "worker/base/batch_reader.h"
 #include "worker/job_data.h"
 #include "worker/predict/prediction_parts.h"
-#include "worker/task_maker.h"
-#include "worker/topic_draws.h"
 #include "worker/training_options.h"
-#include "worker/word_pairs.h"
+#include "workloads/seam/worker/worker.h"
 
 namespace ebb::worker {
 
@@ -40,12 +38,8 @@ struct LoadedJob {
   // Read by the thread that reads the job's batches: for keyed examples the
   // thread that finds rows, else the computing thread.
   std::unique_ptr<BatchReader> reader;
-  // For word vectors.
-  std::optional<WordPairs> pairs;
-  // Null: no topics are drawn.
-  std::unique_ptr<TopicDraws> topics;
-  // Null: its items are ranges of data.
-  std::unique_ptr<TaskMaker> tasks;
+  // Computes what the job's workload has beside the model.
+  workloads::Work work;
   // Null: the job does not predict. Its input is in the place of `train`.
   std::unique_ptr<PredictionParts> parts;
   double l2 = 0;  // The model's.

@@ -329,11 +329,13 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
     return absl::OkStatus();
   }
   if (job->parts != nullptr) return PredictPart(task, job.get(), result);
-  if (job->topics != nullptr) return DrawTopics(task, job.get(), result);
+  if (job->work.contributions != nullptr) {
+    return Contribute(task, job.get(), result);
+  }
   if (plan.trained_tables() > 0) {
     return ComputeKeyed(task, job.get(), result);
   }
-  if (job->tasks != nullptr) return MakeTask(task, job.get(), result);
+  if (job->work.tasks != nullptr) return MakeTask(task, job.get(), result);
   {
     MutexLock lock(&mu_);
     reading_ = job;
@@ -380,7 +382,7 @@ absl::Status TrainingComputer::MakeTask(const client::ComputeTask& task,
   batch.numbers = {number};
   MaybeMisbehave(batch);
   const absl::Time tried = SteadyNow();
-  const auto made = job->tasks->Make(number, [&] { ++steps_; });
+  const auto made = job->work.tasks->Make(number, [&] { ++steps_; });
   if (data::IsAway(made.status())) {
     result->cancelled = true;
     return WaitForData(Part::kTraining, *task.record, tried, made.status());
@@ -469,65 +471,46 @@ absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindBatchRows(
   const JobPlan& plan = batch.record->plan;
   EBB_ASSIGN_OR_RETURN(const TrainingBatch* const read,
                        job->reader->Read(batch.item, batch.begin, batch.end));
-  if (job->topics != nullptr) {
-    EBB_ASSIGN_OR_RETURN(TrainingBatch rows, WithRows(*job, *read));
-    return KeyedBatch::RowsOf(plan, std::move(rows));
-  }
-  return KeyedBatch::RowsOf(plan, WithPairs(*job, *read, read->item));
+  EBB_ASSIGN_OR_RETURN(TrainingBatch made,
+                       MadeBatch(*job, *read, /*test=*/false));
+  return KeyedBatch::RowsOf(plan, std::move(made));
 }
 
-absl::StatusOr<TrainingBatch> TrainingComputer::WithRows(
-    const LoadedJob& job, const TrainingBatch& read) {
-  EBB_ASSIGN_OR_RETURN(const TopicDraws::Documents documents,
-                       job.topics->Read(read));
-  TrainingBatch with = {.item = read.item,
+absl::StatusOr<TrainingBatch> TrainingComputer::MadeBatch(
+    const LoadedJob& job, const TrainingBatch& read, bool test) {
+  if (job.work.batches == nullptr) return read;
+  TrainingBatch made = {.item = read.item,
                         .begin = read.begin,
                         .end = read.end,
                         .numbers = read.numbers,
-                        .examples = read.examples,
                         .ledger = read.ledger};
-  for (const TopicDraws::Documents::Row& row : documents.rows) {
-    with.examples.keys.push_back(row.key);
-  }
-  return with;
-}
-
-TrainingBatch TrainingComputer::WithPairs(const LoadedJob& job,
-                                          const TrainingBatch& read,
-                                          ItemId item) {
-  if (!job.pairs) return read;
-  TrainingBatch drawn = {.item = read.item,
-                         .begin = read.begin,
-                         .end = read.end,
-                         .numbers = read.numbers,
-                         .ledger = read.ledger};
-  job.pairs->Draw(read.examples, item, read.begin, &drawn.examples);
-  return drawn;
+  EBB_RETURN_IF_ERROR(job.work.batches->Make(read, test, &made.examples));
+  return made;
 }
 
 // The next examples of the test data.
 absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindTestRows(
     const JobPlan& plan, int64_t begin, const LoadedJob& job) const {
   if (!job.test) return NoTestData(*job.record);
-  if (job.topics != nullptr) {  // Counts are dense: they are all pulled.
+  if (job.work.contributions != nullptr) {  // Dense values alone are pulled.
     return KeyedBatch::TestRowsOf(
         plan, {.begin = 0, .end = job.test->examples()}, /*last=*/true);
   }
   TrainingBatch read;
   read.begin = begin;
-  // An example of word vectors touches more rows than one of keys.
-  const int64_t most =
-      job.pairs ? plan.batch_by_epoch.front() : TestBatch(plan);
+  // An example that is made may touch more rows than one of keys.
+  const int64_t most = job.work.batches != nullptr ? plan.batch_by_epoch.front()
+                                                   : TestBatch(plan);
   read.end = std::min(begin + most, job.test->examples());
   read.numbers.resize(read.end - read.begin);
   std::iota(read.numbers.begin(), read.numbers.end(), begin);
   EBB_RETURN_IF_ERROR(job.test->Gather(read.numbers, &read.examples));
   const bool last = read.end == job.test->examples();
-  return KeyedBatch::TestRowsOf(
-      plan, WithPairs(job, read, {WordPairs::kTestEpoch, 0}), last);
+  EBB_ASSIGN_OR_RETURN(TrainingBatch made, MadeBatch(job, read, /*test=*/true));
+  return KeyedBatch::TestRowsOf(plan, std::move(made), last);
 }
 
-absl::Status TrainingComputer::DrawTopics(const client::ComputeTask& task,
+absl::Status TrainingComputer::Contribute(const client::ComputeTask& task,
                                           LoadedJob* job,
                                           client::ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
@@ -535,16 +518,12 @@ absl::Status TrainingComputer::DrawTopics(const client::ComputeTask& task,
   MaybeMisbehave(keyed.batch);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
                        assembled_.Assemble(*job, task.values));
-  EBB_ASSIGN_OR_RETURN(const TopicDraws::Documents documents,
-                       job->topics->Read(keyed.batch));
   const int64_t rows = keyed.order.Floats(plan);
-  client::FloatBufferPtr drawn = pool_.Take(RoomForRows(rows));
+  client::FloatBufferPtr made = pool_.Take(RoomForRows(rows));
   models::BatchStats stats;
-  EBB_RETURN_IF_ERROR(job->topics->Draw(keyed.batch, documents, keyed.places,
-                                        params.floats.first(plan.parameters),
-                                        params.floats.subspan(plan.parameters),
-                                        drawn->span().first(rows), &stats));
-  const Payload all = client::FloatPool::AsPayload(std::move(drawn));
+  EBB_RETURN_IF_ERROR(job->work.contributions->Make(
+      keyed, params.floats, made->span().first(rows), &stats));
+  const Payload all = client::FloatPool::AsPayload(std::move(made));
   result->rows = keyed.order.Pushes(
       plan, all.Sub(0, rows * static_cast<int64_t>(sizeof(float))));
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
@@ -671,7 +650,7 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
   const JobPlan& plan = task.record->plan;
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
                        assembled_.Assemble(*job, task.values));
-  if (plan.trained_tables() > 0 && job->topics == nullptr) {
+  if (plan.trained_tables() > 0 && job->work.contributions == nullptr) {
     EBB_RETURN_IF_ERROR(
         Seen(EvaluatePart(task, params.floats, job, result), job));
   } else {

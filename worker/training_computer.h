@@ -114,14 +114,12 @@ class TrainingComputer : public client::JobComputer {
                            client::ComputeResult* result);
   absl::Status ComputeKeyed(const client::ComputeTask& task, LoadedJob* job,
                             client::ComputeResult* result);
-  absl::Status DrawTopics(const client::ComputeTask& task, LoadedJob* job,
+  absl::Status Contribute(const client::ComputeTask& task, LoadedJob* job,
                           client::ComputeResult* result);
-  // The batch, with a key for each of the rows of its documents.
-  static absl::StatusOr<TrainingBatch> WithRows(const LoadedJob& job,
-                                                const TrainingBatch& read);
-  // The batch, of word vectors with pairs in place of documents.
-  static TrainingBatch WithPairs(const LoadedJob& job,
-                                 const TrainingBatch& read, ItemId item);
+  // The batch, with the examples that the job's workload makes of its own.
+  static absl::StatusOr<TrainingBatch> MadeBatch(const LoadedJob& job,
+                                                 const TrainingBatch& read,
+                                                 bool test);
   static absl::StatusOr<client::BatchRowsPtr> FindBatchRows(
       const client::FindRows& batch, LoadedJob* job);
   absl::StatusOr<client::BatchRowsPtr> FindTestRows(const JobPlan& plan,

@@ -6,47 +6,17 @@
 #include <cerrno>
 #include <filesystem>
 #include <iostream>
-#include <optional>
 #include <system_error>
-#include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "bench/command/bench_job.h"
 #include "bench/command/bench_machine.h"
 #include "common/steady_time.h"
+#include "tools/command/command.h"
 #include "tools/files/files.h"
-#include "tools/process/most_processes.h"
 #include "tools/process/signals.h"
-#include "tools/text/console.h"
 
 namespace ebb::tools {
-
-void AddBenchFlags(CLI::App* command, const LeastCluster& least,
-                   BenchPace* pace, BenchFlags* flags) {
-  AddJobFlags(command, &flags->job);
-  command->get_option("JOB")
-      ->description("Job file (default: a small made-up job)")
-      ->required(false);
-  command->add_option("--servers", flags->run.servers, "Parameter servers (2)")
-      ->check(CLI::Range(least.servers, kMostServers));
-  command->add_option("--workers", flags->run.workers, "Workers (3)")
-      ->check(CLI::Range(least.workers, kMostWorkers));
-  AddDurationFlag(command, "--batch-time", &pace->batch_time,
-                  absl::StrCat("Least time of a batch (",
-                               absl::FormatDuration(pace->batch_time), ")"));
-  AddDurationFlag(
-      command, "--undisturbed", &pace->undisturbed,
-      absl::StrCat("How long the undisturbed speed is measured first (",
-                   absl::FormatDuration(pace->undisturbed), ")"));
-  command->add_flag("--json", flags->json, "Print JSON");
-}
-
-void AddApplied(const RunReport& report, Json* json) {
-  (*json)["examples_recomputed"] = report.recomputed();
-  (*json)["doubled"] = report.audit ? Json(report.audit->sum.doubled) : Json();
-}
 
 void ShowBenchProgress(const std::string& text) {
   if (isatty(STDERR_FILENO) != 0) {
@@ -54,38 +24,6 @@ void ShowBenchProgress(const std::string& text) {
   } else {
     std::cerr << text << std::endl;
   }
-}
-
-int RunBench(BenchFlags* flags, const std::string& train,
-             Disturbance* disturbance,
-             const std::function<std::string(const RunReport&)>& result) {
-  flags->run.job = flags->job.Choice();
-  std::optional<BenchJob> made;
-  if (flags->job.file.empty()) {
-    auto job = BenchJob::Make(train);
-    if (!job.ok()) return Report(job.status());
-    made.emplace(*std::move(job));
-    flags->run.job.file = made->file();
-    flags->run.folder = made->run_folder();
-  }
-  flags->run.quiet = true;
-  flags->run.disturbance = disturbance;
-  std::cerr << WhereItRan() << std::endl;
-  const auto report = RunLocally(flags->run);
-  ShowBenchProgress("");
-  if (!report.ok()) return Report(report.status());
-  if (report->interrupted) return kExitInterrupted;
-  std::cout << result(*report);
-  std::vector<std::string> problems = report->problems;
-  if (problems.empty() && !disturbance->EndsRun()) {
-    problems.push_back("the job ended too early: give it more --epochs");
-  }
-  for (const std::string& problem : problems) {
-    std::cerr << "ebb: " << problem << "\n";
-  }
-  if (problems.empty()) return kExitGood;
-  if (made) std::cerr << "ebb: its run is in " << made->Keep() << "/run\n";
-  return kExitFailed;
 }
 
 int RunInScratchFolder(const std::string& parent, const std::string& json,

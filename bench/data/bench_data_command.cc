@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "bench/command/bench_run.h"
+#include "bench/command/scripts.h"
 #include "bench/common/rows.h"
-#include "bench/data/data_page.h"
 #include "bench/data/data_rows.h"
 #include "bench/data/data_table.h"
 #include "bench/data/object_rows.h"
@@ -22,6 +22,7 @@
 #include "common/status_macros.h"
 #include "tools/command/command.h"
 #include "tools/files/files.h"
+#include "tools/text/read_json.h"
 
 namespace ebb::tools {
 
@@ -81,8 +82,7 @@ class DataBenchmark {
       exit_code = std::max(exit_code, code);
     }
     if (flags_.page.empty()) return exit_code;
-    const absl::Status written = WritePage();
-    return written.ok() ? exit_code : Report(written);
+    return WritePage(exit_code);
   }
 
  private:
@@ -97,9 +97,11 @@ class DataBenchmark {
   // again.
   bool Has(const std::string& part) const {
     if (!flags_.json.empty()) return false;
-    BenchFigures figures;
-    const absl::StatusOr<bool> there = ReadPart(part, &figures);
-    return there.ok() && *there && figures.skipped.empty();
+    const auto text = ReadFile(FileOf(part));
+    if (!text.ok()) return false;
+    const auto figures = ParseJsonObject(*text, part);
+    return figures.ok() && figures->fields().contains("rows") &&
+           TextIn(*figures, "skipped").empty();
   }
 
   absl::StatusOr<BenchResult> Measure(const std::string& part,
@@ -189,75 +191,11 @@ class DataBenchmark {
     return {bench::RowsText(rows, limit), flags_.quick || bench::AllHold(rows)};
   }
 
-  // The command that measured a part, as far as figures depend on it.
-  static std::string CommandOf(const std::string& part,
-                               const BenchFigures& figures) {
-    const int pairs = figures.rows.empty() ? 0 : figures.rows[0].ratio.pairs;
-    return absl::StrCat("ebb bench data --only ", part,
-                        pairs == 0 ? "" : absl::StrCat(" --pairs ", pairs));
-  }
-
-  // The figures of a part; false: there are none.
-  absl::StatusOr<bool> ReadPart(const std::string& part,
-                                BenchFigures* figures) const {
-    std::error_code error;
-    if (!std::filesystem::exists(FileOf(part), error)) return false;
-    EBB_ASSIGN_OR_RETURN(const std::string json, ReadFile(FileOf(part)));
-    EBB_ASSIGN_OR_RETURN(*figures, ReadFigures(part, json));
-    return true;
-  }
-
-  absl::Status WritePage() const {
-    EBB_ASSIGN_OR_RETURN(const std::string page, ReadFile(flags_.page));
-    DataFigures figures;
-    EBB_ASSIGN_OR_RETURN(const bool table,
-                         ReadPart(kTable, &figures.table_figures));
-    std::vector<PageImage> images;
-    if (table) {
-      figures.table_command = CommandOf(kTable, figures.table_figures);
-      EBB_ASSIGN_OR_RETURN(const std::string json, ReadFile(FileOf(kTable)));
-      EBB_ASSIGN_OR_RETURN(figures.table, ReadDataTable(json));
-      images = DataImages(*figures.table);
-    }
-    const std::pair<std::string, DataPart> parts[] = {
-        {kRows,
-         {.title = "Reading and packing, one thread",
-          .limit = "limit",
-          .how = bench::DataLimits()}},
-        {kJob,
-         {.title = "Training on a packed set",
-          .limit = "in memory",
-          .how = "Softmax on 684,032 images (512 MiB), batches of 512, two "
-                 "epochs, one worker and one server. The run on the packed set "
-                 "has `--memory 128MiB`, of which 64 MiB are for the program. "
-                 "The other has `--memory 4096MiB`."}},
-        {kObjects,
-         {.title = "Objects of a bucket",
-          .limit = "curl",
-          .how = "One connection to a local S3 server. libcurl signs its "
-                 "requests without a hash of the body; ebb hashes the body, "
-                 "and its puts create only (`If-None-Match`). Beside curl that "
-                 "hashes: a program that computes SHA-256 of the body, and "
-                 "then puts it by libcurl."}}};
-    for (const auto& [part, described] : parts) {
-      DataPart one = described;
-      EBB_ASSIGN_OR_RETURN(const bool there, ReadPart(part, &one.figures));
-      one.command = CommandOf(part, one.figures);
-      if (there) figures.parts.push_back(std::move(one));
-    }
-    constexpr char kImages[] = "images/";
-    const std::filesystem::path folder =
-        std::filesystem::path(flags_.page).parent_path() / kImages;
-    std::error_code error;
-    std::filesystem::create_directories(folder, error);
-    for (const PageImage& image : images) {
-      EBB_RETURN_IF_ERROR(WriteFile((folder / image.file).string(), image.svg));
-    }
-    EBB_RETURN_IF_ERROR(WriteFile(
-        flags_.page,
-        WithDataSection(page, DataSection(figures, images, kImages))));
-    std::cout << "written: " << flags_.page << "\n";
-    return absl::OkStatus();
+  // The program that writes the page. It needs matplotlib.
+  int WritePage(int exit_code) const {
+    return BecomeScript(
+        "data", {"data", "--folder", flags_.folder, "--page", flags_.page,
+                 "--exit-code", absl::StrCat(exit_code)});
   }
 
   BenchDataFlags flags_;
@@ -340,7 +278,7 @@ quarter of an hour, and 2 GiB of disk. Figures that are in the folder are not
 measured again. Exits 1 if some row misses its requirement.
 Examples:
   ebb bench data --quick --only table rows
-  ebb bench data --python venv/bin/python --page docs/data.md
+  ebb bench data --python venv/bin/python --page docs/measured/data.md
   tests/services/radosgw.py sh -c \
       'ebb bench data --only objects --bucket $EBB_TEST_BUCKET/bench')");
   command->callback(

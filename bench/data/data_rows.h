@@ -29,9 +29,6 @@ struct DataRowsOptions {
 // Cancelled: it was stopped.
 absl::StatusOr<std::vector<Row>> MeasureData(const DataRowsOptions& options);
 
-// Says what the rows are compared with, in sentences.
-std::string DataLimits();
-
 }  // namespace ebb::bench
 
 #endif  // EBB_BENCH_DATA_DATA_ROWS_H_

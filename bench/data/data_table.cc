@@ -14,7 +14,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "bench/common/bench_child.h"
-#include "bench/common/bench_figures.h"
 #include "bench/common/disk.h"
 #include "bench/common/limits.h"
 #include "bench/common/rows.h"
@@ -505,30 +504,6 @@ void AddDataTable(const DataTable& table, Json* json) {
     }
   }
   bench::AddRows(table.rows, json);
-}
-
-absl::StatusOr<DataTable> ReadDataTable(absl::string_view json) {
-  EBB_ASSIGN_OR_RETURN(const BenchFigures figures, ReadFigures("table", json));
-  EBB_ASSIGN_OR_RETURN(const Struct object, ParseJsonObject(json, "table"));
-  DataTable table = {.images = TextIn(object, "images"),
-                     .peer = TextIn(object, "peer"),
-                     .peer_skipped = TextIn(object, "peer_skipped"),
-                     .rounds = static_cast<int>(NumberIn(object, "rounds", 0)),
-                     .rows = figures.rows};
-  for (const auto& one : ListIn(object, "readings").values()) {
-    const Struct& reading = one.struct_value();
-    table.readings.push_back(
-        {.format = TextIn(reading, "format"),
-         .reader = TextIn(reading, "reader"),
-         .cached = FlagIn(reading, "cached"),
-         .batch = static_cast<int64_t>(NumberIn(reading, "batch", 0)),
-         .batches = static_cast<int64_t>(NumberIn(reading, "batches", 0)),
-         .examples_per_second = NumberIn(reading, "examples_per_second", 0)});
-  }
-  if (table.readings.empty()) {
-    return absl::DataLossError("table has no \"readings\"");
-  }
-  return table;
 }
 
 }  // namespace ebb::tools

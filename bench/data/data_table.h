@@ -79,8 +79,6 @@ std::vector<ReadingGroup> GroupsOf(const DataTable& table);
 // For a terminal.
 std::string DataTableText(const DataTable& table);
 void AddDataTable(const DataTable& table, Json* json);
-// DataLoss: `json` is not what AddDataTable() writes.
-absl::StatusOr<DataTable> ReadDataTable(absl::string_view json);
 
 }  // namespace ebb::tools
 

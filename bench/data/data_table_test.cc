@@ -34,7 +34,7 @@ TEST(RegressionTest, HasNothingToExplainWithoutDifferences) {
   EXPECT_EQ(bench::FitLine(one_x).intercept, 5);
 }
 
-TEST(DataTableTest, IsReadAsItWasWritten) {
+TEST(DataTableTest, IsWrittenForThePage) {
   DataTable table = {.images = "generated images",
                      .peer_skipped = "none here",
                      .rounds = 3,
@@ -46,16 +46,16 @@ TEST(DataTableTest, IsReadAsItWasWritten) {
                                    .examples_per_second = 1000}}};
   Json json = Json::Object();
   AddDataTable(table, &json);
-  const auto read = ReadDataTable(json.ToString());
-  ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->images, table.images);
-  EXPECT_EQ(read->peer_skipped, table.peer_skipped);
-  EXPECT_EQ(read->rounds, 3);
-  ASSERT_EQ(read->readings.size(), 1u);
-  EXPECT_TRUE(read->readings[0].cached);
-  EXPECT_EQ(read->readings[0].examples(), 64);
-  EXPECT_EQ(read->readings[0].examples_per_second, 1000);
-  EXPECT_TRUE(absl::IsDataLoss(ReadDataTable("{\"rows\": []}").status()));
+  const std::string text = json.ToLine();
+  for (const char* part :
+       {R"("images": "generated images")", R"("peer": "")",
+        R"("peer_skipped": "none here", "rounds": 3)",
+        R"("readings": [{"format": "TFRecord", "reader": "ebb", )"
+        R"("cached": true, "batch": 16, "batches": 4, )"
+        R"("examples_per_second": 1000}])",
+        R"("over": )", R"("rows": [])"}) {
+    EXPECT_TRUE(absl::StrContains(text, part)) << part << " in " << text;
+  }
 }
 
 // Without TensorFlow, and without Fashion-MNIST.

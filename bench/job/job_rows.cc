@@ -281,6 +281,18 @@ class JobBench {
   int runs_ = 0;
 };
 
+// A table of them; empty: there are none.
+std::string ContestantsText(const std::vector<Contestant>& contestants) {
+  if (contestants.empty()) return "";
+  TextTable table({"", "EXAMPLES/S", "CPU S/MILLION", "ACCURACY"}, {1, 2, 3});
+  for (const Contestant& one : contestants) {
+    table.Add({one.name, absl::StrFormat("%.0f", one.examples_per_second),
+               absl::StrFormat("%.1f", one.cpu_seconds_per_million),
+               one.accuracy < 0 ? "" : absl::StrFormat("%.4f", one.accuracy)});
+  }
+  return table.ToString();
+}
+
 }  // namespace
 
 absl::StatusOr<JobRows> MeasureAgainstOneProcess(

@@ -9,7 +9,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "bench/common/bench_figures.h"
 #include "bench/common/paired.h"
 #include "bench/common/watch.h"
 #include "tools/ebb/job/submission.h"
@@ -31,6 +30,14 @@ struct JobRowsOptions {
   bool all_peers = true;
   // Asked whether to stop all the time, not only between samples.
   bench::Watch watch;
+};
+
+// One side of a comparison of jobs; medians.
+struct Contestant {
+  std::string name;
+  double examples_per_second = 0;
+  double cpu_seconds_per_million = 0;  // Examples; of all its processes.
+  double accuracy = -1;                // -1: not measured.
 };
 
 struct JobRows {

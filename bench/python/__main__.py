@@ -16,6 +16,8 @@ except ModuleNotFoundError:
     os.environ["PYTHONPATH"] = sys.path[0]
     import ebb  # noqa: F401
 
+sys.path += [str(HERE.parent / "command"), str(HERE.parent / "pages")]
+
 import embeddings  # noqa: E402
 import estimators  # noqa: E402
 import figures  # noqa: E402
@@ -69,10 +71,17 @@ def _why_not(contest: figures.Contest, flags) -> str:
 
 
 def main() -> int:
-    parser = program.parser("ebb bench python", __doc__, pairs=7, folder="runs/python")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--fashion", default=_FASHION)
-    parser.add_argument("--a9a", default="../shared/data/a9a")
+    parser = program.parser(
+        "ebb bench python", "Compares ebb in Python with PyTorch and scikit-learn alone",
+        pairs=7, folder="runs/python",
+        quick="give a rough result without a verdict from 1 round; without --only it leaves out what "
+        "trains",
+        page="write a page with the table",
+        examples="ebb bench python --quick\n  ebb bench python --only perceptron adam --page python.md",
+    )
+    parser.add_argument("--json", type=Path, help="write all figures to FILE", metavar="FILE")
+    parser.add_argument("--fashion", default=_FASHION, help="folder of Fashion-MNIST (%(default)s)")
+    parser.add_argument("--a9a", default="../shared/data/a9a", help="folder of a9a (%(default)s)")
     flags = parser.parse_args()
     wanted = flags.only or (_QUICK_ONLY if flags.quick else [])
     every = _all(flags)

@@ -6,8 +6,11 @@ import platform
 import time
 from typing import Dict, List, Mapping
 
+import texts
 from figures import Row
 
+#: The head of a table of rows on a page.
+ROW_HEADER = "| | | limit | ebb | ratio | spread | required | |\n|---|---|--:|--:|--:|---|---|---|\n"
 _HEAD = ("", "", "limit", "ebb", "ratio", "spread", "required", "")
 
 
@@ -52,15 +55,7 @@ def _number(value: float) -> str:
 def text(rows: List[Row]) -> str:
     """The table for a terminal."""
     table = [list(_HEAD), *(row_cells(row) for row in rows)]
-    widths = [max(len(line[i]) for line in table) for i in range(len(_HEAD))]
-    lines = []
-    for line in table:
-        cells = [
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths))
-        ]
-        lines.append("  ".join(cells).replace("**", "").rstrip())
-    return "\n".join(lines) + "\n"
+    return texts.table(table, range(2, len(_HEAD))).replace("**", "")
 
 
 @dataclasses.dataclass
@@ -75,9 +70,7 @@ class Measurement:
         return [
             self.about,
             "",
-            "| | | limit | ebb | ratio | spread | required | |",
-            "|---|---|--:|--:|--:|---|---|---|",
-            *("| " + " | ".join(cells) + " |" for cells in self.rows),
+            (ROW_HEADER + "".join(map(texts.markdown_row, self.rows))).rstrip("\n"),
             "",
         ]
 

@@ -1,29 +1,43 @@
 """The parts that programs that measure contests have in common."""
 
-import argparse
-import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any, Callable, Iterable
 
+import main_program
+import options
 import processes
 from figures import Contest
 
+_MORE = """\
+Each process has one thread to compute with. Figures stay in --folder, so an
+interrupted benchmark goes on; remove a file to measure it again. Exits 1 if some
+row misses its requirement. EBB_PYTHON names the interpreter (/usr/bin/python3).
+Examples:
+  """
 
-def parser(name: str, about: str, pairs: int, folder: str) -> argparse.ArgumentParser:
-    """The flags that they share, with these defaults."""
-    made = argparse.ArgumentParser(prog=name, description=about)
-    made.add_argument("--pairs", type=int, default=pairs)
-    made.add_argument("--quick", action="store_true")
-    made.add_argument("--only", nargs="+", default=[])
-    made.add_argument("--folder", type=Path, default=Path(folder))
-    made.add_argument("--page", type=Path)
+
+def parser(
+    name: str, about: str, pairs: int, folder: str, quick: str, page: str, examples: str
+) -> options.Parser:
+    """The flags that they share, with these defaults.
+
+    quick, page: say what two of the flags do.
+    """
+    made = options.Parser(name, about, _MORE + examples)
+    made.add_argument("--pairs", type=options.within(1, 1000), default=pairs,
+                      help="rounds in which all sides take turns (%(default)s)")
+    made.add_argument("--quick", action="store_true", help=quick)
+    made.add_argument("--only", nargs="+", default=[], metavar="NAME", help="measure only these")
+    made.add_argument("--folder", type=Path, default=Path(folder),
+                      help="folder that keeps the figures (%(default)s)")
+    made.add_argument("--page", type=Path, help=page)
     return made
 
 
 def check_names(
-    made: argparse.ArgumentParser, wanted: Iterable[str], contests: Iterable[Contest]
+    made: options.Parser, wanted: Iterable[str], contests: Iterable[Contest]
 ) -> None:
     """Ends the program if a wanted name belongs to no contest."""
     names = [contest.name for contest in contests]
@@ -43,15 +57,8 @@ def run(main: Callable[[], int]) -> None:
 
     If it ends otherwise, by SIGTERM too, no process that it started stays.
     """
-    signal.signal(signal.SIGTERM, _end)
     try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        if os.environ.get("EBB_TRACEBACK"):
-            raise
-        sys.exit(f"ebb: {error}")
+        main_program.run(main, _end)
     finally:
         processes.end_all()
 

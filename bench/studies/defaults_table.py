@@ -8,7 +8,7 @@ folds, so that one example is less than a point; others have a test part.
 
   python3 bench/studies/defaults_table.py --bin build/bin --data ../shared/data
   python3 bench/studies/defaults_table.py --only iris,diabetes
-  python3 bench/studies/defaults_table.py --write docs/job-defaults.md
+  python3 bench/studies/defaults_table.py --write docs/measured/job-defaults.md
 
 It needs numpy and scikit-learn: Debian's python3-sklearn, or `pip install
 scikit-learn` in a virtual environment. It prints a table in Markdown, and what

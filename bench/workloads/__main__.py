@@ -13,13 +13,14 @@ from typing import Dict, List
 
 HERE = Path(__file__).resolve().parent
 os.environ.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")})
-sys.path.append(str(HERE.parent / "python"))
+sys.path += [str(HERE.parent / name) for name in ("python", "command", "pages")]
 
 import boosted  # noqa: E402
 import figures  # noqa: E402
 import forest  # noqa: E402
 import kmeans  # noqa: E402
 import lda  # noqa: E402
+import page_writer  # noqa: E402
 import program  # noqa: E402
 import runs  # noqa: E402
 import speedup  # noqa: E402
@@ -31,8 +32,18 @@ WORKLOADS = (kmeans, forest, boosted, lda, words, speedup)
 
 
 def main() -> int:
-    parser = program.parser("ebb bench workloads", __doc__, pairs=3, folder="runs/workloads")
+    parser = program.parser(
+        "ebb bench workloads",
+        "Compares workloads without a gradient with scikit-learn and XGBoost",
+        pairs=3, folder="runs/workloads",
+        quick="give a rough result without a verdict, from 1 round of what takes seconds",
+        page="write a page with the tables, and charts into images/ beside it",
+        examples="ebb bench workloads --quick\n"
+        "  ebb bench workloads --only kmeans-fashion --page docs/measured/workloads.md",
+    )
     flags = parser.parse_args()
+    if flags.page:
+        page_writer.check(flags.page)
     every = [(module, contest) for module in WORKLOADS for contest in module.contests(flags.quick)]
     program.check_names(parser, flags.only, [contest for _, contest in every])
     where = workloads_page.machine()

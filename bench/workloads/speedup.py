@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Dict, List, Tuple
 
-from chart import Chart
 from figures import Comparison, Contest, Sample, at_least
 from runs import Run, ebb
+from workloads_page import Chart
 
 TITLE = "With more workers"
 _WORKERS = (1, 2, 4, 8)

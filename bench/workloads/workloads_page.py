@@ -5,10 +5,37 @@ import time
 from pathlib import Path
 from typing import Dict, List
 
-import chart
+import charts
+import page_writer
 import runs
+import texts
 from figures import Row
-from page import machine, row_cells, text  # noqa: F401
+from page import ROW_HEADER, machine, row_cells, text  # noqa: F401
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    """Lines over the same places, which are at equal distances.
+
+    lines: by name, the values at the places.
+    """
+
+    file: str
+    title: str
+    x_title: str
+    y_title: str
+    places: List[str]
+    lines: Dict[str, List[float]]
+
+    def image(self) -> charts.Image:
+        curves = [
+            charts.Curve(name, [(float(x), value) for x, value in enumerate(values)])
+            for name, values in self.lines.items()
+        ]
+        svg = charts.lines(
+            self.title, curves, floor=0, places=self.places, x_title=self.x_title, y_title=self.y_title
+        )
+        return charts.Image(self.file, self.title, svg)
 
 
 @dataclasses.dataclass
@@ -17,7 +44,7 @@ class Part:
 
     title: str
     rows: List[Row] = dataclasses.field(default_factory=list)
-    charts: List[chart.Chart] = dataclasses.field(default_factory=list)
+    charts: List[Chart] = dataclasses.field(default_factory=list)
     skipped: Dict[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -25,33 +52,24 @@ def write(page: Path, where: str, parts: List[Part], rounds: int) -> None:
     """Writes the page, and its charts into images/ beside it."""
     required = [row for part in parts for row in part.rows if row.comparison.bound]
     hold = sum(row.holds for row in required)
-    lines = [
-        "# Workloads without a gradient, measured",
-        "",
-        "Written by `ebb bench workloads`; do not edit.",
-        "",
-        f"Machine: {where}, {runs.others()}. Measured on {time.strftime('%Y-%m-%d')}.",
-        "",
+    made = (
+        "# Workloads without a gradient, measured\n\n"
+        "Written by `ebb bench workloads`; do not edit.\n\n"
+        f"Machine: {where}, {runs.others()}. Measured on {time.strftime('%Y-%m-%d')}.\n\n"
         f"**{hold} of {len(required)} rows hold.** The sides of a row took turns, and each process "
         "had one thread to compute with; a worker of ebb gathers its next batches in another. "
         f"A ratio is the median of {rounds} rounds or more, with the "
         "lowest and the highest as its spread; that of qualities is the ratio of means, and each "
-        "round has another seed. Rows without a limit are figures of ebb alone.",
-    ]
+        "round has another seed. Rows without a limit are figures of ebb alone.\n"
+    )
+    images = []
     for part in parts:
-        lines += ["", f"## {part.title}"]
+        made += f"\n## {part.title}\n"
         if part.rows:
-            lines += [
-                "",
-                "| | | limit | ebb | ratio | spread | required | |",
-                "|---|---|--:|--:|--:|---|---|---|",
-            ]
-            lines += ["| " + " | ".join(row_cells(row)) + " |" for row in part.rows]
+            made += "\n" + ROW_HEADER + "".join(texts.markdown_row(row_cells(row)) for row in part.rows)
         for one in part.charts:
-            image = page.parent / "images" / one.file
-            image.parent.mkdir(parents=True, exist_ok=True)
-            image.write_text(one.svg())
-            lines += ["", f"![{one.title}](images/{one.file})"]
+            images.append(one.image())
+            made += "\n" + page_writer.shown(images[-1])
         for name, why in part.skipped.items():
-            lines += ["", f"Not measured: {name}: {why}."]
-    page.write_text("\n".join(lines) + "\n")
+            made += f"\nNot measured: {name}: {why}.\n"
+    page_writer.write(page, made, images)

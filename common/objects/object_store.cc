@@ -117,7 +117,10 @@ absl::Status ProbeObjectStore(ObjectStore* store, absl::string_view prefix) {
   int created = 0;
   for (const absl::Status& outcome : outcomes) {
     if (outcome.ok()) ++created;
-    if (!outcome.ok() && !absl::IsAlreadyExists(outcome)) return outcome;
+    if (!outcome.ok() && !absl::IsAlreadyExists(outcome)) {
+      store->Delete(key).IgnoreError();  // Another may have succeeded.
+      return outcome;
+    }
   }
   EBB_ASSIGN_OR_RETURN(const bool listed, IsListed(store, key));
   EBB_RETURN_IF_ERROR(store->Delete(key));

@@ -17,6 +17,7 @@
 #include "common/objects/s3_objects.h"
 #include "common/objects/testing/s3_server.h"
 #include "common/testing/test_folder.h"
+#include "tests/testing/memory_files.h"
 
 namespace ebb {
 namespace {
@@ -47,7 +48,8 @@ class FolderPlace final : public Place {
 
  private:
   TestFolder folder_{TestFolder::On::kMemory};
-  std::unique_ptr<FolderObjects> store_ = *FolderObjects::Open(folder_.path());
+  std::unique_ptr<FolderObjects> store_ =
+      *FolderObjects::Open({.folder = folder_.path()});
 };
 
 class S3Place final : public Place {
@@ -416,10 +418,62 @@ TEST(MemoryObjectsTest, FailsWhenToldTo) {
   EXPECT_EQ(store.bytes(), 1u);
 }
 
+// Two processes delete the last objects of a folder.
+TEST(FolderObjectsTest, AFolderThatAnotherRemovesIsNotMissed) {
+  MemoryFiles files;
+  const std::string root = MemoryFiles::kRoot, folder = root + "/a/b";
+  const auto store = FolderObjects::Open({.folder = root, .files = &files});
+  ASSERT_TRUE(store.ok()) << store.status();
+  ASSERT_TRUE(PutObject(store->get(), "a/b/c/1", "1").ok());
+  ASSERT_TRUE(PutObject(store->get(), "a/b/2", "2").ok());
+  // The first call tries to remove the folder, the second one syncs it.
+  int calls = 0;
+  files.BeforeChanges([&](const std::string& path) {
+    if (path != folder || ++calls < 2) return;
+    files.BeforeChanges(nullptr);
+    EXPECT_TRUE(files.Remove(folder + "/2").ok());
+    EXPECT_TRUE(files.RemoveFolder(folder).ok());
+    EXPECT_TRUE(files.RemoveFolder(root + "/a").ok());
+  });
+  EXPECT_EQ((*store)->Delete("a/b/c/1"), absl::OkStatus());
+  EXPECT_EQ(calls, 2);
+  EXPECT_THAT(files.Files(), IsEmpty());
+  // The shared folder itself must be there.
+  ASSERT_TRUE(PutObject(store->get(), "a/1", "1").ok());
+  files.BeforeChanges([&](const std::string& path) {
+    if (path != root) return;
+    files.BeforeChanges(nullptr);
+    EXPECT_TRUE(files.Rename(root, "/elsewhere").ok());
+  });
+  EXPECT_EQ((*store)->Delete("a/1").code(), absl::StatusCode::kNotFound);
+}
+
+// The second process of a server removes what the first one left unfinished,
+// which runs still.
+TEST(FolderObjectsTest, AnUnfinishedFileThatIsRemovedIsNamed) {
+  MemoryFiles files;
+  const FolderObjectsOptions options = {
+      .folder = MemoryFiles::kRoot, .writer = "server-3", .files = &files};
+  const auto store = FolderObjects::Open(options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  const std::string name = absl::StrCat(MemoryFiles::kRoot, "/a");
+  int links = 0;
+  files.BeforeChanges([&](const std::string& path) {
+    if (path != name || ++links > 1) return;
+    EXPECT_TRUE(FolderObjects::Open(options).ok());
+  });
+  const auto put = CreateObject(store->get(), "a", "1");
+  EXPECT_EQ(put.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(put.status().message(), HasSubstr("another process"));
+  EXPECT_THAT(put.status().message(), HasSubstr("/.new-server-3-"));
+  EXPECT_EQ(links, 1);
+  EXPECT_THAT(files.Files(), IsEmpty());
+}
+
 TEST(FolderObjectsTest, NeedsItsFolder) {
-  EXPECT_EQ(FolderObjects::Open("/no/such/folder").status().code(),
+  EXPECT_EQ(FolderObjects::Open({.folder = "/no/such/folder"}).status().code(),
             absl::StatusCode::kNotFound);
-  EXPECT_EQ(FolderObjects::Open("/dev/null").status().code(),
+  EXPECT_EQ(FolderObjects::Open({.folder = "/dev/null"}).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 

@@ -159,16 +159,22 @@ bool HasClasses(const SourceSpec& spec) {
   return spec.has_labels && spec.label_kind == LabelKind::kClass;
 }
 
+// So many are hardly classes.
+constexpr size_t kManyClasses = 100;
+
 absl::Status CheckExample(const Reader& reader, const Example& example,
                           bool classes, const Index& constants) {
   if (classes && ClassOf(constants.classes, example.label) < 0) {
-    return WrongData(reader.Where(), ": label ",
-                     LabelText(constants.encoding, example.label),
-                     " is none of the ", constants.classes.size(),
-                     " classes of the training data, ", constants.ClassText(0),
-                     " to ",
-                     constants.ClassText(
-                         static_cast<int64_t>(constants.classes.size()) - 1));
+    return WrongData(
+        reader.Where(), ": label ",
+        LabelText(constants.encoding, example.label), " is none of the ",
+        constants.classes.size(), " classes of the training data, ",
+        constants.ClassText(0), " to ",
+        constants.ClassText(static_cast<int64_t>(constants.classes.size()) - 1),
+        constants.classes.size() > kManyClasses
+            ? "; if labels are numbers to predict, say kind: "
+              "linear, or labels: values for trees"
+            : "");
   }
   if (!example.ids.empty() && example.ids.back() >= constants.features) {
     return WrongData(reader.Where(), ": the highest feature id is number ",
@@ -214,7 +220,7 @@ absl::Status CheckNames(const SourceSpec& spec,
   std::vector<std::string> all = names->features;
   all.push_back(names->label);
   for (const std::string& name : all) {
-    if (IsUtf8(name)) continue;
+    if (IsUtf8Text(name)) continue;
     return WrongData(spec.Name(), ": the name of a column, ",
                      NotUtf8(name, spec.path));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -65,6 +66,27 @@ void LostDigits::AddInexact(Feature* feature, double value, float kept,
   before = value;
 }
 
+void LostDigits::AddLargeWhole(size_t feature, absl::int128 number) {
+  if (feature >= kMostFeatures) return;
+  if (feature >= features_.size()) features_.resize(feature + 1);
+  Feature& one = features_[feature];
+  if (one.large.empty()) {
+    if (watched_ == kMostWatched) return;
+    ++watched_;
+    one.large.assign(kSlots, 0);  // 0 is not large.
+  }
+  const auto kept = static_cast<double>(number);
+  const uint64_t hash = std::bit_cast<uint64_t>(kept) * 0x9e3779b97f4a7c15U;
+  absl::int128& before = one.large[hash >> 52];
+  if (before != number && static_cast<double>(before) == kept) {
+    if (one.merged++ == 0) {
+      one.first_merged = before;
+      one.second_merged = number;
+    }
+  }
+  before = number;
+}
+
 double LostDigits::StepOf(size_t feature) const {
   const Feature& one = features_[feature];
   const double origin = encoding_.OriginOf(feature);
@@ -100,35 +122,51 @@ std::vector<double> LostDigits::Origins(int64_t features) const {
   return origins;
 }
 
+std::string LostDigits::RemarkOn(size_t feature,
+                                 const std::string& advice) const {
+  const Feature& one = features_[feature];
+  const bool days = one.kind == Kind::kDays;
+  const auto text = [&](double value) {
+    return days ? DateText(value) : absl::StrFormat("%.17g", value);
+  };
+  if (IsLost(feature)) {
+    return absl::StrCat(
+        " has ", text(one.first), " and ", text(one.second),
+        ", which are one number to ebb: its features are float32, whose steps "
+        "are ",
+        days ? absl::StrFormat("%.3g s", StepOf(feature) * kSecondsOfDay)
+             : absl::StrFormat("%.6g", StepOf(feature)),
+        " there. ",
+        days ? "If it matters, split the date into two columns" : advice);
+  }
+  if (one.merged > 0 && one.merged * kOneIn >= one.numbers) {
+    const auto size = std::abs(static_cast<double>(one.first_merged));
+    const double next =
+        std::nextafter(size, std::numeric_limits<double>::infinity());
+    std::ostringstream both;
+    both << one.first_merged << " and " << one.second_merged;
+    return absl::StrCat(
+        " has ", both.str(),
+        ", which are one number to ebb: it reads numbers as float64, whose "
+        "steps are ",
+        absl::StrFormat("%.6g", next - size), " there. ", advice);
+  }
+  const double origin = encoding_.OriginOf(feature);
+  if (origin == 0) return "";
+  return absl::StrCat(" is counted from ", text(origin),
+                      " on, as float32 would lose the last digits otherwise");
+}
+
 std::vector<std::string> LostDigits::Remarks(
     const std::function<std::string(size_t feature)>& name,
     const std::string& advice) const {
   std::vector<std::string> remarks;
   int64_t more = 0;
   for (size_t i = 0; i < features_.size(); ++i) {
-    const Feature& one = features_[i];
-    const bool days = one.kind == Kind::kDays;
-    const auto text = [&](double value) {
-      return days ? DateText(value) : absl::StrFormat("%.17g", value);
-    };
-    std::string remark;
-    if (IsLost(i)) {
-      remark = absl::StrCat(
-          name(i), " has ", text(one.first), " and ", text(one.second),
-          ", which are one number to ebb: its features are float32, whose "
-          "steps are ",
-          days ? absl::StrFormat("%.3g s", StepOf(i) * kSecondsOfDay)
-               : absl::StrFormat("%.6g", StepOf(i)),
-          " there. ",
-          days ? "If it matters, split the date into two columns" : advice);
-    } else if (const double origin = encoding_.OriginOf(i); origin != 0) {
-      remark =
-          absl::StrCat(name(i), " is counted from ", text(origin),
-                       " on, as float32 would lose the last digits otherwise");
-    }
+    const std::string remark = RemarkOn(i, advice);
     if (remark.empty()) continue;
     if (remarks.size() + 1 < kMostRemarks) {
-      remarks.push_back(std::move(remark));
+      remarks.push_back(absl::StrCat(name(i), remark));
     } else {
       ++more;
     }

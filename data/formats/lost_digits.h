@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/numeric/int128.h"
 #include "data/encoding.h"
 
 namespace ebb::data::internal {
@@ -42,6 +43,12 @@ class LostDigits {
     AddInexact(&one, value, kept, kind);
   }
 
+  // From this size on a double may stand for several whole numbers.
+  static constexpr double kLargeWhole = 0x1p53;
+  // The same whole number as it is written, where it is at least as large as
+  // kLargeWhole, above 0 or below. Called beside Add().
+  void AddLargeWhole(size_t feature, absl::int128 number);
+
   // For each of the features what to subtract so that float32 keeps more of it,
   // or 0. Empty: none needs it, or the encoding has such numbers already.
   std::vector<double> Origins(int64_t features) const;
@@ -67,6 +74,11 @@ class LostDigits {
     // Numbers by their float: the last one in each slot. Empty until one is not
     // exact.
     std::vector<double> seen;
+    int64_t merged = 0;  // Large whole numbers that became another's double.
+    absl::int128 first_merged = 0;  // The first such pair.
+    absl::int128 second_merged = 0;
+    // Large whole numbers by their double, as `seen` has the others.
+    std::vector<absl::int128> large;
 
     double spread() const { return most - least; }
   };
@@ -78,10 +90,12 @@ class LostDigits {
   double StepOf(size_t feature) const;
   // Returns whether what collapsed is more than noise.
   bool IsLost(size_t feature) const;
+  // Returns what to say of a column behind its name, or nothing.
+  std::string RemarkOn(size_t feature, const std::string& advice) const;
 
   const Encoding& encoding_;
   std::vector<Feature> features_;
-  int64_t watched_ = 0;  // Features with numbers in `seen`.
+  int64_t watched_ = 0;  // Features with numbers in `seen`, or in `large`.
 };
 
 }  // namespace ebb::data::internal

@@ -189,6 +189,63 @@ TEST(LostDigitsTest, ColumnsThatLoseNothingStayAsTheyAre) {
   EXPECT_EQ(origins_of([](int i) { return int64_t{1001} * 1000 * i + 3; }), 0);
 }
 
+// Bug: ids of 54 bits became equal without a word, before float32 was asked.
+TEST(LostDigitsTest, NamesTheColumnOfNumbersThatNoDoubleTellsApart) {
+  constexpr int64_t kId = int64_t{1} << 53;
+  const std::string merged =
+      " has 9007199254740992 and 9007199254740993, which are one number to "
+      "ebb: it reads numbers as float64, whose steps are 2 there. ";
+  const auto of_table = [&](bool minus) {
+    const auto cell = [&](int i) {
+      return absl::StrCat(minus ? "-" : "", kId + i % 2);
+    };
+    const auto data = Dataset::Load(Plain(Table()),
+                                    OpenMemory({{"t.csv", Rows(kRows, cell)}}));
+    EXPECT_TRUE(data.ok()) << data.status();
+    return data->remarks();
+  };
+  EXPECT_THAT(of_table(false),
+              Contains(absl::StrCat(
+                  "column 1 ('time')", merged,
+                  "If they are codes, name the column in categorical, or in "
+                  "ignore; else make two columns of it")));
+  EXPECT_THAT(of_table(true),
+              Contains(HasSubstr("has -9007199254740992 and "
+                                 "-9007199254740993, which are one number")));
+  std::string signed_ids, ids, labels;
+  for (int i = 0; i < kRows; ++i) {
+    signed_ids += BytesOf<int64_t>({kId + i % 2});
+    ids += BytesOf<uint64_t>({(uint64_t{1} << 63) + i % 2});
+    labels += BytesOf<int64_t>({i % 2});
+  }
+  const auto of_array = [&](const char* type, const std::string& numbers) {
+    const auto data = Dataset::Load(
+        {.kind = SourceKind::kNpy,
+         .npy = {.features = "X.npy", .labels = "y.npy"}},
+        OpenMemory(
+            {{"X.npy", Npy(type, absl::StrCat("(", kRows, ", 1)"), numbers)},
+             {"y.npy", Npy("<i8", absl::StrCat("(", kRows, ",)"), labels)}}));
+    EXPECT_TRUE(data.ok()) << data.status();
+    return data->remarks();
+  };
+  EXPECT_THAT(of_array("<i8", signed_ids),
+              Contains(HasSubstr("feature 1 of 1" + merged)));
+  EXPECT_THAT(of_array("<u8", ids),
+              Contains(HasSubstr("has 9223372036854775808 and "
+                                 "9223372036854775809, which are one number")));
+}
+
+TEST(LostDigitsTest, LargeNumbersThatStayDifferentAreKept) {
+  constexpr int64_t kId = int64_t{1} << 53;
+  const auto data = Dataset::Load(
+      Plain(Table()),
+      OpenMemory({{"t.csv", Rows(kRows, [](int i) { return kId + 2 * i; })}}));
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->remarks(), Not(Contains(HasSubstr("one number"))));
+  const std::vector<double> numbers = Numbers(*data);
+  EXPECT_EQ(numbers[7] - numbers[0], 14);
+}
+
 // Bug: ids became equal without a word.
 TEST(LostDigitsTest, NamesTheColumnThatNoOriginKeeps) {
   const std::string text =
@@ -213,6 +270,119 @@ TEST(LostDigitsTest, NamesTheColumnThatNoOriginKeeps) {
   EXPECT_THAT(std::string(test.status().message()),
               HasSubstr("is read as idx, which keeps fewer digits than the "
                         "training data, read as csv"));
+}
+
+// The remarks on training data in `file`.
+std::vector<std::string> RemarksOn(const SourceSpec& spec,
+                                   const std::string& file) {
+  const auto data = Dataset::Load(spec, OpenMemory({{spec.path, file}}));
+  EXPECT_TRUE(data.ok()) << data.status();
+  return data.ok() ? data->remarks() : std::vector<std::string>();
+}
+
+constexpr char kMerged[] =
+    " has 16777217 and 16777216, which are one number to ebb: its features are "
+    "float32, whose steps are 2 there. ";
+
+// Bug: ids in records became equal without a word.
+TEST(LostDigitsTest, NamesTheFeatureOfRecords) {
+  using As = RecordFeature::As;
+  const SourceSpec dense = {.kind = SourceKind::kJsonLines,
+                            .path = "f",
+                            .features = {{.name = "x"},
+                                         {.name = "id", .width = 2},
+                                         {.name = "y", .as = As::kLabel}}};
+  const auto rows = [](int64_t first) {
+    std::string text;
+    for (int i = 0; i < kRows; ++i) {
+      absl::StrAppend(&text, "{\"x\": ", i % 7, ", \"id\": [1, ", first + i % 2,
+                      "], \"w\": \"a\", \"y\": ", i % 2, "}\n");
+    }
+    return text;
+  };
+  EXPECT_THAT(RemarksOn(dense, rows(16777216)),
+              ElementsAre(absl::StrCat("feature \"id[1]\"", kMerged,
+                                       "If they are codes, say as: key; else "
+                                       "make two features of it")));
+  EXPECT_THAT(RemarksOn(dense, rows(16777214)), ElementsAre());
+  EXPECT_THAT(RemarksOn(dense, rows(int64_t{1} << 53)),
+              ElementsAre(HasSubstr("feature \"id[1]\" has 9007199254740992 "
+                                    "and 9007199254740993, which are one")));
+  // A scale does not tell them apart, and neither does a key beside them.
+  SourceSpec scaled = dense;
+  scaled.scale = 0.5;
+  EXPECT_THAT(
+      RemarksOn(scaled, rows(16777216)),
+      ElementsAre(HasSubstr("\" has 8388608.5 and 8388608, which are")));
+  SourceSpec beside = dense;
+  beside.features.insert(beside.features.begin(),
+                         {.name = "w", .as = As::kKey});
+  EXPECT_THAT(RemarksOn(beside, rows(16777216)),
+              ElementsAre(HasSubstr(absl::StrCat("\"id[1]\"", kMerged))));
+  SourceSpec log = dense;
+  log.features[1].log = true;
+  EXPECT_THAT(
+      RemarksOn(log, rows(16777216)),
+      ElementsAre(HasSubstr("feature \"id[1]\" (log: true) has 16.6355")));
+}
+
+// Bug: values of libsvm data became equal without a word.
+TEST(LostDigitsTest, NamesTheFeatureOfLibsvmData) {
+  SourceSpec spec = {.kind = SourceKind::kLibsvm, .path = "f"};
+  const auto rows = [](int64_t first) {
+    std::string text;
+    for (int i = 0; i < kRows; ++i) {
+      absl::StrAppend(&text, i % 2, " 1:3 4:", first + i % 2, "\n");
+    }
+    return text;
+  };
+  const std::string remark = absl::StrCat(
+      "feature 4", kMerged,
+      "If they are codes, give each an id of its own with the value 1; else "
+      "make two features of it");
+  EXPECT_THAT(RemarksOn(spec, rows(16777216)), Contains(remark));
+  EXPECT_THAT(RemarksOn(spec, rows(16777214)),
+              Not(Contains(HasSubstr("one number"))));
+  EXPECT_THAT(RemarksOn(spec, rows(int64_t{1} << 53)),
+              Contains(HasSubstr("feature 4 has 9007199254740992 and "
+                                 "9007199254740993, which are one")));
+  spec.libsvm.keys = true;
+  EXPECT_THAT(RemarksOn(spec, rows(16777216)), Contains(remark));
+}
+
+// Bug: neither values beside the field of a libffm row nor those of a large key
+// were looked at.
+TEST(LostDigitsTest, NamesTheFieldAndTheKeyOfSparseRows) {
+  constexpr absl::string_view kKey = "18446744073709551615";
+  const auto rows = [&](absl::string_view front, int64_t first) {
+    std::string text;
+    for (int i = 0; i < kRows; ++i) {
+      absl::StrAppend(&text, i % 2, " ", front, kKey, ":", first + i % 2, "\n");
+    }
+    return text;
+  };
+  const absl::string_view advice =
+      "If they are codes, give each an id of its own with the value 1; else "
+      "make two features of it";
+  const SourceSpec libffm = {.kind = SourceKind::kLibffm, .path = "f"};
+  EXPECT_THAT(RemarksOn(libffm, rows("0:7:1 2:", 16777216)),
+              ElementsAre(absl::StrCat("feature ", kKey, " of field 2", kMerged,
+                                       advice)));
+  EXPECT_THAT(RemarksOn(libffm, rows("2:", 16777214)), ElementsAre());
+  EXPECT_THAT(RemarksOn(libffm, rows("2:", int64_t{1} << 53)),
+              ElementsAre(HasSubstr(" of field 2 has 9007199254740992 and "
+                                    "9007199254740993, which are one")));
+  // The same key of another field is another feature.
+  std::string fields;
+  for (int i = 0; i < kRows; ++i) {
+    absl::StrAppend(&fields, "1 0:7:16777216 1:7:16777217\n");
+  }
+  EXPECT_THAT(RemarksOn(libffm, fields), ElementsAre());
+  EXPECT_THAT(
+      RemarksOn(
+          {.kind = SourceKind::kLibsvm, .path = "f", .libsvm = {.keys = true}},
+          rows("7:1 ", 16777216)),
+      ElementsAre(absl::StrCat("feature ", kKey, kMerged, advice)));
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 #include "data/internal/odd_numbers.h"
 
 namespace ebb::data::internal {
@@ -75,7 +76,7 @@ std::string Excerpt(absl::string_view text) {
     --end;
   }
   const absl::string_view shown = text.substr(0, end);
-  if (IsUtf8(shown) && !HasControls(shown)) {
+  if (IsUtf8Text(shown) && !HasControls(shown)) {
     return absl::StrCat("'", absl::Utf8SafeCHexEscape(shown),
                         end < text.size() ? "...'" : "'");
   }
@@ -83,30 +84,8 @@ std::string Excerpt(absl::string_view text) {
                       text.size() > kLongest ? "...'" : "'");
 }
 
-bool IsUtf8(absl::string_view text) {
-  const auto byte = [&](size_t at) {
-    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-  };
-  for (size_t i = 0; i < text.size();) {
-    const unsigned front = byte(i);
-    const size_t more = front < 0x80                     ? 0
-                        : front >= 0xc2 && front <= 0xdf ? 1
-                        : front >= 0xe0 && front <= 0xef ? 2
-                        : front >= 0xf0 && front <= 0xf4 ? 3
-                                                         : 4;
-    if (more == 4 || front == 0) return false;
-    for (size_t k = 1; k <= more; ++k) {
-      if ((byte(i + k) & 0xc0) != 0x80) return false;
-    }
-    // Longer than need be, surrogates, and beyond U+10FFFF.
-    const unsigned second = byte(i + 1);
-    if ((front == 0xe0 && second < 0xa0) || (front == 0xed && second > 0x9f) ||
-        (front == 0xf0 && second < 0x90) || (front == 0xf4 && second > 0x8f)) {
-      return false;
-    }
-    i += more + 1;
-  }
-  return true;
+bool IsUtf8Text(absl::string_view text) {
+  return !absl::StrContains(text, '\0') && IsUtf8(text);
 }
 
 std::string NotUtf8(absl::string_view text, absl::string_view path) {

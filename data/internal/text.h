@@ -22,7 +22,7 @@ inline constexpr int64_t kMaxFeatures = (int64_t{1} << 31) - 1;
 std::string Excerpt(absl::string_view text);
 
 // Returns whether all of `text` is UTF-8 without zero bytes.
-bool IsUtf8(absl::string_view text);
+bool IsUtf8Text(absl::string_view text);
 
 // Why a text that is not UTF-8 cannot be kept, as an error ends; `path` is that
 // of its file.

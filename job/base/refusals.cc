@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "job/base/traits.h"
 
 namespace ebb::job {
@@ -50,6 +52,32 @@ void CheckTasks(const v1::Job& job, absl::string_view table,
                "consistency: asp");
   }
   if (!job.tables().empty()) refuse("tables", table);
+}
+
+void CheckLeaves(const v1::Job& job, const SourceFacts& train,
+                 Complaints* found) {
+  const v1::Model& model = job.model();
+  if (2 * model.leaf_examples() > train.examples) {
+    found->Add("model.leaf_examples",
+               absl::StrCat("two leaves of ", model.leaf_examples(),
+                            " are more than the ", train.examples,
+                            " examples of data.train"),
+               "leaf_examples: 1");
+  }
+  if (!PredictsNumbers(job) || !train.label_deviation) return;
+  // The gain of a split is at most the sum of the squared deviations. It must
+  // be a float.
+  const double deviation = *train.label_deviation;
+  const double squares =
+      deviation * deviation * static_cast<double>(train.examples);
+  constexpr double kMostSquares = 1e38;
+  if (squares > kMostSquares) {
+    found->Add("data.train",
+               absl::StrFormat("its labels deviate by %.3g from their mean, "
+                               "and the sum of the squares is more than %.3g",
+                               deviation, kMostSquares),
+               "labels in a larger unit");
+  }
 }
 
 }  // namespace ebb::job

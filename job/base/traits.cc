@@ -103,47 +103,11 @@ bool IsEvaluated(const v1::Job& job) {
          (HasTestData(job) || TraitsOf(job.model()).program());
 }
 
-bool HasRestarts(const v1::Job& job) {
-  return TraitsOf(job.model()).clusters() && job.model().has_restarts() &&
-         job.algorithm().kind() == v1::Algorithm::KIND_LLOYD;
-}
-
-absl::string_view NameOfAnExample(const v1::Job& job) {
-  if (HasRestarts(job)) return "Lloyd run";
-  return TasksOf(job) > 0 ? "tree" : "example";
-}
-
-const v1::AlgorithmTraits& AlgorithmTraitsOf(const v1::Job& job) {
-  return TraitsOf(HasRestarts(job) ? v1::Algorithm::KIND_TASKS
-                                   : job.algorithm().kind());
-}
-
-int64_t TasksOf(const v1::Job& job) {
-  if (HasRestarts(job)) return job.model().restarts();
-  if (!TraitsOf(job.algorithm().kind()).tasks()) return 0;
-  // The default stands beside the key.
-  v1::Model model = job.model();
-  FillAnnotatedDefaults(&model);
-  return model.trees();
-}
-
 bool PredictsNumbers(const v1::Job& job) {
   const v1::Model& model = job.model();
   return TraitsOf(job.data().train()).ratings() ||
          model.labels() == v1::Model::LABELS_VALUES ||
          TraitsOf(model).prediction() == v1::ModelTraits::PREDICTION_NUMBERS;
-}
-
-bool HasLabels(const v1::Job& job) {
-  if (!TraitsOf(job.model()).clusters()) return true;
-  const v1::DataSource& train = job.data().train();
-  if (train.has_csv()) return train.csv().label() != "none";
-  if (TraitsOf(train).records()) {
-    return HasFeature(train, {v1::Feature::AS_LABEL});
-  }
-  if (train.has_npy()) return train.npy().has_labels();
-  return !train.has_idx() || train.idx().has_prefix() ||
-         train.idx().has_labels();
 }
 
 const FieldDescriptor* FormatOf(const v1::DataSource& source) {

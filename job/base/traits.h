@@ -53,22 +53,9 @@ bool HasTestData(const v1::Job& job);
 // data, or that of programs, and the job says how often.
 bool IsEvaluated(const v1::Job& job);
 
-// How many tasks the job consists of; 0: its items are ranges of data.
-int64_t TasksOf(const v1::Job& job);
-// Returns whether the tasks are runs of Lloyd's K-Means.
-bool HasRestarts(const v1::Job& job);
-// Returns what the job's items consist of: "example", "tree" or "Lloyd run".
-absl::string_view NameOfAnExample(const v1::Job& job);
-// The traits of the job's algorithm. Restarts of lloyd are tasks.
-const v1::AlgorithmTraits& AlgorithmTraitsOf(const v1::Job& job);
-
 // Returns whether labels are numbers, however they look: those of ratings, with
 // model.labels: values, and of models that predict only numbers.
 bool PredictsNumbers(const v1::Job& job);
-
-// Returns whether the job's examples have labels. Only clusters are found
-// without: where arrays name no labels, or the label of a table is "none".
-bool HasLabels(const v1::Job& job);
 
 // The field of DataSource that is the source's format. Null where it names no
 // data.

@@ -181,27 +181,4 @@ bool IsName(absl::string_view text) {
          });
 }
 
-bool IsUtf8(absl::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80             ? 1
-                          : (lead & 0xe0) == 0xc0 ? 2
-                          : (lead & 0xf0) == 0xe0 ? 3
-                          : (lead & 0xf8) == 0xf0 ? 4
-                                                  : 0;
-    if (length == 0 || text.size() - i < length) return false;
-    uint32_t rune = length == 1 ? lead : lead & (0x7fu >> length);
-    for (size_t k = 1; k < length; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xc0) != 0x80) return false;
-      rune = rune << 6 | (next & 0x3f);
-    }
-    constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (rune < kLeast[length] || rune > 0x10ffff) return false;
-    if (rune >= 0xd800 && rune <= 0xdfff) return false;  // Surrogates.
-    i += length;
-  }
-  return true;
-}
-
 }  // namespace ebb::job

@@ -62,8 +62,6 @@ std::optional<ImageSize> ParseImageSize(absl::string_view text);
 // for a folder's name.
 bool IsName(absl::string_view text);
 
-bool IsUtf8(absl::string_view text);
-
 }  // namespace ebb::job
 
 #endif  // EBB_JOB_BASE_VALUES_H_

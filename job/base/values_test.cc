@@ -118,13 +118,5 @@ TEST(ValuesTest, TakesOnlyNamesFitForAFolder) {
   EXPECT_FALSE(IsName(std::string(64, 'a')));
 }
 
-TEST(ValuesTest, KnowsUtf8) {
-  EXPECT_TRUE(IsUtf8("plain, \xc3\xa4, \xe2\x80\xa6, \xf0\x9f\x98\x80"));
-  for (const char* bad : {"\xff", "\xc3", "\xc3(", "\xc0\xaf", "\xe2\x80",
-                          "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80"}) {
-    EXPECT_FALSE(IsUtf8(bad));
-  }
-}
-
 }  // namespace
 }  // namespace ebb::job

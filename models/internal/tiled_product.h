@@ -1,5 +1,6 @@
 // Dense products for processors with AVX-512. They take about an eighth less
-// time than Eigen's (docs/performance-notes.md), which serve the others.
+// time than Eigen's (docs/measured/performance-notes.md), which serve the
+// others.
 //
 // What eigen_kernels.h says of its file holds for this one's, too.
 #ifndef EBB_MODELS_INTERNAL_TILED_PRODUCT_H_

@@ -4,11 +4,20 @@ Names load their module when they are first used, so ``import ebb`` is quick and
 imports nothing else.
 """
 
-from __future__ import annotations
-
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any, Dict, List
 
+# This file alone is read by an older Python.
+if sys.version_info < (3, 9):
+    raise ImportError(
+        "ebb needs Python 3.9 or newer, and {} is {}.{}\n  hint: use a newer one; "
+        "`ebb run` takes that which EBB_PYTHON names".format(
+            sys.executable or "this Python", *sys.version_info[:2]
+        )
+    )
+
+from ebb import packages as _packages
 from ebb.errors import DataDiffers as DataDiffers
 from ebb.errors import EngineLost as EngineLost
 from ebb.errors import Error as Error
@@ -90,11 +99,18 @@ _NAMES: Dict[str, str] = {
 _MODULES = ("local", "sklearn", "torch")
 
 _install()
+# All that trains needs it. Looking for it takes no time; importing it does.
+_packages.find("numpy", "the package ebb")
 
 
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
-        value = getattr(importlib.import_module(_NAMES[name]), name)
+        try:
+            module = importlib.import_module(_NAMES[name])
+        except ImportError:
+            _packages.need("numpy", "the package ebb")
+            raise
+        value = getattr(module, name)
         globals()[name] = value
         return value
     if name in _MODULES:

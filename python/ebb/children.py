@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence
 
 from ebb.errors import Refused
 
@@ -60,7 +60,6 @@ class End:
     pid: int
     code: int  # Negative: the signal that ended it.
     life_s: float
-    said: Tuple[int, int] = (0, 0)  # Its log has what this life wrote here.
 
     def __str__(self) -> str:
         return f"{self.name} {end_text(self.code)}"
@@ -76,7 +75,6 @@ class _Daemon:
     process: Optional["subprocess.Popen[bytes]"] = None
     pidfd: int = -1
     started: float = 0.0
-    log_begin: int = 0  # The size of its log when it started.
     due: Optional[float] = None  # When it is started (again).
     short_lives: int = 0
     no_room_since: Optional[float] = None  # A life that finds none has not begun.
@@ -272,7 +270,6 @@ class Children:
         daemon.started = now
         try:
             with open(daemon.log, "ab") as log:
-                daemon.log_begin = os.fstat(log.fileno()).st_size
                 daemon.process = subprocess.Popen(
                     daemon.argv,
                     stdin=subprocess.DEVNULL,
@@ -297,8 +294,7 @@ class Children:
         assert daemon.process is not None
         code = daemon.process.returncode
         life_s = now - daemon.started
-        said = (daemon.log_begin, _size(daemon.log))
-        self._state.ends.append(End(name, daemon.process.pid, code, life_s, said))
+        self._state.ends.append(End(name, daemon.process.pid, code, life_s))
         daemon.process = None
         if daemon.pidfd >= 0:
             os.close(daemon.pidfd)
@@ -348,23 +344,12 @@ def end_text(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0
-
-
-def tail(
-    path: str, lines: int = _LOG_LINES, part: Optional[Tuple[int, int]] = None
-) -> str:
-    """Returns the last lines of a log, or of its bytes from part[0] to part[1]."""
+def tail(path: str, lines: int = _LOG_LINES) -> str:
+    """Returns the last lines of a log."""
     try:
         with open(path, "rb") as log:
-            begin, end = part or (0, os.fstat(log.fileno()).st_size)
-            begin = max(begin, end - _TAIL_BYTES)
-            log.seek(begin)
-            text = log.read(max(0, end - begin)).decode("utf-8", "replace")
+            log.seek(max(0, os.fstat(log.fileno()).st_size - _TAIL_BYTES))
+            text = log.read().decode("utf-8", "replace")
     except OSError as error:
         return f"  its log cannot be read: {error}"
     return "\n".join("  " + line for line in text.splitlines()[-lines:])

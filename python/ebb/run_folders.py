@@ -4,43 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import List, Optional
+from typing import List
 
-from ebb.errors import Error, NotFound, Refused
+from ebb.errors import NotFound, Refused
 
 _RUNS = "runs"
-# `ebb run` of a job file has it, too.
-_FACTS = "run"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """The facts that a run that goes on must know of its part before."""
-
-    servers: int = 2
-    workers: int = 3
-
-
-def read_facts(folder: str) -> Optional[Facts]:
-    """Returns the facts of a run; None: it wrote none."""
-    path = os.path.join(folder, _FACTS)
-    try:
-        with open(path, encoding="utf-8") as file:
-            words = dict(line.split() for line in file)
-        return Facts(int(words["servers"]), int(words["workers"]))
-    except FileNotFoundError:
-        return None
-    except (KeyError, ValueError):
-        raise Error(
-            f"{path} is damaged", "remove it, and give --workers and --servers"
-        ) from None
-
-
-def write_facts(folder: str, facts: Facts) -> None:
-    """Puts them into the folder of a run."""
-    with open(os.path.join(folder, _FACTS), "w", encoding="utf-8") as file:
-        file.write(f"servers {facts.servers}\nworkers {facts.workers}\ncomplete 0\n")
 
 
 def new_folder(name: str) -> str:

@@ -80,15 +80,6 @@ def is_of_the_program(error: BaseException) -> bool:
     return not (isinstance(error, RuntimeError) and any(w in str(error) for w in _OF_DEVICES))
 
 
-def ended_by_itself(note: str, pid: int) -> bool:
-    """Returns whether the program of this process noted that its own error ended it."""
-    try:
-        with open(note) as file:
-            return file.read() == str(pid)
-    except OSError:
-        return False
-
-
 def _write_note(error: BaseException) -> None:
     note = os.environ.get(NOTE)
     if note and is_of_the_program(error):

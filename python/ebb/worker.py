@@ -15,6 +15,7 @@ import traceback
 from typing import Any
 
 from ebb import seam
+from ebb.errors import NotFound
 from ebb.worker_link import DataError, Ended, Link, shared_memory
 
 
@@ -64,15 +65,9 @@ def _evaluate(link: Link, model: Any, body: memoryview) -> None:
 def _work(link: Link) -> None:
     module = link.module()
     try:
-        import torch  # noqa: F401
-
         from ebb.torch import hosted
-    except ImportError as error:
-        link.fail(
-            0,
-            f"models of Python need PyTorch ({error}): apt-get install python3-torch, or "
-            "pip install torch",
-        )
+    except NotFound as error:
+        link.fail(0, "; ".join(filter(None, (error.message, error.hint))))
         return
     try:
         model = hosted.Hosted(module)

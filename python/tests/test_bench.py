@@ -17,7 +17,7 @@ _EBB = Path(os.environ["EBB_BIN"]) / "ebb"
 pytestmark = pytest.mark.skipif(
     not _EBB.with_name("ebb-bench").exists(), reason="there is no ebb-bench"
 )
-sys.path.insert(0, str(_BENCH))
+sys.path[:0] = [str(_BENCH.parent / name) for name in ("python", "command", "pages")]
 
 import figures  # noqa: E402
 import page  # noqa: E402

@@ -49,7 +49,7 @@ def test_the_numpy_program_three_times_while_processes_are_killed(tmp_path: Path
     slow.write_text("import time\n\n" + text.replace(push, "        time.sleep(0.002)\n" + push))
     command = [programs.path_of("ebb"), "run", "numpy_line.py"]
     out = _run([*command, "--workers", "3", "--kill-every", "1"], tmp_path)
-    assert re.search(r"200000 of 200000 applied in each of \d+ partitions?: 0 missing, 0 doubled", out)
+    assert re.search(r"200,000 of 200,000 applied in each of \d+ partitions?: 0 missing, 0 doubled", out)
     report = json.loads((tmp_path / "runs" / "numpy_line-1" / "report.json").read_text())
     assert report["kills"]
     logs = (tmp_path / "runs" / "numpy_line-1").rglob("worker-*.log")

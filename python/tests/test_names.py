@@ -14,13 +14,14 @@ PACKAGE = TREE / "python" / "ebb"
 # A path of names; not a file (ebb.model), an address or a variable.
 _NAME = re.compile(r"(?<![\w./@-])ebb((?:\.[A-Za-z_]\w*)+)(?![\w/])")
 # Files that a command writes, and what has this form by chance.
-_OTHERS = {"ebb.model", "ebb.tar", "ebb.sh"}
+_OTHERS = {"ebb.initial", "ebb.model", "ebb.tar", "ebb.sh"}
 _NEEDS = {"ebb.torch": "torch", "ebb.sklearn": "sklearn"}
 
 
 def texts():
     """Yields what a reader sees: pages, docstrings of what is public, and examples."""
-    pages = [*TREE.glob("docs/*.md"), TREE / "README.md", *TREE.glob("python/*.md")]
+    pages = [*TREE.glob("docs/*.md"), *TREE.glob("docs/internals/*.md"),
+             *TREE.glob("docs/measured/*.md"), TREE / "README.md", *TREE.glob("python/*.md")]
     for path in [*pages, *TREE.glob("examples/python/*.py")]:
         yield path, path.read_text(encoding="utf-8")
     for path in PACKAGE.rglob("*.py"):

@@ -1,6 +1,5 @@
 """Tests of ``ebb run SCRIPT.py``: a program several times, killed meanwhile."""
 
-import argparse
 import csv
 import json
 import os
@@ -13,9 +12,7 @@ from typing import Any, List, Sequence
 import pytest
 
 import ebb
-from ebb import programs, script_page
-from ebb.run_folders import Facts
-from ebb.script_kills import Kills
+from ebb import programs
 from jobs import small_job
 from test_local import alive, wait_for
 from test_run import daemons_of
@@ -73,8 +70,8 @@ def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
     assert report["passed"] and report["complete"]
     # Figures of the test data, as of a job file.
     figures = report["evaluations"][-1]
-    assert f"epoch 20: test accuracy {figures['accuracy']:.4g}, " in out
-    assert f"  test accuracy   {figures['accuracy']:.4g}\n" in out
+    assert f"epoch 20: test accuracy {figures['accuracy']:.4f}, " in out
+    assert f"  test accuracy   {figures['accuracy']:.4f}\n" in out
     assert report["audit"]["expected"] == 12000
     assert len(report["training_loss"]) == 20
     for worker in ("worker-0", "worker-1"):
@@ -84,11 +81,6 @@ def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
     assert "name: corners\ntrain:\n  epochs: 20\n" in Path("runs/corners-1/program.yaml").read_text()
     assert not Path("runs/corners-1/job.yaml").exists()
     assert not daemons_of(tmp_path)
-
-
-def test_a_chart_needs_two_moments() -> None:
-    assert "<svg" in "".join(script_page._chart("loss", [(0, 1.0), (1, 0.5)]))
-    assert not script_page._chart("loss", [(0, None), (1, 0.5)])
 
 
 def test_a_complete_run_is_not_started_again(tmp_path: Path) -> None:
@@ -121,7 +113,7 @@ def test_a_complete_run_is_not_started_again(tmp_path: Path) -> None:
     )
 
     page = Path("runs/corners-1/report.html").read_text()
-    assert Path("again.html").read_text() == page and page.startswith("<!DOCTYPE html>")
+    assert Path("again.html").read_text() == page and page.startswith("<!doctype html>")
     # Bug: more epochs were "complete", and nothing was trained.
     run = start(tmp_path, "--workers", "1", "--resume", epochs=6)
     out, err = run.communicate(timeout=100)
@@ -156,6 +148,56 @@ def test_goes_on_whatever_is_killed(tmp_path: Path) -> None:
     assert any("as planned" in event for event in run.events)
     assert run.state_dict()["weights"].shape == (4, 3)
     assert run.history[-1]["epoch"] == 40
+
+
+# A life after the first begins as slowly as one that imports PyTorch on a loaded
+# machine, while others compute. It says whether another kill came meanwhile.
+LATE = """
+import os, time
+from pathlib import Path
+
+import ebb
+
+def lives(cluster):
+    roles = cluster.status()["roles"]
+    return [one["process_id"] for one in roles if one["role"] != "worker"]
+
+def other_kill():
+    cluster, begin = ebb.connect(), time.monotonic()
+    (job,), before = cluster.jobs(), lives(cluster)
+    enough = job.progress.applied + 200
+    # Ten times as long as the period of kills.
+    while time.monotonic() - begin < 2 or job.progress.applied < enough:
+        if job.state != "running":
+            break
+        time.sleep(0.1)
+    return lives(cluster) != before
+
+began = Path("began-" + os.environ["EBB_NAME"])
+if began.exists() and not Path("late").exists():
+    try:
+        killed = other_kill()
+    except ebb.Unavailable:
+        killed = True
+    Path("late").write_text("killed" if killed else "alone")
+began.touch()
+"""
+
+
+def test_the_next_kill_waits_until_a_program_has_joined(tmp_path: Path) -> None:
+    """Bug: the program counted as back while it imported PyTorch."""
+    Path("corners.py").write_text(LATE + SCRIPT)
+    run = ebb.run(
+        "corners.py",
+        workers=2,
+        servers=1,
+        kill_every=0.2,
+        arguments=[json.dumps(small_job(tmp_path, epochs=60))],
+    )
+    assert run.audit()
+    assert Path("late").read_text() == "alone"
+    # Then it goes on.
+    assert len(run.report["kills"]) > 1
 
 
 def test_an_error_of_the_program_ends_the_run(tmp_path: Path) -> None:
@@ -203,6 +245,16 @@ for batch in ebb.join(None, job.name):
 """
 
 
+def test_a_program_that_has_finished_was_not_lost(tmp_path: Path) -> None:
+    """Bug: it left the complete job, and was "lost" until its process ended."""
+    Path("mended").touch()
+    Path("corners.py").write_text(FAILING + "\nimport time\ntime.sleep(2)\n")
+    run = start(tmp_path, "--workers", "1", "--servers", "1")
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 0, out + err
+    assert "worker-0 has finished" in out and " lost" not in out, out
+
+
 @pytest.mark.parametrize("flags", [(), ("--skip",)], ids=["mended", "skipped"])
 def test_a_job_that_pauses_ends_the_run_and_says_why(
     tmp_path: Path, flags: Sequence[str]
@@ -248,6 +300,32 @@ def test_a_program_that_is_always_killed_ends_the_run(number: str) -> None:
     assert starts == (1 if number == "SIGSEGV" else 3)
 
 
+def test_what_a_killed_program_started_ends_with_the_run() -> None:
+    # Bug: the loaders of a program that was killed outlived the run.
+    Path("loaders.py").write_text(
+        "import os, signal, subprocess\n"
+        "loader = subprocess.Popen(['sleep', '600'])\n"
+        "with open('loaders', 'a') as file:\n"
+        "    print(loader.pid, file=file, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run(
+        [programs.path_of("ebb"), "run", "loaders.py", "--workers", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    loaders = [int(pid) for pid in Path("loaders").read_text().split()]
+    left = [pid for pid in loaders if alive(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert len(loaders) == 3 and not left
+    # It is the program that is to blame, and not the run.
+    assert "left behind" not in done.stdout + done.stderr
+
+
 def test_an_interpreter_without_numpy_is_named(tmp_path: Path) -> None:
     # Without its site-packages, as one that was first on PATH.
     python = tmp_path / "python3"
@@ -260,8 +338,8 @@ def test_an_interpreter_without_numpy_is_named(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith(f"ebb: {sys.executable} ran this, and has no package")
-    assert "EBB_PYTHON names another" in done.stderr
+    assert done.stderr.startswith(f"ebb: the package ebb needs NumPy, and {sys.executable} has none\n")
+    assert "pip install numpy" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -306,11 +384,21 @@ def test_names_the_flag_that_was_meant() -> None:
         )
 
 
+def test_a_damaged_size_starts_nothing() -> None:
+    # Bug: the exit code was 1, as of a run that failed.
+    Path("runs/corners-1/state").mkdir(parents=True)
+    Path("runs/corners-1/run").write_text("servers two\n")
+    err = refused("corners.py", "--resume")
+    assert 'runs/corners-1/run: cannot read "servers two"\n' in err
+    assert "hint: remove it, and give --workers and --servers" in err
+    assert not Path("runs/corners-1/logs").exists()
+
+
 # It ended with a traceback.
 def test_names_the_folder_that_cannot_be_made(tmp_path: Path) -> None:
     Path("runs").write_text("a file")
     assert refused("corners.py") == (
-        f"ebb: cannot make the folder runs/corners-1 in {tmp_path}: Not a directory\n"
+        f"ebb: cannot make the folder runs in {tmp_path}: Not a directory\n"
     )
 
 
@@ -324,6 +412,7 @@ def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     assert "go on with: ebb run corners.py --resume" in out
     assert not daemons_of(tmp_path)
     assert report_of()["interrupted"]
+    interrupted = len(metrics.read_text().splitlines()) - 1
     run = start(tmp_path, "--servers", "3", "--resume", epochs=120)
     assert "--servers 3: the run in runs/corners-1 has 1 servers" in run.communicate()[1]
     # It has as many processes as before.
@@ -336,10 +425,8 @@ def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     # The metrics before the interrupt are the least that it went on from.
     with metrics.open() as file:
         rows = list(csv.DictReader(file))
-    began = [at for at, row in enumerate(rows[1:], 1)
-             if float(row["seconds"]) < float(rows[at - 1]["seconds"])]
-    assert began, rows
-    before = int(rows[began[0] - 1]["applied"])
+    assert len(rows) > interrupted
+    before = int(rows[interrupted - 1]["applied"])
     assert 0 < before <= report["examples_before"] < report["audit"]["expected"]
 
 
@@ -386,25 +473,3 @@ def programs_in(folder: Path) -> List[int]:
         if os.fsencode(folder / "corners.py") in words:
             found.append(int(one))
     return found
-
-
-def test_what_was_missed_is_not_killed_at_once() -> None:
-    """The machine stands still for a minute: kills go on, one a second."""
-
-    class Cluster:
-        processes = {"worker-0": 1, "ps-0": 2, "scheduler": 3}
-
-        def finished(self, name: str) -> bool:
-            return False
-
-        def kill(self, name: str) -> bool:
-            return True
-
-    flags = argparse.Namespace(kill_every=1.0, kill_seed=1)
-    kills = Kills(flags, Facts(servers=1, workers=1))
-    moments = [0.0, 0.9, *(60 + step / 10 for step in range(100))]
-    times = [now for now in moments if kills.act(Cluster(), now) is not None]  # type: ignore[arg-type]
-    late = [now for now in times if now >= 60]
-    assert 9 <= len(late) <= 12, times
-    assert all(b - a < 2.2 for a, b in zip(late, late[1:])), times
-    assert kills.done[:3] == ["worker-0", "ps-0", "scheduler"]

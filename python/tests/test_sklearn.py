@@ -227,6 +227,25 @@ def test_warns_if_it_did_not_converge():
         es.LogisticRegression(C=1e6, max_iter=4).fit(*CANCER_SCALED)
 
 
+# Bug: such a fit was worse than guessing, and good without a word.
+def test_warns_if_it_learned_nothing():
+    nothing = {"max_iter": 2, "random_state": 1}
+    random = np.random.default_rng(0)
+    X = random.standard_normal((120, 3))
+    y = X @ [1.0, -2.0, 0.5]
+    for estimator, labels, guess in (
+        (es.MLPClassifier(learning_rate_init=1e-6, **nothing), y > 0, "shares of the classes"),
+        (es.MLPRegressor(learning_rate_init=1e-6, **nothing), y, "predicts the mean"),
+        (es.SGDRegressor(optimizer="sgd", eta0=0.9, batch_size=1, **nothing), 1e3 * y**3, "the mean"),
+    ):
+        with pytest.warns(ConvergenceWarning, match=f"{guess}: the fit learned nothing"):
+            estimator.fit(X, labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        es.MLPClassifier((8,), learning_rate_init=0.05, max_iter=20).fit(X, y > 0)
+        es.SGDClassifier(eta0=0.05, max_iter=10).fit(X, y > 0)
+
+
 # --- What is refused ----------------------------------------------------------
 
 

@@ -81,6 +81,8 @@ def test_whole_ratings_are_values():
         ([[1, 2, 3], [4, 5, 6]], "X has 3 columns; it must have 2"),
         ([[1, 2], [1.5, 2]], r"row 1 of X is \[1.5, 2.0\]"),
         ([[1, 2], [-1, 2]], "whole numbers, and not negative"),
+        # Bug: nothing said that such a number is too large.
+        ([[1, 2], [2**53 + 1, 2]], r"and below 2\^53"),
         (sparse.csr_matrix([[1, 2], [3, 4]]), "X is a sparse matrix"),
     ],
 )

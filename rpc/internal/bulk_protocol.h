@@ -1,6 +1,6 @@
 // The frames of a bulk stream: a connection, of TCP or of TLS on it, that
 // carries the messages of wire.h between a worker, or a server to which a
-// partition moves, and a server. See docs/decisions/0034.
+// partition moves, and a server. See docs/internals/bulk-streams.md.
 //
 // A message is a frame with its token, header and first values, and as many
 // frames of kind kBulkMore as the rest of its values needs. Between those,

@@ -182,12 +182,19 @@ void BulkStream::FillLocked(std::vector<BulkOutgoing>* used) {
   Batch batch;
   const absl::Time now = SteadyNow();
   while (batch.bytes() < kBatchBytes) {
-    if (!small_.empty()) {
-      if (small_.front().until > now) AddWhole(small_.front(), &batch);
+    const bool large_waits = partial_ || !ordered_.empty();
+    if (!large_waits) passed_ = 0;
+    if (!small_.empty() && passed_ < kMostPassing) {
+      if (small_.front().until > now) {
+        const size_t before = batch.bytes();
+        AddWhole(small_.front(), &batch);
+        if (large_waits) passed_ += batch.bytes() - before;
+      }
       used->push_back(std::move(small_.front()));
       small_.pop_front();
     } else if (partial_) {
       AddPart(&*partial_, &batch);
+      passed_ = 0;
       if (partial_->values_left > 0) continue;
       used->push_back(std::move(partial_->message));
       partial_.reset();

@@ -52,13 +52,16 @@ struct BulkOutgoing {
 
 // Sends what is small before what is large: a message of up to kBulkPart waits
 // for a part of a large one at most, unless Order says otherwise. Messages that
-// are alike in that stay in their order.
+// are alike in that stay in their order. A large one that waits gets a part of
+// its own after kMostPassing bytes of small ones, however many more there are.
 //
 // Thread-safe, but that one thread calls Run(), once. No call but that blocks:
 // the thread that sends writes as much as the connection takes, and Run() the
 // rest. One thread writes at a time.
 class BulkStream {
  public:
+  static constexpr uint64_t kMostPassing = 4 * kBulkPart;
+
   // kInOrder: behind all that were sent so, of any size.
   enum class Order { kBySize, kInOrder };
 
@@ -164,6 +167,8 @@ class BulkStream {
   std::deque<BulkOutgoing> small_ ABSL_GUARDED_BY(mu_);
   std::deque<BulkOutgoing> ordered_ ABSL_GUARDED_BY(mu_);
   std::optional<Partial> partial_ ABSL_GUARDED_BY(mu_);
+  // Bytes of small messages since the last part of a large one that waits.
+  uint64_t passed_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace ebb::rpc::internal

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
@@ -47,30 +46,11 @@ inline absl::Status AtMost(absl::string_view field, int64_t count,
       absl::StrCat(field, " has ", count, " entries, at most ", limit));
 }
 
-// A text for people, or the name of a thing.
-inline absl::Status IsShort(absl::string_view field, absl::string_view text) {
-  if (text.size() <= static_cast<size_t>(kMaxTextBytes)) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      field, " has ", text.size(), " bytes, at most ", kMaxTextBytes));
-}
-
 inline absl::Status IsPartition(absl::string_view field, int32_t value) {
   return InRange(field, value, 0, kMaxPartitions - 1);
 }
 
-// A partition of a message that has the record of its job.
-inline absl::Status OfJob(absl::string_view field, int32_t value,
-                          const JobRecord& record) {
-  return InRange(field, value, 0, record.plan.partitions - 1);
-}
-
-// A sender that does not know factors sends 0.
-inline absl::StatusOr<double> RateFactorOf(absl::string_view field,
-                                           double value) {
-  if (value == 0) return 1;
-  if (IsRateFactor(value)) return value;
+inline absl::Status BadRateFactor(absl::string_view field, double value) {
   return absl::InvalidArgumentError(absl::StrCat(field, " is ", value,
                                                  ", must be ", kMinRateFactor,
                                                  " to ", kMaxRateFactor));

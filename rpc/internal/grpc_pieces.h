@@ -21,10 +21,12 @@
 #include "absl/status/status.h"
 #include "common/mutex.h"
 #include "common/payload.h"
+#include "common/steady_time.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/assembly_room.h"
 #include "rpc/internal/grpc_bytes.h"
 #include "rpc/internal/guard.h"
+#include "rpc/internal/piece_progress.h"
 #include "rpc/internal/traffic.h"
 #include "rpc/pieces.h"
 #include "rpc/transport.h"
@@ -84,17 +86,25 @@ class PiecesCall
   // With the whole request: takes a ticket, or refuses the call.
   using Begin = std::function<void(PiecesCall*, const Payload& request)>;
 
-  // `room`, `traffic` and `guard`, which counts refusals, are not owned.
-  // Deletes itself in OnDone.
-  PiecesCall(AssemblyRoom* room, Traffic* traffic, const Guard* guard,
-             int64_t piece_bytes, Check check, Begin begin)
-      : room_(room),
+  // The calls of a listener share it.
+  struct Listener {
+    AssemblyRoom room;
+    PieceProgress progress;
+  };
+
+  // `context` is gRPC's. `listener`, `traffic` and `guard`, which counts
+  // refusals, are not owned. Deletes itself in OnDone.
+  PiecesCall(grpc::CallbackServerContext* context, Listener* listener,
+             Traffic* traffic, const Guard* guard, int64_t piece_bytes,
+             Check check, Begin begin)
+      : context_(context),
+        listener_(listener),
         traffic_(traffic),
         guard_(guard),
         piece_bytes_(piece_bytes),
         check_(std::move(check)),
         begin_(std::move(begin)),
-        request_(room->bytes()) {
+        request_(listener->room.bytes()) {
     StartRead(&in_);
   }
 
@@ -141,6 +151,9 @@ class PiecesCall
                                                      : Refusal::kMessage);
       return Refuse(added);
     }
+    if (!first) {
+      listener_->progress.Came(*progress_, in_.Length(), SteadyNow());
+    }
     in_.Clear();
     if (!request_.complete()) return StartRead(&in_);
     GiveRoom();
@@ -148,11 +161,23 @@ class PiecesCall
   }
 
   absl::Status TakeRoom() {
-    absl::Status taken = room_->Take(request_.message_bytes());
-    if (taken.ok()) taken_ = request_.message_bytes();
-    return taken;
+    const absl::Time now = SteadyNow();
+    absl::Status taken = listener_->room.Take(request_.message_bytes());
+    if (!taken.ok()) {
+      listener_->progress.GiveUpStuck(now);  // For the next try.
+      return taken;
+    }
+    // gRPC runs none of a call's reactions inside TryCancel.
+    progress_ = listener_->progress.Begin(
+        now, [context = context_] { context->TryCancel(); });
+    return absl::OkStatus();
   }
-  void GiveRoom() { room_->Give(std::exchange(taken_, 0)); }
+  void GiveRoom() {
+    if (!progress_) return;
+    listener_->progress.End(*progress_);
+    progress_.reset();
+    listener_->room.Give(request_.message_bytes());
+  }
 
   // Not counted any more when the caller hears of it and calls again.
   void Answer(Payload response) {
@@ -184,7 +209,8 @@ class PiecesCall
   }
   void OnDone() override { delete this; }
 
-  AssemblyRoom* const room_;
+  grpc::CallbackServerContext* const context_;
+  Listener* const listener_;
   Traffic* const traffic_;
   const Guard* const guard_;
   const int64_t piece_bytes_;
@@ -192,7 +218,7 @@ class PiecesCall
   const Begin begin_;
   grpc::ByteBuffer in_;
   PieceAssembler request_;
-  int64_t taken_ = 0;  // Bytes of the room.
+  std::optional<PieceProgress::Handle> progress_;  // While it has room.
   Mutex mu_;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
   std::weak_ptr<Ticket> ticket_ ABSL_GUARDED_BY(mu_);

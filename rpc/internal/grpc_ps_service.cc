@@ -168,6 +168,11 @@ class ReadVersionCall
   bool ok_ ABSL_GUARDED_BY(mu_) = false;
 };
 
+// A message stands still after so many times keepalive_timeout, 2 min by
+// default: longer than one piece takes on a slow link, for which a longer
+// keepalive_timeout is set anyway.
+constexpr int kPiecesStuckAfter = 60;
+
 // Admin RPCs come as messages; pushes, pulls and fetches as bytes.
 #define EBB_WITH(Name, roles, token) \
   v1::ParameterServer::WithCallbackMethod_##Name <
@@ -195,7 +200,9 @@ class PsService : public PsBase, public StoppableService {
         guard_(std::move(guard)),
         traffic_(traffic),
         piece_bytes_(PieceSizes(options).piece),
-        room_(options.max_assembled_bytes),
+        pieces_{.room = AssemblyRoom(options.max_assembled_bytes),
+                .progress = PieceProgress(kPiecesStuckAfter *
+                                          options.keepalive_timeout)},
         kept_keys_(kept_keys),
         pool_(options.admin_threads, options.admin_queue) {}
 
@@ -446,10 +453,10 @@ class PsService : public PsBase, public StoppableService {
   // `hand_over(request, make_ticket)` is a HandOver of the request.
   template <typename Hand>
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ServeInPieces(
-      const grpc::CallbackServerContext* context, Hand hand_over) {
+      grpc::CallbackServerContext* context, Hand hand_over) {
     // Deletes itself in OnDone.
     return new PiecesCall(
-        &room_, traffic_, &guard_, piece_bytes_,
+        context, &pieces_, traffic_, &guard_, piece_bytes_,
         [this, context](const Payload& beginning) {
           return CheckSender(*context, beginning);
         },
@@ -465,7 +472,7 @@ class PsService : public PsBase, public StoppableService {
   const Guard guard_;
   Traffic* const traffic_;  // Not owned.
   const int64_t piece_bytes_;
-  AssemblyRoom room_;
+  PiecesCall::Listener pieces_;
   KeptKeys* const kept_keys_;  // Not owned.
   AdminPool pool_;
 };

@@ -1,7 +1,7 @@
 // The messages between worker and server through shared memory. They are those
 // of wire.h. The header of each is in a record. Values of pushes lie in the
 // worker's area or its heap; values of pulls in files of the server or in the
-// record itself. The record says where. See docs/decisions/0009.
+// record itself. The record says where. See docs/internals/data-plane.md.
 #ifndef EBB_RPC_INTERNAL_SHARED_PROTOCOL_H_
 #define EBB_RPC_INTERNAL_SHARED_PROTOCOL_H_
 

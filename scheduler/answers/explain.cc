@@ -179,13 +179,15 @@ class Explainer {
   void Workers() {
     if (cluster_.workers.empty() && ForPrograms()) {
       Add(Reason::KIND_NO_WORKERS, "workers",
-          "the job waits for a program that computes it", StartMore("one"));
+          "the job waits for a program that computes it",
+          ToStart(picture_, "programs", StartMore("one")));
       return;
     }
     if (cluster_.workers.empty()) {
       Add(Reason::KIND_NO_WORKERS, "workers", "no worker is connected",
-          "start some with `ebb-worker --scheduler HOST:PORT`; a worker that "
-          "runs says in its log what it does not reach");
+          ToStart(picture_, "workers",
+                  "start some with `ebb-worker --scheduler HOST:PORT`; a "
+                  "worker that runs says in its log what it does not reach"));
       return;
     }
     const int64_t able = std::count_if(
@@ -315,7 +317,7 @@ class Explainer {
                            ? ", and no worker is connected to make it"
                            : ""),
           cluster_.workers.empty()
-              ? "start one with ebb-worker"
+              ? ToStart(picture_, "workers", "start one with ebb-worker")
               : "nothing: the job ends with it. If it lasts, look at the logs "
                 "of the workers");
     }

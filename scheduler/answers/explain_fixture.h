@@ -59,13 +59,19 @@ class ExplainFixture : public ::testing::Test {
     SchedulerActions actions;
     core_->OnWorker(link, message, now_, &actions);
   }
-  void ServerUp(int32_t id = 0) {
+  void ServerUp(int32_t id = 0, SessionId session = kServerSession) {
     RegisterServer message;
     message.server = ServerId(id);
-    message.session = kServerSession;
+    message.session = session;
     message.address = "here:1";
     message.shared_folder = folder_;
     FromServer(message);
+  }
+  // The connection of the first server breaks, and time goes by.
+  void ServerGoes(absl::Duration then) {
+    SchedulerActions actions;
+    core_->OnServerDisconnected(kServerLink, now_, &actions);
+    now_ += then;
   }
   void Submit() {
     SchedulerActions actions;
@@ -182,7 +188,7 @@ class ExplainFixture : public ::testing::Test {
   }
 
   std::vector<v1::WaitReason> Explain() {
-    return ExplainJob({*core_, watch_, now_, store_problem_}, job());
+    return ExplainJob({*core_, watch_, now_, store_problem_, of_a_run_}, job());
   }
   // The only reason, of this kind.
   std::string Only(v1::WaitReason::Kind kind) {
@@ -199,6 +205,7 @@ class ExplainFixture : public ::testing::Test {
   std::unique_ptr<SchedulerCore> core_;
   Watch watch_{now_};
   std::string store_problem_;
+  bool of_a_run_ = false;
   // The records that the core wrote.
   std::map<std::string, std::string> stored_;
   SchedulerActions sent_;  // Upon the server's last message.

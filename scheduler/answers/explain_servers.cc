@@ -63,9 +63,11 @@ class ServersExplainer {
                     absl::FormatDuration(core_.options().takeover_after),
                     ", for the servers it knows of; missing: ",
                     absl::StrJoin(awaited, ", ")),
-          awaited.empty() ? kStartServers
-                          : "start `ebb-ps --id` with each of these numbers, "
-                            "and its --state-dir",
+          ToStart(picture_, "servers",
+                  awaited.empty()
+                      ? kStartServers
+                      : "start `ebb-ps --id` with each of these numbers, "
+                        "and its --state-dir"),
           picture_.now - picture_.watch.since());
       return;
     }
@@ -85,7 +87,7 @@ class ServersExplainer {
                          ServerCount(core_.options().min_servers),
                          core_.options().min_servers == 1 ? " is" : " are",
                          " there", ThereAre(connected)),
-            kStartServers);
+            ToStart(picture_, "servers", kStartServers));
         return;
       }
       if (!one.registered) ++away[{one.owner, job_.state().durable_in[p]}];
@@ -115,17 +117,38 @@ class ServersExplainer {
               it == cluster_.servers.end()
                   ? ""
                   : Refused(it->second) + WhatTakesOver(folder, since)),
-          absl::StrCat("start `ebb-ps --id ", id.value(),
-                       "` with its --state-dir, or, if that is lost, with an "
-                       "empty one",
-                       folder.empty()
-                           ? ": workers then compute again what was on it"
-                           : " and the same --shared-checkpoints, which has "
-                             "copies",
-                       "; if it runs, its log says what it does not reach"),
+          ToStart(picture_, "it", HowToBringBack(id, folder)) +
+              WithoutCopies(folder),
           since);
     }
     Quiet();
+  }
+
+  // Returns what a person does to have a server back whose copies are in
+  // `folder`.
+  static std::string HowToBringBack(ServerId id, const std::string& folder) {
+    return absl::StrCat("start `ebb-ps --id ", id.value(),
+                        "` with its --state-dir, or, if that is lost, with an "
+                        "empty one",
+                        folder.empty()
+                            ? ": workers then compute again what was on it"
+                            : " and the same --shared-checkpoints, which has "
+                              "copies",
+                        "; if it runs, its log says what it does not reach");
+  }
+
+  // A server that has neither its own folder nor that of its copies is refused.
+  std::string WithoutCopies(const std::string& folder) const {
+    if (folder.empty()) return "";
+    const absl::string_view order =
+        job_.state().phase == JobPhase::kCompleted ? "forget" : "cancel";
+    return absl::StrCat(
+        ". If its folder and that of --shared-checkpoints are both lost, so is "
+        "what it had: ",
+        picture_.of_a_run
+            ? "stop the run, and begin another"
+            : absl::StrCat("`ebb ", order, " ", job_.record()->name,
+                           "`, and submit the job anew"));
   }
 
   // Another process that wants its place; empty: there is none.
@@ -140,7 +163,7 @@ class ServersExplainer {
         Reason::KIND_NO_SERVERS, "servers",
         "partitions wait to be placed, and every server that is there is "
         "leaving",
-        kStartServers);
+        ToStart(picture_, "servers", kStartServers));
   }
 
   // Owners that are connected and say nothing: what waits for them looks like a

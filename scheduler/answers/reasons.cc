@@ -14,7 +14,9 @@ void Reasons::Add(v1::WaitReason::Kind kind, std::string subject,
   v1::WaitReason& reason = reasons_.emplace_back();
   reason.set_kind(kind);
   reason.set_subject(std::move(subject));
-  reason.set_text(absl::StrCat(text, ". What to do: ", to_do));
+  // What others say may end with a question.
+  reason.set_text(absl::StrCat(text, absl::EndsWith(text, "?") ? "" : ".",
+                               " What to do: ", to_do));
   reason.set_for_ms(std::max<int64_t>(0, absl::ToInt64Milliseconds(lasts)));
 }
 
@@ -53,6 +55,13 @@ std::string ToDoAbout(ServerProblem problem, absl::string_view name) {
   return absl::StrCat("look at the log of ", name,
                       "; if its versions come late, raise its "
                       "--checkpoint-rate, or checkpoint.every of the next job");
+}
+
+std::string ToStart(const SchedulerShell::Picture& picture,
+                    absl::string_view them, absl::string_view by_hand) {
+  if (!picture.of_a_run) return std::string(by_hand);
+  return absl::StrCat("nothing: the run starts ", them,
+                      " again. If it lasts, look at the logs in its folder");
 }
 
 std::string Seconds(absl::Duration duration) {

@@ -42,6 +42,10 @@ class Reasons {
 v1::WaitReason::Kind ReasonOf(ServerProblem problem);
 // The remedy for a problem that the server `name` ("ps 0") reports.
 std::string ToDoAbout(ServerProblem problem, absl::string_view name);
+// Returns what to do about daemons that are not there: `by_hand`, unless a run
+// starts them again. `them`: "it", "servers".
+std::string ToStart(const SchedulerShell::Picture& picture,
+                    absl::string_view them, absl::string_view by_hand);
 // "1.5 s".
 std::string Seconds(absl::Duration duration);
 // "worker 3", "worker-3", "a worker that is gone".

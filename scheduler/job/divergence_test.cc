@@ -28,8 +28,8 @@ JobPlan Plan() {
 }
 
 // Tells the losses, so many examples apart; returns how often trouble began.
-int Tell(const std::vector<double>& losses, int64_t step, int64_t* applied,
-         Divergence* divergence) {
+int TellLosses(const std::vector<double>& losses, int64_t step,
+               int64_t* applied, Divergence* divergence) {
   int troubles = 0;
   for (const double loss : losses) {
     *applied += step;
@@ -41,7 +41,7 @@ int Tell(const std::vector<double>& losses, int64_t step, int64_t* applied,
 class DivergenceTest : public ::testing::Test {
  protected:
   int Tell(const std::vector<double>& losses, int64_t step = 5000) {
-    return scheduler::Tell(losses, step, &applied_, &divergence_);
+    return TellLosses(losses, step, &applied_, &divergence_);
   }
 
   int64_t applied_ = 0;
@@ -105,12 +105,10 @@ TEST_F(DivergenceTest, ALossAtThatOfGuessingIsNone) {
 TEST_F(DivergenceTest, TheFirstLossStandsForThatOfGuessing) {
   Divergence values(Plan(), 0);
   int64_t applied = 0;
-  EXPECT_EQ(
-      scheduler::Tell({80, 20, 5, 4, 3, 2.5, 3, 2}, 5000, &applied, &values),
-      0);
-  EXPECT_EQ(
-      scheduler::Tell({10, 50, 200, 1000, 1e5, 1e9}, 5000, &applied, &values),
-      1);
+  EXPECT_EQ(TellLosses({80, 20, 5, 4, 3, 2.5, 3, 2}, 5000, &applied, &values),
+            0);
+  EXPECT_EQ(TellLosses({10, 50, 200, 1000, 1e5, 1e9}, 5000, &applied, &values),
+            1);
   EXPECT_FALSE(values.trouble()->start_known);
   EXPECT_EQ(values.trouble()->start, 80);
 }
@@ -150,9 +148,8 @@ TEST_F(DivergenceTest, TrialsOfALineSearchAreNoTrouble) {
   plan.algorithm.operated = true;
   Divergence search(plan, kGuess);
   int64_t applied = 0;
-  EXPECT_EQ(
-      scheduler::Tell(std::vector<double>(20, 100), kEpoch, &applied, &search),
-      0);
+  EXPECT_EQ(TellLosses(std::vector<double>(20, 100), kEpoch, &applied, &search),
+            0);
 }
 
 // A round may be an epoch: two bad ones are chance.
@@ -162,9 +159,8 @@ TEST_F(DivergenceTest, ARoundIsHeardOnce) {
   plan.consistency.round_items = 10;
   Divergence rounds(plan, kGuess);
   int64_t applied = 0;
-  EXPECT_EQ(
-      scheduler::Tell({2.3, 1.5, .8, 1.9, 1.9}, kEpoch, &applied, &rounds), 0);
-  EXPECT_EQ(scheduler::Tell({2.4, 2.5}, kEpoch, &applied, &rounds), 1);
+  EXPECT_EQ(TellLosses({2.3, 1.5, .8, 1.9, 1.9}, kEpoch, &applied, &rounds), 0);
+  EXPECT_EQ(TellLosses({2.4, 2.5}, kEpoch, &applied, &rounds), 1);
 }
 
 // Bug: a run of less than a second was over before three reports came.

@@ -11,48 +11,9 @@
 #include "absl/strings/match.h"
 #include "common/status_macros.h"
 #include "protocol/field_codec.h"
+#include "protocol/message_fields.h"
 #include "protocol/plan_codec.h"
 #include "protocol/sealed_form.h"
-
-namespace ebb {
-
-template <typename Struct, typename Visitor>
-requires std::is_same_v<std::remove_const_t<Struct>, ItemId>
-void VisitFields(Struct& item, Visitor&& visit) {
-  auto& [epoch, shard] = item;
-  visit(epoch, shard);
-}
-
-template <typename Struct, typename Visitor>
-requires std::is_same_v<std::remove_const_t<Struct>, SkippedRange>
-void VisitFields(Struct& range, Visitor&& visit) {
-  auto& [item, begin, end] = range;
-  visit(item, begin, end);
-}
-
-template <typename Struct, typename Visitor>
-requires std::is_same_v<std::remove_const_t<Struct>, Figure>
-void VisitFields(Struct& figure, Visitor&& visit) {
-  auto& [name, value] = figure;
-  visit(name, value);
-}
-
-template <typename Struct, typename Visitor>
-requires std::is_same_v<std::remove_const_t<Struct>, CalibrationBin>
-void VisitFields(Struct& bin, Visitor&& visit) {
-  auto& [examples, predicted, observed] = bin;
-  visit(examples, predicted, observed);
-}
-
-template <typename Struct, typename Visitor>
-requires std::is_same_v<std::remove_const_t<Struct>, Figures>
-void VisitFields(Struct& figures, Visitor&& visit) {
-  auto& [named, confusion, calibration] = figures;
-  visit(named, confusion);
-  static_cast<void>(calibration);  // Behind the state: see VisitForm.
-}
-
-}  // namespace ebb
 
 namespace ebb::scheduler {
 

@@ -174,8 +174,8 @@ class RowTable {
   // them before that packs it. Blocks of the run that are written again are
   // copied until the cut is released. So a version is at most half again as
   // large as its rows, and about three times what changed is written
-  // (docs/decisions/0013). All rows are in the part if there is no stored
-  // version, or if as much would be written.
+  // (docs/internals/sparse-tables.md). All rows are in the part if there is no
+  // stored version, or if as much would be written.
   //
   // Errors: FailedPrecondition: an earlier cut is neither written nor merged
   // back, or an update is between Prepare and Commit. ResourceExhausted: there

@@ -52,9 +52,9 @@ struct WriteResult {
 };
 
 // The seam between a server and its disk. Implementations: RocksDB
-// (rocksdb_store.h), a folder that servers share (folder_store.h), both
-// together (copied_store.h) and memory (memory_store.h); one contract test runs
-// through all.
+// (rocksdb_store.h), a bucket or folder that servers share
+// (object_checkpoints.h), both together (copied_store.h) and memory
+// (memory_store.h); one contract test runs through all.
 //
 // Thread-compatible: one thread at a time (the server's storage thread).
 class CheckpointStore {

@@ -12,7 +12,7 @@
 #include "common/objects/memory_objects.h"
 #include "protocol/marks.h"
 #include "server/store/copied_store.h"
-#include "server/store/folder_store.h"
+#include "server/store/folder_checkpoints.h"
 #include "server/store/internal/store_test_util.h"
 #include "server/store/memory_store.h"
 #include "server/store/object_checkpoints.h"
@@ -58,8 +58,8 @@ class RocksDbPlace final : public Place {
 class FolderPlace final : public Place {
  public:
   std::unique_ptr<CheckpointStore> Open() override {
-    auto store =
-        FolderStore::Open({.folder = folder_.path(), .server = ServerId(3)});
+    auto store = OpenFolderCheckpoints(
+        {.folder = folder_.path(), .server = ServerId(3)});
     EXPECT_TRUE(store.ok()) << store.status();
     return *std::move(store);
   }

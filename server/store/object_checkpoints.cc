@@ -15,6 +15,7 @@
 #include "common/status_macros.h"
 #include "protocol/sealed.h"
 #include "server/store/internal/cut_blocks.h"
+#include "server/store/internal/old_folder.h"
 #include "server/store/internal/own_objects.h"
 #include "server/store/internal/version_draft.h"
 #include "server/store/manifest.h"
@@ -36,13 +37,25 @@ std::string RandomBytes() {
   return bytes;
 }
 
-absl::StatusOr<std::string> ReadIdentity(ObjectStore* objects) {
-  EBB_ASSIGN_OR_RETURN(const ObjectContent content,
-                       objects->Get(kObjectIdentity, {}));
-  const std::string name = absl::StrCat(objects->place(), kObjectIdentity);
+absl::StatusOr<std::string> ReadIdentity(ObjectStore* objects, bool old) {
+  // A server may just be moving that of an older ebb, from key to key. Once it
+  // is moved, one at the first key is a second one, which names nothing.
+  std::vector<absl::string_view> keys = {kObjectIdentity};
+  if (old) {
+    keys = {kRetiredIdentity, kOldIdentity, kRetiredIdentity, kObjectIdentity};
+  }
+  absl::StatusOr<ObjectContent> content;
+  absl::string_view key;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    key = keys[i];
+    content = objects->Get(key, {});
+    if (!absl::IsNotFound(content.status())) break;
+  }
+  EBB_RETURN_IF_ERROR(content.status());
+  const std::string name = absl::StrCat(objects->place(), key);
   EBB_ASSIGN_OR_RETURN(
       const absl::string_view id,
-      Unseal(kIdentityMagic, kIdentityVersion, name, content.bytes));
+      Unseal(kIdentityMagic, kIdentityVersion, name, content->bytes));
   return absl::BytesToHexString(id);
 }
 
@@ -54,7 +67,7 @@ absl::StatusOr<std::string> MakeIdentity(ObjectStore* objects) {
   if (!absl::IsAlreadyExists(made.status())) {
     EBB_RETURN_IF_ERROR(made.status());
   }
-  return ReadIdentity(objects);
+  return ReadIdentity(objects, /*old=*/false);
 }
 
 absl::Status TakenOver(const std::string& name, Term term, Term newer) {
@@ -95,7 +108,7 @@ std::vector<std::vector<absl::string_view>> CutIntoPieces(
 
 absl::StatusOr<std::unique_ptr<ObjectCheckpoints>> ObjectCheckpoints::Open(
     std::unique_ptr<ObjectStore> objects, ObjectCheckpointsOptions options) {
-  EBB_ASSIGN_OR_RETURN(auto store, Open(objects.get(), options));
+  EBB_ASSIGN_OR_RETURN(auto store, Open(objects.get(), std::move(options)));
   store->owned_ = std::move(objects);
   return store;
 }
@@ -106,11 +119,9 @@ absl::StatusOr<std::unique_ptr<ObjectCheckpoints>> ObjectCheckpoints::Open(
     return absl::InvalidArgumentError("objects cannot have this size");
   }
   if (options.probe) {
-    EBB_RETURN_IF_ERROR(ProbeObjectStore(
-        objects,
-        absl::StrCat("probe/", absl::BytesToHexString(RandomBytes()), "-")));
+    EBB_RETURN_IF_ERROR(Probe(objects, options.in_folder));
   }
-  auto id = ReadIdentity(objects);
+  auto id = ReadIdentity(objects, options.old != nullptr);
   if (absl::IsNotFound(id.status())) {
     if (!options.create) {
       return absl::NotFoundError(absl::StrCat(
@@ -119,13 +130,23 @@ absl::StatusOr<std::unique_ptr<ObjectCheckpoints>> ObjectCheckpoints::Open(
     id = MakeIdentity(objects);
   }
   EBB_RETURN_IF_ERROR(id.status());
-  return std::make_unique<ObjectCheckpoints>(objects, options, *std::move(id));
+  return std::make_unique<ObjectCheckpoints>(objects, std::move(options),
+                                             *std::move(id));
+}
+
+// In a folder the key needs no folder of its own, which a failure would leave.
+absl::Status ObjectCheckpoints::Probe(ObjectStore* objects, bool in_folder) {
+  return ProbeObjectStore(
+      objects, absl::StrCat(in_folder ? "probe-" : "probe/",
+                            absl::BytesToHexString(RandomBytes()), "-"));
 }
 
 ObjectCheckpoints::ObjectCheckpoints(ObjectStore* objects,
                                      ObjectCheckpointsOptions options,
                                      std::string identity)
-    : objects_(objects), options_(options), identity_(std::move(identity)) {}
+    : objects_(objects),
+      options_(std::move(options)),
+      identity_(std::move(identity)) {}
 
 ObjectCheckpoints::~ObjectCheckpoints() = default;
 
@@ -140,13 +161,17 @@ std::string ObjectCheckpoints::NameIn(const PartitionName& partition,
 }
 
 absl::Status ObjectCheckpoints::CheckIdentity() const {
-  const auto id = ReadIdentity(objects_);
+  const auto id = ReadIdentity(objects_, options_.old != nullptr);
   if (id.ok() && *id == identity_) return absl::OkStatus();
   if (!id.ok() && !absl::IsNotFound(id.status())) return id.status();
   return absl::UnavailableError(
       absl::StrCat(objects_->place(),
                    " is not the place of shared checkpoints that it was: was "
                    "it emptied? It is tried again"));
+}
+
+absl::Status ObjectCheckpoints::CheckMounted() const {
+  return options_.in_folder ? CheckIdentity() : absl::OkStatus();
 }
 
 // --- Terms -------------------------------------------------------------------
@@ -159,15 +184,19 @@ ObjectCheckpoints::OwnPartition& ObjectCheckpoints::Own(
 }
 
 absl::Status ObjectCheckpoints::CheckNewest(const PartitionName& partition,
-                                            Term term) const {
+                                            Term term, bool claimed) const {
   const std::string prefix = KeyIn(partition, "");
   EBB_ASSIGN_OR_RETURN(const std::vector<ListedObject> objects,
                        ListAllObjects(objects_, prefix + "claims/"));
   const ListedObjects listed = ParseListedObjects(prefix, objects);
-  if (listed.claims.empty() || *listed.claims.rbegin() <= term) {
-    return absl::OkStatus();
+  const Term newest = listed.claims.empty() ? Term() : *listed.claims.rbegin();
+  if (newest == term || (newest < term && !claimed)) return absl::OkStatus();
+  if (newest < term) {
+    return absl::NotFoundError(
+        absl::StrCat(NameIn(partition, ClaimKey(term)),
+                     " is gone: was the job forgotten, or the place emptied?"));
   }
-  return TakenOver(NameIn(partition, ""), term, *listed.claims.rbegin());
+  return TakenOver(NameIn(partition, ""), term, newest);
 }
 
 absl::Status ObjectCheckpoints::Claim(const PartitionName& partition,
@@ -201,6 +230,35 @@ absl::StatusOr<Inherits> ObjectCheckpoints::Inherit(
   return before;
 }
 
+absl::Status ObjectCheckpoints::CreateKept(const PartitionName& partition,
+                                           Term term, uint64_t number,
+                                           const Kept& kept) {
+  const std::string key = KeptKey(term, number);
+  const auto created =
+      CreateObject(objects_, KeyIn(partition, key), EncodeKept(kept));
+  if (!absl::IsAlreadyExists(created.status())) return created.status();
+  return absl::FailedPreconditionError(absl::StrCat(
+      NameIn(partition, key),
+      " is there already: another process writes in term ", term.value()));
+}
+
+// A write of this term came to the partition while it was deleted, with its
+// claim. Otherwise `inherits` would make a version of what is left.
+absl::Status ObjectCheckpoints::LeaveOutRemains(const PartitionName& partition,
+                                                Term term, View* view) {
+  const auto remains = view->listed.versions.find(term);
+  const bool any = remains != view->listed.versions.end();
+  if (!any && !view->listed.kept.contains(term)) return absl::OkStatus();
+  std::set<uint64_t>& numbers = view->listed.kept[term];
+  const uint64_t number = numbers.empty() ? 1 : *numbers.rbegin() + 1;
+  const Kept kept = {.newest = any ? *remains->second.rbegin() : kNone,
+                     .versions = {}};
+  EBB_RETURN_IF_ERROR(CreateKept(partition, term, number, kept));
+  numbers.insert(number);
+  view->newest_kept = kept.newest;
+  return absl::OkStatus();
+}
+
 // From here on no other server changes what this partition's versions are.
 absl::Status ObjectCheckpoints::BeginTerm(const PartitionName& partition,
                                           Term term, OwnPartition* own) {
@@ -208,7 +266,12 @@ absl::Status ObjectCheckpoints::BeginTerm(const PartitionName& partition,
   EBB_RETURN_IF_ERROR(CheckIdentity());
   const bool late = EBB_PLANTED(claim_after_the_read);
   if (!late) EBB_RETURN_IF_ERROR(Claim(partition, term));
-  EBB_RETURN_IF_ERROR(CheckNewest(partition, term));
+  EBB_RETURN_IF_ERROR(CheckNewest(partition, term, /*claimed=*/false));
+  // From here on no older server changes what there is to go on from.
+  if (options_.old != nullptr) {
+    EBB_RETURN_IF_ERROR(
+        options_.old->Take(partition.first, partition.second, term));
+  }
   EBB_ASSIGN_OR_RETURN(View view, Look(partition));
   if (late) EBB_RETURN_IF_ERROR(Claim(partition, term));
   if (view.term > term) {
@@ -222,6 +285,7 @@ absl::Status ObjectCheckpoints::BeginTerm(const PartitionName& partition,
     }
   }
   if (view.term < term) {
+    EBB_RETURN_IF_ERROR(LeaveOutRemains(partition, term, &view));
     EBB_ASSIGN_OR_RETURN(const Inherits inherits,
                          Inherit(partition, term, view));
     view.versions.clear();
@@ -229,7 +293,7 @@ absl::Status ObjectCheckpoints::BeginTerm(const PartitionName& partition,
       view.versions[version] = writer;
     }
   }
-  EBB_RETURN_IF_ERROR(CheckNewest(partition, term));
+  EBB_RETURN_IF_ERROR(CheckNewest(partition, term, /*claimed=*/false));
   // An earlier process of this server may have begun the term.
   const auto kept = view.listed.kept.find(term);
   if (kept != view.listed.kept.end()) {
@@ -313,9 +377,13 @@ absl::StatusOr<WriteResult> ObjectCheckpoints::Write(const VersionKey& key,
   const VersionInTerm version = InTermOf(key);
   OwnPartition& own = Own(partition);
   const bool first = own.term != key.term;
-  if (first) EBB_RETURN_IF_ERROR(BeginTerm(partition, key.term, &own));
+  EBB_RETURN_IF_ERROR(first ? BeginTerm(partition, key.term, &own)
+                            : CheckMounted());
   if (own.versions.contains(version) || own.lost.contains(version.file)) {
     return AlreadyStored(key);
+  }
+  if (options_.in_folder && !own.lost.empty()) {
+    EBB_RETURN_IF_ERROR(RecordKept(partition, &own));
   }
   if (version.file <= own.newest_kept) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -339,10 +407,13 @@ absl::StatusOr<WriteResult> ObjectCheckpoints::Write(const VersionKey& key,
   }
   EBB_RETURN_IF_ERROR(created.status());
   if (values_last) EBB_RETURN_IF_ERROR(WriteValues(partition, draft, pack));
-  if (const absl::Status newest = CheckNewest(partition, key.term);
+  if (const absl::Status newest =
+          CheckNewest(partition, key.term, options_.in_folder);
       !newest.ok()) {
-    if (absl::IsFailedPrecondition(newest)) own.term = Term();
-    return newest;
+    // The next write begins the term anew, or finds that it is not ours.
+    const bool gone = absl::IsNotFound(newest);
+    if (gone || absl::IsFailedPrecondition(newest)) own.term = Term();
+    return gone ? absl::UnavailableError(newest.message()) : newest;
   }
   own.lost.erase(version.file);
   own.versions[version] = options_.server;
@@ -368,17 +439,7 @@ absl::Status ObjectCheckpoints::RecordKept(const PartitionName& partition,
   for (const auto& [version, writer] : own->versions) {
     kept.versions.push_back(version);
   }
-  const std::string key = KeptKey(own->term, own->next_kept++);
-  const auto created =
-      CreateObject(objects_, KeyIn(partition, key), EncodeKept(kept));
-  if (absl::IsAlreadyExists(created.status())) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(NameIn(partition, key),
-                     " is there already: another process writes in "
-                     "term ",
-                     own->term.value()));
-  }
-  EBB_RETURN_IF_ERROR(created.status());
+  EBB_RETURN_IF_ERROR(CreateKept(partition, own->term, own->next_kept++, kept));
   own->newest_kept = kept.newest;
   own->kept_changed = false;
   own->lost.clear();
@@ -411,6 +472,7 @@ absl::Status ObjectCheckpoints::DeleteOf(const PartitionName& partition,
                                          const std::set<VersionKey>& keys) {
   OwnPartition* const own = &Own(partition);
   if (own->term == Term()) return absl::OkStatus();  // Not ours.
+  EBB_RETURN_IF_ERROR(CheckMounted());
   for (const VersionKey& key : keys) {
     const VersionInTerm version = InTermOf(key);
     if (own->versions.erase(version) == 0) continue;
@@ -433,6 +495,13 @@ absl::Status ObjectCheckpoints::DeleteOf(const PartitionName& partition,
     own->term = Term();  // Neither ours.
     return absl::OkStatus();
   }
+  EBB_RETURN_IF_ERROR(DeleteRest(partition, listed, needed, *own));
+  return DeleteOld(partition, listed, needed, *own);
+}
+
+absl::Status ObjectCheckpoints::DeleteRest(
+    const PartitionName& partition, const ListedObjects& listed,
+    const std::optional<std::set<PackName>>& needed, const OwnPartition& own) {
   const auto remove = [&](const std::string& key) {
     return objects_->Delete(KeyIn(partition, key));
   };
@@ -440,13 +509,12 @@ absl::Status ObjectCheckpoints::DeleteOf(const PartitionName& partition,
   for (const auto& [term, files] : listed.versions) {
     for (const VersionFile& file : files) {
       const VersionInTerm version = {term, file};
-      if (term > own->term || own->versions.contains(version)) continue;
+      if (term > own.term || own.versions.contains(version)) continue;
       EBB_RETURN_IF_ERROR(remove(VersionObjectKey(term, file)));
     }
   }
   for (const auto& [pack, pieces] : listed.pieces) {
-    if (pack.term > own->term || !needed.has_value() ||
-        needed->contains(pack)) {
+    if (pack.term > own.term || !needed.has_value() || needed->contains(pack)) {
       continue;
     }
     for (const uint64_t piece : pieces) {
@@ -455,16 +523,39 @@ absl::Status ObjectCheckpoints::DeleteOf(const PartitionName& partition,
   }
   for (const auto& [term, numbers] : listed.kept) {
     for (const uint64_t number : numbers) {
-      const bool last = term == own->term && number == *numbers.rbegin();
-      if (term > own->term || last) continue;
+      const bool last = term == own.term && number == *numbers.rbegin();
+      if (term > own.term || last) continue;
       EBB_RETURN_IF_ERROR(remove(KeptKey(term, number)));
     }
   }
   for (const Term term : listed.inherits) {
-    if (term < own->term) EBB_RETURN_IF_ERROR(remove(InheritsKey(term)));
+    if (term < own.term) EBB_RETURN_IF_ERROR(remove(InheritsKey(term)));
   }
   for (const Term term : listed.claims) {
-    if (term < own->term) EBB_RETURN_IF_ERROR(remove(ClaimKey(term)));
+    if (term < own.term) EBB_RETURN_IF_ERROR(remove(ClaimKey(term)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ObjectCheckpoints::DeleteOld(
+    const PartitionName& partition, const ListedObjects& listed,
+    const std::optional<std::set<PackName>>& needed, const OwnPartition& own) {
+  for (const auto& [folder, old] : listed.old) {
+    const Term term = old.folder.term;
+    if (term > own.term) continue;
+    std::vector<std::string> gone = old.unfinished;
+    for (const VersionFile& file : old.versions) {
+      if (!own.versions.contains({term, file})) gone.push_back(file.Name());
+    }
+    for (const uint64_t number : old.packs) {
+      if (needed.has_value() && !needed->contains({term, number})) {
+        gone.push_back(PackFile(number));
+      }
+    }
+    for (const std::string& name : gone) {
+      EBB_RETURN_IF_ERROR(
+          objects_->Delete(KeyIn(partition, absl::StrCat(folder, "/", name))));
+    }
   }
   return absl::OkStatus();
 }

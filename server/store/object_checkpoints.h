@@ -1,4 +1,4 @@
-// A CheckpointStore in a bucket that servers share
+// A CheckpointStore in a bucket or a folder that servers share
 // (docs/formats/object-checkpoints.md).
 #ifndef EBB_SERVER_STORE_OBJECT_CHECKPOINTS_H_
 #define EBB_SERVER_STORE_OBJECT_CHECKPOINTS_H_
@@ -30,6 +30,7 @@
 
 namespace ebb::server {
 
+class OldFolder;
 class VersionDraft;
 
 struct ObjectCheckpointsOptions {
@@ -45,13 +46,27 @@ struct ObjectCheckpointsOptions {
   // The bytes of the objects that values are cut into. Part of the format:
   // change it in tests only. Default 256 MiB.
   uint64_t piece_bytes = uint64_t{256} << 20;
+  // The place is a folder. It may be an empty one while its volume is not
+  // mounted, so the identity is asked for before each change. A request that
+  // failed has no effect later, so the next write leaves out the version of a
+  // write that failed. Default: false.
+  bool in_folder = false;
+  // The objects are in a folder that an older ebb has used, whose versions are
+  // read, too (folder_checkpoints.h). Null: there are none.
+  std::shared_ptr<const OldFolder> old;
 };
 
-// Values and manifests are those of FolderStore; each is an object that is
-// created once and never changed.
+// Values and manifests are objects that are created once and never changed. A
+// version is an object of the values that no version before it has, and a
+// manifest that names this object and older ones. Each block and each manifest
+// has its checksum.
 //
-// A folder is safe to share because folders are renamed in one step. Objects
-// have no such step, so the store keeps these rules instead:
+// A block whose contents are stored is not written again, except to release
+// objects of which little is needed (internal/pack_plan.h). All writing is at
+// most twice that of new values, and log2(blocks) times that of versions with
+// only a few. The first version of a term writes no stored block at all.
+//
+// Several servers share a place. The store keeps these rules:
 //
 //   1. A term begins with its claim. Only then its owner looks which versions
 //      there are, and writes down those that it goes on from: `inherits`. If
@@ -86,6 +101,10 @@ class ObjectCheckpoints final : public SharedCopies {
   // The same over objects that outlive the store.
   static absl::StatusOr<std::unique_ptr<ObjectCheckpoints>> Open(
       ObjectStore* objects, ObjectCheckpointsOptions options);
+
+  // Shows that the place keeps what the rules rest on, and leaves nothing
+  // there. FailedPrecondition: it does not; the other errors are Open's.
+  static absl::Status Probe(ObjectStore* objects, bool in_folder);
 
   // Use Open.
   ObjectCheckpoints(ObjectStore* objects, ObjectCheckpointsOptions options,
@@ -128,6 +147,8 @@ class ObjectCheckpoints final : public SharedCopies {
   std::string NameIn(const PartitionName& partition,
                      absl::string_view key) const;
   absl::Status CheckIdentity() const;
+  // The same, where a volume may not be mounted.
+  absl::Status CheckMounted() const;
   absl::StatusOr<std::vector<JobId>> JobIds() const;
   absl::StatusOr<StoredJob> ReadJob(JobId job, ServerId server) const;
   JobRecordPtr RecordOf(JobId job) const;
@@ -143,6 +164,12 @@ class ObjectCheckpoints final : public SharedCopies {
                                              const ListedObjects& listed) const;
   static void FindVersions(const Inherits& inherits,
                            const std::optional<Kept>& kept, View* view);
+  // Adds the versions of an older ebb: those that no term goes on from yet.
+  static void FindOldVersions(View* view);
+  // An object of an older ebb; its folder is renamed while it is looked for.
+  absl::StatusOr<ObjectContent> GetOld(const PartitionName& partition,
+                                       Term term, absl::string_view name,
+                                       const GetOptions& options) const;
   // NotFound: the version does not exist.
   absl::Status CheckExists(const VersionKey& key) const;
   absl::StatusOr<FolderManifest> ReadManifest(const VersionKey& key) const;
@@ -154,22 +181,39 @@ class ObjectCheckpoints final : public SharedCopies {
       BlockPool* pool) const;
   absl::StatusOr<Cut> TryLoad(const VersionKey& key, BlockPool* pool);
 
-  // FailedPrecondition: there is a claim of a newer term.
-  absl::Status CheckNewest(const PartitionName& partition, Term term) const;
+  // FailedPrecondition: there is a claim of a newer term. NotFound: the term is
+  // said to be `claimed`, and is not.
+  absl::Status CheckNewest(const PartitionName& partition, Term term,
+                           bool claimed) const;
   absl::Status Claim(const PartitionName& partition, Term term);
   // Returns the versions that the term goes on from, written now or earlier.
   absl::StatusOr<Inherits> Inherit(const PartitionName& partition, Term term,
                                    const View& view);
+  // Writes down that the versions of a term that has no `inherits` yet are
+  // none.
+  absl::Status LeaveOutRemains(const PartitionName& partition, Term term,
+                               View* view);
   absl::Status BeginTerm(const PartitionName& partition, Term term,
                          OwnPartition* own);
   absl::Status WriteValues(const PartitionName& partition,
                            const VersionDraft& draft, const PackName& pack);
+  absl::Status CreateKept(const PartitionName& partition, Term term,
+                          uint64_t number, const Kept& kept);
   absl::Status RecordKept(const PartitionName& partition, OwnPartition* own);
   // nullopt: a version cannot be read, so what it needs is not known.
   absl::StatusOr<std::optional<std::set<PackName>>> NeededPacks(
       const PartitionName& partition, OwnPartition* own) const;
   absl::Status DeleteOf(const PartitionName& partition,
                         const std::set<VersionKey>& keys);
+  // Deletes all objects of the list that this term needs no longer.
+  absl::Status DeleteRest(const PartitionName& partition,
+                          const ListedObjects& listed,
+                          const std::optional<std::set<PackName>>& needed,
+                          const OwnPartition& own);
+  absl::Status DeleteOld(const PartitionName& partition,
+                         const ListedObjects& listed,
+                         const std::optional<std::set<PackName>>& needed,
+                         const OwnPartition& own);
 
   std::unique_ptr<ObjectStore> owned_;  // Perhaps null.
   ObjectStore* const objects_;          // Not owned.

@@ -16,16 +16,20 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/objects/folder_objects.h"
 #include "common/objects/memory_objects.h"
 #include "common/plant.h"
+#include "common/status_macros.h"
 #include "server/store/internal/store_test_util.h"
 #include "server/store/object_checkpoints.h"
 #include "server/store/object_layout.h"
+#include "tests/testing/memory_files.h"
 
 namespace ebb::server {
 
@@ -81,10 +85,59 @@ class Turns {
 // Which thread this is; -1: the schedule.
 thread_local int this_owner = -1;
 
+enum class Kind { kMemory, kFolder };
+
+std::unique_ptr<ObjectStore> MakeObjects(Kind kind, MemoryFiles* files) {
+  if (kind == Kind::kMemory) return std::make_unique<MemoryObjects>();
+  return *FolderObjects::Open({.folder = MemoryFiles::kRoot, .files = files});
+}
+
+// Objects of either kind, with the hooks of MemoryObjects.
+class HookedObjects final : public ObjectStore {
+ public:
+  using Kind = ObjectCall::Kind;
+
+  explicit HookedObjects(std::unique_ptr<ObjectStore> objects)
+      : objects_(std::move(objects)) {}
+
+  void BeforeCalls(MemoryObjects::Hook hook) { before_ = std::move(hook); }
+  void AfterCalls(MemoryObjects::Hook hook) { after_ = std::move(hook); }
+
+  const std::string& place() const override { return objects_->place(); }
+  absl::StatusOr<ObjectContent> Get(absl::string_view key,
+                                    const GetOptions& options) override {
+    EBB_RETURN_IF_ERROR(before_({Kind::kGet, std::string(key)}));
+    return objects_->Get(key, options);
+  }
+  absl::StatusOr<std::string> Put(absl::string_view key,
+                                  std::span<const absl::string_view> parts,
+                                  const PutOptions& options) override {
+    EBB_RETURN_IF_ERROR(before_({Kind::kPut, std::string(key)}));
+    EBB_ASSIGN_OR_RETURN(std::string etag, objects_->Put(key, parts, options));
+    EBB_RETURN_IF_ERROR(after_({Kind::kPut, std::string(key)}));
+    return etag;
+  }
+  absl::StatusOr<ObjectPage> List(const ListOptions& options) override {
+    EBB_RETURN_IF_ERROR(before_({Kind::kList, options.prefix}));
+    return objects_->List(options);
+  }
+  absl::Status Delete(absl::string_view key) override {
+    EBB_RETURN_IF_ERROR(before_({Kind::kDelete, std::string(key)}));
+    EBB_RETURN_IF_ERROR(objects_->Delete(key));
+    return after_({Kind::kDelete, std::string(key)});
+  }
+
+ private:
+  const std::unique_ptr<ObjectStore> objects_;
+  MemoryObjects::Hook before_;
+  MemoryObjects::Hook after_;
+};
+
 // One random schedule. Run returns what went wrong first, or "".
 class Schedule {
  public:
-  explicit Schedule(uint64_t seed) : random_(seed) {}
+  Schedule(Kind kind, uint64_t seed)
+      : random_(seed), objects_(MakeObjects(kind, &files_)) {}
 
   std::string Run() {
     objects_.BeforeCalls([this](const ObjectCall& call) {
@@ -277,7 +330,8 @@ class Schedule {
   }
 
   std::mt19937_64 random_;
-  MemoryObjects objects_;
+  MemoryFiles files_;
+  HookedObjects objects_;
   Turns turns_;
   const std::unique_ptr<BlockPool> reader_pool_ = MakePool();
   Term drawn_;  // The newest.
@@ -295,30 +349,51 @@ uint64_t Seeds() {
   return wanted == nullptr ? 60 : std::strtoull(wanted, nullptr, 10);
 }
 
-TEST(ObjectFenceTest, FrozenOwnersDoNoHarm) {
+std::string NameOf(Kind kind) {
+  return kind == Kind::kMemory ? "memory" : "folder";
+}
+
+class ObjectFenceTest : public testing::TestWithParam<Kind> {};
+
+INSTANTIATE_TEST_SUITE_P(Objects, ObjectFenceTest,
+                         testing::Values(Kind::kMemory, Kind::kFolder),
+                         [](const auto& test) { return NameOf(test.param); });
+
+TEST_P(ObjectFenceTest, FrozenOwnersDoNoHarm) {
   int64_t durable = 0;
-  for (uint64_t seed = 1; seed <= Seeds(); ++seed) {
-    Schedule schedule(seed);
+  // The rules are the same in a folder, which takes longer.
+  const uint64_t seeds =
+      GetParam() == Kind::kMemory ? Seeds() : (Seeds() + 3) / 4;
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    Schedule schedule(GetParam(), seed);
     ASSERT_EQ(schedule.Run(), "") << "seed " << seed;
     durable += schedule.durable();
   }
-  EXPECT_GT(durable, static_cast<int64_t>(Seeds()));
+  EXPECT_GT(durable, static_cast<int64_t>(seeds));
 }
 
-class WeakenedFenceTest : public testing::TestWithParam<const char*> {};
+class WeakenedFenceTest
+    : public testing::TestWithParam<std::tuple<Kind, const char*>> {};
 
 INSTANTIATE_TEST_SUITE_P(
     Rule, WeakenedFenceTest,
-    testing::Values("claim_after_the_read", "inherits_all_there_are",
-                    "deletes_unchecked", "late_manifest_counts",
-                    "manifest_before_its_values"),
-    [](const auto& test) { return std::string(test.param); });
+    testing::Combine(testing::Values(Kind::kMemory, Kind::kFolder),
+                     testing::Values("claim_after_the_read",
+                                     "inherits_all_there_are",
+                                     "deletes_unchecked",
+                                     "late_manifest_counts",
+                                     "manifest_before_its_values")),
+    [](const auto& test) {
+      return absl::StrCat(std::get<1>(test.param), "_",
+                          NameOf(std::get<0>(test.param)));
+    });
 
 TEST_P(WeakenedFenceTest, IsFound) {
-  ASSERT_EQ(PlantBug(GetParam()), absl::OkStatus());
+  const auto [kind, bug] = GetParam();
+  ASSERT_EQ(PlantBug(bug), absl::OkStatus());
   std::string found;
   uint64_t seed = 0;
-  while (found.empty() && seed < 4000) found = Schedule(++seed).Run();
+  while (found.empty() && seed < 4000) found = Schedule(kind, ++seed).Run();
   PlantBug("").IgnoreError();
   EXPECT_NE(found, "") << seed << " seeds";
   RecordProperty("seed", static_cast<int>(seed));

@@ -48,6 +48,19 @@ std::string TermPrefix(Term term) {
   return absl::StrCat("t", Padded(term.value()), "/");
 }
 
+void ParseOld(const TermFolder& folder, absl::string_view name,
+              ListedObjects* listed) {
+  OldTerm& term = listed->old[folder.Name()];
+  term.folder = folder;
+  if (const auto version = ParseVersionFile(name)) {
+    term.versions.insert(*version);
+  } else if (const auto pack = ParsePackFile(name)) {
+    term.packs.insert(*pack);
+  } else if (IsNewVersionFile(name)) {
+    term.unfinished.emplace_back(name);
+  }
+}
+
 // "g00000000000000000007-00000000000000000000.version", without the end.
 std::optional<VersionFile> ParseVersionObject(absl::string_view name) {
   const std::vector<absl::string_view> parts = absl::StrSplit(name, '-');
@@ -160,6 +173,8 @@ ListedObjects ParseListedObjects(absl::string_view prefix,
       if (!term.has_value()) continue;
       (folder == "claims" ? listed.claims : listed.inherits)
           .insert(Term(*term));
+    } else if (const auto old = ParseTermFolder(folder)) {
+      ParseOld(*old, parts[1], &listed);
     } else if (absl::ConsumePrefix(&folder, "t")) {
       const auto term = ParsePadded(folder);
       if (term.has_value()) ParseInTerm(Term(*term), parts[1], &listed);

@@ -42,6 +42,14 @@ std::string KeptKey(Term term, uint64_t number);
 // Values are cut into pieces, which are objects.
 std::string ValuesKey(const PackName& pack, uint64_t piece);
 
+// The files of a term in a folder of ebb 0.2.
+struct OldTerm {
+  TermFolder folder;
+  std::set<VersionFile> versions;
+  std::set<uint64_t> packs;
+  std::vector<std::string> unfinished;  // Names of versions that are not whole.
+};
+
 // The objects of a partition, as they are listed.
 struct ListedObjects {
   std::set<Term> claims;
@@ -49,6 +57,8 @@ struct ListedObjects {
   std::map<Term, std::set<VersionFile>> versions;
   std::map<Term, std::set<uint64_t>> kept;
   std::map<PackName, std::set<uint64_t>> pieces;
+  // By the name of the folder: another one when a newer term takes it over.
+  std::map<std::string, OldTerm> old;
 
   // The newest term that has any of these but a claim.
   Term NewestWritten() const;

@@ -27,12 +27,16 @@ constexpr uint64_t kMostRead = uint64_t{32} << 20;
 constexpr uint64_t kMostGap = uint64_t{1} << 20;
 
 // The records of a partition that say which versions exist.
-std::tuple<bool, Term, uint64_t> Decided(const ListedObjects& listed) {
+std::tuple<bool, Term, uint64_t, std::vector<std::string>> Decided(
+    const ListedObjects& listed) {
   const Term term =
       listed.inherits.empty() ? Term() : *listed.inherits.rbegin();
   const auto kept = listed.kept.find(term);
+  std::vector<std::string> old;
+  for (const auto& [folder, files] : listed.old) old.push_back(folder);
   return {listed.claims.empty(), term,
-          kept == listed.kept.end() ? 0 : *kept->second.rbegin()};
+          kept == listed.kept.end() ? 0 : *kept->second.rbegin(),
+          std::move(old)};
 }
 
 // The blocks of a version, pack by pack and in their order there.
@@ -207,7 +211,9 @@ absl::StatusOr<ListedObjects> ObjectCheckpoints::ListObjects(
   const std::string prefix = KeyIn(partition, "");
   EBB_ASSIGN_OR_RETURN(const std::vector<ListedObject> objects,
                        ListAllObjects(objects_, prefix));
-  return ParseListedObjects(prefix, objects);
+  ListedObjects listed = ParseListedObjects(prefix, objects);
+  if (options_.old == nullptr) listed.old.clear();
+  return listed;
 }
 
 // A list shows each change that is made meanwhile, or does not. So it may lack
@@ -231,7 +237,11 @@ absl::StatusOr<ObjectCheckpoints::View> ObjectCheckpoints::Look(
   // Or it is what is left of a job that was deleted: `inherits` is there before
   // all that its term writes.
   EBB_ASSIGN_OR_RETURN(const ListedObjects after, ListObjects(partition));
-  if (listed.NewestWritten() != Term() && after.inherits.empty()) return View();
+  if (listed.NewestWritten() != Term() && after.inherits.empty()) {
+    View none;
+    none.listed = after;
+    return none;
+  }
   return absl::UnavailableError(
       absl::StrCat(NameIn(partition, ""),
                    " was changed by others each time it was looked at; it is "
@@ -246,9 +256,14 @@ ObjectCheckpoints::LookAt(const PartitionName& partition,
   view.listed = listed;
   if (!listed.inherits.empty()) view.term = *listed.inherits.rbegin();
   // These are remains of a job that was deleted.
-  if (listed.claims.empty() && listed.inherits.empty()) return View();
+  if (listed.claims.empty() && listed.inherits.empty() && listed.old.empty()) {
+    return View();
+  }
   if (listed.NewestWritten() > view.term) return std::nullopt;
-  if (view.term == Term()) return view;
+  if (view.term == Term()) {
+    FindOldVersions(&view);
+    return view;
+  }
   const std::string key = InheritsKey(view.term);
   const auto content = objects_->Get(KeyIn(partition, key), {});
   if (absl::IsNotFound(content.status())) return std::nullopt;
@@ -295,8 +310,12 @@ void ObjectCheckpoints::FindVersions(const Inherits& inherits,
   }
   std::erase_if(view->versions, [&](const auto& entry) {
     const auto term = view->listed.versions.find(entry.first.term);
-    const bool there = term != view->listed.versions.end() &&
-                       term->second.contains(entry.first.file);
+    bool there = term != view->listed.versions.end() &&
+                 term->second.contains(entry.first.file);
+    for (const auto& [folder, old] : view->listed.old) {
+      there = there || (old.folder.term == entry.first.term &&
+                        old.versions.contains(entry.first.file));
+    }
     view->whole = view->whole && there;
     return !there;
   });
@@ -306,6 +325,37 @@ void ObjectCheckpoints::FindVersions(const Inherits& inherits,
       if (left_out({term, file})) continue;
       view->versions.try_emplace({term, file}, inherits.server);
     }
+  }
+}
+
+void ObjectCheckpoints::FindOldVersions(View* view) {
+  for (const auto& [folder, old] : view->listed.old) {
+    for (const VersionFile& file : old.versions) {
+      view->versions[{old.folder.term, file}] = old.folder.server;
+    }
+  }
+}
+
+absl::StatusOr<ObjectContent> ObjectCheckpoints::GetOld(
+    const PartitionName& partition, Term term, absl::string_view name,
+    const GetOptions& options) const {
+  const absl::Status none = absl::NotFoundError(absl::StrCat(
+      NameIn(partition, ""), "t", term.value(), "-s*/", name, " is not there"));
+  if (options_.old == nullptr) return none;
+  std::vector<std::string> before;
+  while (true) {
+    EBB_ASSIGN_OR_RETURN(const ListedObjects listed, ListObjects(partition));
+    std::vector<std::string> folders;
+    for (const auto& [folder, old] : listed.old) {
+      if (old.folder.term == term) folders.push_back(folder);
+    }
+    if (folders == before) return none;
+    for (const std::string& folder : folders) {
+      auto content = objects_->Get(
+          KeyIn(partition, absl::StrCat(folder, "/", name)), options);
+      if (!absl::IsNotFound(content.status())) return content;
+    }
+    before = std::move(folders);
   }
 }
 
@@ -335,7 +385,10 @@ absl::Status ObjectCheckpoints::CheckExists(const VersionKey& key) const {
 absl::StatusOr<FolderManifest> ObjectCheckpoints::ReadManifest(
     const VersionKey& key) const {
   const std::string name = VersionObjectKey(key.term, VersionFileOf(key));
-  const auto content = objects_->Get(KeyIn(PartitionOf(key), name), {});
+  auto content = objects_->Get(KeyIn(PartitionOf(key), name), {});
+  if (absl::IsNotFound(content.status())) {
+    content = GetOld(PartitionOf(key), key.term, VersionFileOf(key).Name(), {});
+  }
   if (absl::IsNotFound(content.status())) return NotStored(key);
   EBB_RETURN_IF_ERROR(content.status());
   auto manifest = DecodeFolderManifest(content->bytes);
@@ -360,11 +413,18 @@ absl::StatusOr<std::string> ObjectCheckpoints::ReadValues(
     const std::string key = ValuesKey(pack, at / options_.piece_bytes);
     const uint64_t wanted =
         std::min(bytes - read.size(), options_.piece_bytes - in_piece);
-    const auto content = objects_->Get(KeyIn(partition, key),
-                                       {.offset = in_piece, .bytes = wanted});
+    auto content = objects_->Get(KeyIn(partition, key),
+                                 {.offset = in_piece, .bytes = wanted});
+    bool enough = content.ok() && content->size >= in_piece + wanted;
+    if (absl::IsNotFound(content.status())) {
+      // An older ebb has not cut them.
+      content = GetOld(partition, pack.term, PackFile(pack.number),
+                       {.offset = at, .bytes = wanted});
+      enough = content.ok() && content->size >= at + wanted;
+    }
     const bool missing = absl::IsNotFound(content.status());
     if (missing || absl::IsOutOfRange(content.status()) ||
-        (content.ok() && content->size < in_piece + wanted)) {
+        (content.ok() && !enough)) {
       return absl::DataLossError(absl::StrCat(
           NameIn(partition, key),
           missing ? " is missing" : " ends before what is stored in it"));

@@ -19,8 +19,7 @@ struct ListedCopy {
 };
 
 // A shared place whose whole content can be listed, whichever servers wrote it.
-// Implementations: a folder (folder_store.h) and a bucket
-// (object_checkpoints.h).
+// Implementation: a bucket or a folder (object_checkpoints.h).
 class SharedCopies : public SharedCheckpointStore {
  public:
   // For each job the record of the server that has its newest generation.

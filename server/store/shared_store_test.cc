@@ -9,7 +9,7 @@
 
 #include "common/objects/memory_objects.h"
 #include "server/store/checkpoint_store.h"
-#include "server/store/folder_store.h"
+#include "server/store/folder_checkpoints.h"
 #include "server/store/internal/store_test_util.h"
 #include "server/store/memory_store.h"
 #include "server/store/object_checkpoints.h"
@@ -40,7 +40,7 @@ class SharedMemoryPlace final : public SharedPlace {
 class SharedFolderPlace final : public SharedPlace {
  public:
   std::unique_ptr<SharedCheckpointStore> Open(ServerId server) override {
-    auto store = FolderStore::Open(
+    auto store = OpenFolderCheckpoints(
         {.folder = MemoryFiles::kRoot, .server = server, .files = &files_});
     EXPECT_TRUE(store.ok()) << store.status();
     return *std::move(store);

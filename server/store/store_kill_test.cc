@@ -1,5 +1,5 @@
-// Kills a process that writes checkpoints, again and again: whatever it was
-// told is stored is stored, bit by bit.
+// Kills a process that writes checkpoints to a disk or to a shared folder,
+// again and again: whatever it was told is stored is stored, bit by bit.
 #include <glog/logging.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -21,6 +21,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "server/store/folder_checkpoints.h"
 #include "server/store/internal/store_test_util.h"
 #include "server/store/rocksdb_store.h"
 
@@ -39,6 +40,22 @@ RocksDbStoreOptions Options(const std::string& folder) {
   return {.folder = folder,
           .write_buffer_bytes = 1 << 20,
           .most_logged_bytes = kBlocks * kBlockBytes / 2};
+}
+
+// The kinds of places that --write takes.
+constexpr char kDisk[] = "disk";
+constexpr char kShared[] = "shared";
+
+std::unique_ptr<CheckpointStore> OpenStore(const std::string& kind,
+                                           const std::string& folder) {
+  if (kind == kShared) {
+    auto store = OpenFolderCheckpoints({.folder = folder});
+    if (!store.ok()) LOG(FATAL) << store.status();
+    return *std::move(store);
+  }
+  auto store = RocksDbStore::Open(Options(folder));
+  if (!store.ok()) LOG(FATAL) << store.status();
+  return *std::move(store);
 }
 
 // FNV-1a over all values.
@@ -70,13 +87,12 @@ void Train(BlockPool& pool, std::minstd_rand& random, Cut* cut) {
 
 // Goes on from the newest version of each partition, and tells of every
 // version that is stored ("w ...") or about to be deleted ("d ...").
-int Write(const std::string& folder, uint64_t term) {
-  auto store = RocksDbStore::Open(Options(folder));
-  if (!store.ok()) LOG(FATAL) << store.status();
+int Write(const std::string& kind, const std::string& folder, uint64_t term) {
+  const auto store = OpenStore(kind, folder);
   const auto pool = MakePool(kBlockBytes, 1024);
   std::minstd_rand random(term);
   std::map<int32_t, std::vector<VersionKey>> versions;
-  for (const VersionKey& key : VersionsIn(**store)) {
+  for (const VersionKey& key : VersionsIn(*store)) {
     versions[key.partition.value()].push_back(key);
   }
   std::map<int32_t, Cut> cuts;
@@ -85,7 +101,7 @@ int Write(const std::string& folder, uint64_t term) {
       cuts[p].arrays["weights"] =
           MakeArray(*pool, kBlocks * kBlockFloats, 0.0f);
     } else {
-      auto cut = (*store)->Load(versions[p].back(), pool.get());
+      auto cut = store->Load(versions[p].back(), pool.get());
       if (!cut.ok()) LOG(FATAL) << cut.status();
       cuts[p] = *std::move(cut);
     }
@@ -94,7 +110,7 @@ int Write(const std::string& folder, uint64_t term) {
     for (auto& [partition, cut] : cuts) {
       if (sequence > 0) Train(*pool, random, &cut);
       const VersionKey key = Key(sequence, 1, partition, term);
-      const auto result = (*store)->Write(key, cut);
+      const auto result = store->Write(key, cut);
       if (!result.ok()) LOG(FATAL) << result.status();
       std::printf("w %d %" PRIu64 " %" PRId64 " %" PRIu64 "\n", partition, term,
                   sequence, HashOf(cut));
@@ -108,7 +124,7 @@ int Write(const std::string& folder, uint64_t term) {
                     old.term.value(), old.sequence);
         std::fflush(stdout);
         const VersionKey keys[] = {old};
-        if (absl::Status status = (*store)->Delete(keys); !status.ok()) {
+        if (absl::Status status = store->Delete(keys); !status.ok()) {
           LOG(FATAL) << status;
         }
       }
@@ -119,8 +135,8 @@ int Write(const std::string& folder, uint64_t term) {
 // --- The one that kills ------------------------------------------------------
 
 // Lets a writer live for a while and returns what it told.
-std::string WriteAndDie(const std::string& folder, uint64_t term,
-                        std::chrono::milliseconds life) {
+std::string WriteAndDie(const std::string& kind, const std::string& folder,
+                        uint64_t term, std::chrono::milliseconds life) {
   int ends[2];
   EXPECT_EQ(pipe(ends), 0);
   const std::string number = std::to_string(term);
@@ -129,8 +145,8 @@ std::string WriteAndDie(const std::string& folder, uint64_t term,
     dup2(ends[1], STDOUT_FILENO);
     close(ends[0]);
     close(ends[1]);
-    execl("/proc/self/exe", "writer", "--write", folder.c_str(), number.c_str(),
-          nullptr);
+    execl("/proc/self/exe", "writer", "--write", kind.c_str(), folder.c_str(),
+          number.c_str(), nullptr);
     _exit(127);
   }
   close(ends[1]);
@@ -191,7 +207,7 @@ TEST(StoreKillTest, WhatWasAcknowledgedIsThereBitByBit) {
     SCOPED_TRACE(term);
     const std::chrono::milliseconds life(20 + random() % 400);
     const int64_t now =
-        Believe(WriteAndDie(folder.path(), term, life), &oracle);
+        Believe(WriteAndDie(kDisk, folder.path(), term, life), &oracle);
     written += now;
     lives_that_wrote += now > 0;
 
@@ -218,14 +234,48 @@ TEST(StoreKillTest, WhatWasAcknowledgedIsThereBitByBit) {
               lives_that_wrote);
 }
 
+TEST(StoreKillTest, WhatASharedFolderAcknowledgedIsThereBitByBit) {
+  const TestFolder folder{TestFolder::On::kMemory};
+  Oracle oracle;
+  std::minstd_rand random(21);
+  int64_t written = 0;
+  int lives_that_wrote = 0;
+  for (uint64_t term = 1; term <= 20; ++term) {
+    SCOPED_TRACE(term);
+    const std::chrono::milliseconds life(20 + random() % 200);
+    const int64_t now =
+        Believe(WriteAndDie(kShared, folder.path(), term, life), &oracle);
+    written += now;
+    lives_that_wrote += now > 0;
+
+    const auto store = OpenStore(kShared, folder.path());
+    const auto pool = MakePool(kBlockBytes, 1024);
+    for (const auto& [key, hash] : oracle) {
+      const auto cut = store->Load(key, pool.get());
+      ASSERT_TRUE(cut.ok()) << cut.status();
+      EXPECT_EQ(HashOf(*cut), hash);
+    }
+    // One may be there that it had no time to tell of; it is whole.
+    const std::vector<VersionKey> versions = VersionsIn(*store);
+    for (const VersionKey& key : versions) {
+      EXPECT_EQ(store->Load(key, pool.get()).status(), absl::OkStatus());
+    }
+    EXPECT_GE(versions.size(), oracle.size());
+    EXPECT_LE(versions.size(), kPartitions * (kVersionsKept + 2));
+  }
+  EXPECT_GT(lives_that_wrote, 10);
+  std::printf("%" PRId64 " versions written in %d lives\n", written,
+              lives_that_wrote);
+}
+
 }  // namespace
 }  // namespace ebb::server
 
 int main(int argc, char** argv) {
   uint64_t term = 0;
-  if (argc == 4 && std::string(argv[1]) == "--write" &&
-      absl::SimpleAtoi(argv[3], &term)) {
-    return ebb::server::Write(argv[2], term);
+  if (argc == 5 && std::string(argv[1]) == "--write" &&
+      absl::SimpleAtoi(argv[4], &term)) {
+    return ebb::server::Write(argv[2], argv[3], term);
   }
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();

@@ -118,7 +118,7 @@ def plain_tree(cells, gradients, curvatures, bins, leaves):
 
 
 def kept_back(seed, share, number):
-    """Returns whether common/boosted_shape.cc keeps the row back."""
+    """Returns whether workloads/boosted/base/boosted_shape.cc keeps the row back."""
     def append(value, more):
         value = (value + (more + 1) * 0x9e3779b97f4a7c15) % 2**64
         value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9 % 2**64

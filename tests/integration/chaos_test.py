@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SHARED = (os.path.abspath(sys.argv.pop(3))
@@ -78,8 +79,8 @@ class Fixture(unittest.TestCase):
     def chaos(self, *arguments):
         return subprocess.run(
             [os.path.join(BIN, "ebb"), "chaos", *arguments], cwd=self.folder,
-            text=True, timeout=LIMIT_S, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT)
+            text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def report(self, *arguments):
         ran = self.chaos("job.yaml", "--report", "report.json", *arguments)
@@ -167,6 +168,59 @@ class ChaosTest(Fixture):
         self.assertEqual(ran.returncode, 1, ran.stdout)
         self.assertIn("ended before all of the scenario was done", ran.stdout)
 
+    def test_a_job_may_end_before_its_scenario_if_one_says_so(self):
+        self.write("late.yaml",
+                   "name: late\nevents:\n  - {at: 1h, kill: worker}\n")
+        report = self.report("--scenario", "late.yaml", "--may-end-early")
+        self.assertEqual(report["events"], [])
+
+    def read_statuses(self):
+        path = os.path.join(self.folder, "statuses")
+        if not os.path.exists(path):
+            return []
+        with open(path) as file:
+            lines = file.read().split("\n")
+        return [json.loads(line) for line in lines[:-1]]
+
+    def await_status(self, chaos, there):
+        end = time.monotonic() + LIMIT_S
+        while time.monotonic() < end and chaos.poll() is None:
+            for status in self.read_statuses():
+                if status["jobs"] and there(status["jobs"][0]):
+                    return
+            time.sleep(0.05)  # Nothing tells that a line was written.
+        self.fail(chaos.communicate()[0] if chaos.poll() is not None else
+                  "no such status")
+
+    def test_a_program_sees_statuses_and_sends_events(self):
+        chaos = subprocess.Popen(
+            [os.path.join(BIN, "ebb"), "chaos", "job.yaml", "--live",
+             "--statuses", "statuses", "--report", "report.json", "--epochs",
+             "5000", "--batch-time", "10ms", "--batch-time", "worker-1=20ms"],
+            cwd=self.folder, text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(chaos.kill)
+        self.await_status(chaos, lambda job: job["marks"]["least"] > 0)
+        chaos.stdin.write('{"at": "0s", "kill": "worker-0"}\n')
+        chaos.stdin.flush()
+        self.await_status(chaos, lambda job: any(
+            one["daemon"] == "worker-0" and one["counted_unix_us"]
+            for one in job["recoveries"]))
+        # What is still to come is done before the run ends.
+        said = chaos.communicate(
+            "{at: 1s, terminate: worker-1}\n", timeout=LIMIT_S)[0]
+        self.assertEqual(chaos.returncode, 0, said)
+        with open(os.path.join(self.folder, "report.json")) as file:
+            report = json.load(file)
+        self.assertFalse(report["complete"])
+        self.assertEqual(report["audit"]["doubled"], 0)
+        self.assertEqual(report["batch_time"], 0.01)
+        self.assertEqual([one["what"] for one in report["events"]],
+                         ["worker-0 killed", "worker-1 asked to end"])
+        killed = report["events"][0]
+        self.assertGreaterEqual(killed["recovery_s"], killed["resumed_s"])
+        self.assertLess(killed["ended_s"], killed["recovery_s"])
+
     def test_whoever_is_named_must_be_there(self):
         self.write("nine.yaml",
                    "name: nine\nevents:\n  - {at: 1s, kill: worker-9}\n")
@@ -226,6 +280,17 @@ class ChaosTest(Fixture):
         ran = self.chaos("job.yaml")
         self.assertEqual(ran.returncode, 2, ran.stdout)
         self.assertIn("--scenario", ran.stdout)
+        for words, said in (
+                (["job.yaml", "--live", "--scenario", "bad.yaml"], "and --live"),
+                (["job.yaml", "--live", "--may-end-early"], "hint: leave it out"),
+                (["-", "--live"], "hint: write the job to a file"),
+                (["job.yaml", "--live", "--batch-time", "ps-0=1s"],
+                 "write worker-7=120ms"),
+                (["job.yaml", "--live", "--batch-time", "worker-1=0"],
+                 "more than nothing")):
+            ran = self.chaos(*words)
+            self.assertEqual(ran.returncode, 2, ran.stdout)
+            self.assertIn(said, ran.stdout)
         self.assertFalse(os.path.exists(os.path.join(self.folder, "runs")))
 
     def test_a_trace_can_be_made(self):

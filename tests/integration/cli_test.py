@@ -216,6 +216,10 @@ class CliTest(ClusterTest):
         allowed = os.path.join(BIN, "..", "plugins")
         self.assertIn("is good: 400 examples", self.good(
             "job", "check", "huber.yaml", "--allow-plugins", allowed))
+        plan = json.loads(self.good("job", "check", "huber.yaml", "--json",
+                                    "--allow-plugins", allowed))["plan"]
+        self.assertEqual(plan["examples"], 400)
+        self.assertGreater(min(plan.values()), 0)
         self.fails(2, "--allow-plugins", "job", "check", "huber.yaml")
         # Bug: it was sent to another model.
         with open(self.path("lines.csv"), "w") as file:
@@ -443,8 +447,8 @@ class CliTest(ClusterTest):
                       if version["partition"] == 1),
                      key=lambda version: (version["term"], version["sequence"]))
         (manifest,) = glob.glob(self.path(
-            f"{shared}/job-*/p1/t{newest['term']}-*/"
-            f"g*-{newest['sequence']}.version"))
+            f"{shared}/job-*/p1/t{newest['term']:020}/"
+            f"g*-{newest['sequence']:020}.version"))
         with open(manifest, "rb") as file:
             sound = file.read()
         with open(manifest, "wb") as file:
@@ -466,9 +470,9 @@ class CliTest(ClusterTest):
                         file.write(b"\xff" * 16)
         self.fails(1, ".values is damaged", "checkpoint", "verify", shared)
         self.fails(1, ".values is damaged", "audit", shared)
-        os.makedirs(self.path("unused/identity"))
-        shutil.copy(self.path(f"{shared}/identity/id"),
-                    self.path("unused/identity/id"))
+        os.makedirs(self.path("unused"))
+        shutil.copy(self.path(f"{shared}/identity"),
+                    self.path("unused/identity"))
         self.fails(2, "no server has copied anything", "checkpoint", "list",
                    "unused")
 
@@ -537,8 +541,16 @@ class CliTest(ClusterTest):
         self.assertIn("ebb: expected loss < 0, found ", quiet.stderr)
         with open(self.path("line/report.json"), "w") as file:
             file.write("{}")
-        self.fails(1, "line/report.json: it is no report of a run. Remove it",
+        # Bug: exit code 1.
+        self.fails(2, "line/report.json: it is no report of a run. Remove it",
                    *run, "--resume")
+        for text, why in (("servers 1\nworkers two\n",
+                           'cannot read "workers two"'),
+                          ("", "it does not say how many servers there are")):
+            with open(self.path("line/run"), "w") as file:
+                file.write(text)
+            self.fails(2, f"line/run: {why}\n  hint: it has a line for each",
+                       *run, "--resume")
 
     # --- What goes wrong -----------------------------------------------------
 
@@ -547,6 +559,8 @@ class CliTest(ClusterTest):
                         ["checkpoint", "list"], ["checkpoint", "verify"]):
             self.fails(2, "there is no job socks", *command, "socks")
             self.fails(2, "there are: shirts", *command, "socks")
+            self.fails(2, "; is it shirts? There are: shirts", *command,
+                       "shirst")
         self.fails(2, "there is no command frob; there are: chaos, run, ", "frob")
         self.fails(2, "there is no command frob; there are: list, verify, ",
                    "checkpoint", "frob")
@@ -734,7 +748,7 @@ class CliTest(ClusterTest):
                    "file called *.safetensors", "predict", "fit.safetensorz",
                    IMAGES)
         self.fails(2, "there is no folder or file fit.safetensor; is it "
-                   "fit.safetensors?; taken for",
+                   "fit.safetensors? Taken for",
                    "predict", "fit.safetensor", IMAGES)
         self.fails(2, "no.gz: cannot be opened", "predict", "fit.safetensors",
                    "no.gz")

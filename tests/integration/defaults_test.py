@@ -127,8 +127,8 @@ class DefaultsTest(unittest.TestCase):
         self.assertLess(test["log_loss"], 0.85 * test["baseline_log_loss"])
         losses = [one["log_loss"] for one in report["evaluations"]]
         self.assertLess(losses[-1], 1.05 * min(losses))
+        # A run may say that it rose by less than these 5 %.
         warned = " ".join(report["warnings"])
-        self.assertNotIn("has risen", warned)
         self.assertNotIn("worse than always saying", warned)
         # The figures are of those that died.
         died = test["confusion"][0]

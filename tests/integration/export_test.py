@@ -38,6 +38,14 @@ def code_of_the_page():
 PAGE = code_of_the_page()
 
 
+def margins(outputs):
+    """How much more likely the first class of each row is than the second."""
+    if outputs.shape[1] == 1:
+        return np.abs(2 * outputs[:, 0] - 1)
+    shares = np.sort(outputs, axis=1)
+    return shares[:, -1] - shares[:, -2]
+
+
 def read_idx(path):
     with open(path, "rb") as file:
         data = file.read()
@@ -134,9 +142,12 @@ class ExportTest(unittest.TestCase):
             self.assertLessEqual(off, near * max(1, np.abs(expected).max()),
                                  (name, fold))
             if model["labels"]["kind"] == "classes":
-                self.assertEqual(
-                    [str(label) for label in PAGE["labels"](model, outputs)],
-                    first)
+                # What is as likely as something else may round either way.
+                sure = margins(outputs) > 2 * near
+                self.assertGreater(sure.mean(), 0.9)
+                labels = [str(label) for label in PAGE["labels"](model, outputs)]
+                self.assertEqual(list(np.array(labels)[sure]),
+                                 list(np.array(first)[sure]))
         return model, tensors
 
     def table(self, name, label, missing=True):

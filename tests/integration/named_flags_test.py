@@ -32,11 +32,12 @@ COMMANDS_OF = {
     "data/generate/": "generate",
     "data/pack/": "data pack",
 }
-# Flags of other programs: tar, protoc, zstd, jq, torchrun and the like, and of
-# programs for developers.
+# Flags of other programs: tar, protoc, zstd, jq, torchrun, apt-get, pip and the
+# like, and of programs for developers.
 FOREIGN = {
-    "--dereference", "--descriptor_set_out", "--hard-dereference",
-    "--include_imports", "--long", "--sort", "--sparse", "--ultra",
+    "--dereference", "--descriptor_set_out", "--force-reinstall",
+    "--hard-dereference", "--include_imports", "--long", "--reinstall", "--sort",
+    "--sparse", "--ultra",
 }
 # Programs that are not installed have flags of their own.
 OTHER_PROGRAMS = ("bench/", "sim/", "models/", "tests/", "cmake/", "tools/lint/",
@@ -109,11 +110,33 @@ def texts_of_python(source):
             if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
+def calls_of_page(text):
+    """Yields (line, call) of a Markdown file. A block continues a line by a
+    backslash."""
+    block = False
+    for number, line in enumerate(text.replace("\\\n", "  ").splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            block = not block
+        elif block or line.startswith("    "):
+            # A comment behind it, another command, or a file is not the call's.
+            call = re.split(r"\s#|[|;&<>]|\$\(", line.strip().removeprefix("$ "))[0]
+            if re.match(r"ebb(-[a-z]+)? ", call):
+                yield number, call
+        else:
+            for call in CALL.findall(line.replace("\\|", "|")):
+                if " " not in call:
+                    continue  # A name, also of an object of Kubernetes.
+                yield number, re.split(r"[|;&<>]", call)[0]
+
+
 class NamedFlagsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.commands = commands()
         cls.daemons = {one: flags_in_help(help_of(one)) for one in DAEMONS}
+        # Programs of their own, which a build may lack.
+        cls.unbuilt = {name for name in ("advise", "bench", "sim", "sweep")
+                       if not os.path.exists(os.path.join(BIN, f"ebb-{name}"))}
         cls.known = set().union(*cls.commands.values(), *cls.daemons.values())
         cls.texts = []
         cls.declared = {}
@@ -167,6 +190,30 @@ class NamedFlagsTest(unittest.TestCase):
                 if told:
                     wrong.append(f"{place}: `{call}`: {told}")
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
+    # Docs named flags that were renamed, and commands of other programs.
+    def test_calls_in_the_guides(self):
+        wrong, count = [], 0
+        for path in project_files(ROOT, ".md"):
+            if not path.startswith(("README.md", "docs/", "examples/")):
+                continue
+            with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+                for line, call in calls_of_page(file.read()):
+                    count += 1
+                    if not self.unbuilt.isdisjoint(call.split()[1:2]):
+                        continue
+                    told = self.mistake_in(call)
+                    if told:
+                        wrong.append(f"{path}:{line}: `{call}`: {told}")
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+        self.assertGreater(count, 600)
+
+    def test_a_call_of_a_page_is_found_with_its_mistake(self):
+        page = "a `ebb run --no-such` b\n```\nebb predict m \\\n  --none # --x\n```\n"
+        calls = list(calls_of_page(page))
+        self.assertEqual([line for line, _ in calls], [1, 3])
+        self.assertEqual([self.mistake_in(call) for _, call in calls],
+                         ["run has no --no-such", "predict has no --none"])
 
     def mistake_in(self, call):
         words = call.split()

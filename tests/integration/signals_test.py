@@ -158,12 +158,16 @@ class SignalsTest(unittest.TestCase):
         for program in ("ebb-ps", "ebb-scheduler"):
             run = self.start(ignore(), "ebb", "run", "job.yaml", "--epochs",
                              "2", "--run-dir", "run")
-            self.wait(lambda: "ebb-worker" in self.daemons(), "no workers")
-            # Workers leave first, and all others after them.
-            while "ebb-worker" in self.daemons():
+            self.wait(lambda: {"ebb-worker", program} <= self.daemons().keys(),
+                      "no workers")
+            daemons = self.daemons()
+            # Workers leave first, and all others after them. Looking for
+            # daemons anew would take longer than that on a loaded machine.
+            while any(os.path.exists(f"/proc/{pid}")
+                      for pid in daemons["ebb-worker"]):
                 self.assertIsNone(run.poll(), self.said())
                 time.sleep(0.001)
-            os.kill(self.daemons()[program][0], signal.SIGKILL)
+            os.kill(daemons[program][0], signal.SIGKILL)
             self.assertEqual(run.wait(timeout=LIMIT_S), 0, self.said())
             with open(self.path("run/report.json")) as file:
                 report = json.load(file)

@@ -5,6 +5,7 @@ that runs, as it is printed, in an empty folder.
   try_test.py BUILD_FOLDER
 """
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -47,14 +48,19 @@ class NextTest(FolderTest):
 
     def setUp(self):
         super().setUp()
-        self.block = subprocess.run(
-            [os.path.join(ROOT, "tools/next.sh"), BUILD], cwd=self.folder,
-            check=True, text=True, stdout=subprocess.PIPE).stdout
-        # A command is indented by two blanks, and what it does by more.
-        self.commands = [line[2:] for line in self.block.splitlines()
-                         if re.match(r"  \w", line)]
+        self.block = self.next()
+        self.commands = self.commands_of(self.block)
         (self.export,) = [line for line in self.commands
                           if line.startswith("export ")]
+
+    def next(self, **environment):
+        return self.run_in_folder(os.path.join(ROOT, "tools/next.sh"), BUILD,
+                                  **environment).stdout
+
+    def commands_of(self, block):
+        # A command is indented by two blanks, and what it does by more.
+        return [line[2:] for line in block.splitlines()
+                if re.match(r"  [\w/]", line)]
 
     def shell(self, command, rc=0):
         done = self.run_in_folder("bash", "-euc", f"{self.export}\n{command}")
@@ -84,6 +90,17 @@ class NextTest(FolderTest):
                   if command.startswith("python3 ")]
         self.assertEqual(len(python), 1)
         self.assertIn("test_rmse", python[0])
+
+    # Its commands failed: the python3 that was first on PATH had no NumPy.
+    def test_it_names_a_python_that_has_numpy(self):
+        self.write("python3", "#!/bin/sh\nexec /usr/bin/python3 -S \"$@\"\n",
+                   0o755)
+        commands = self.commands_of(
+            self.next(PATH=f"{self.folder}:{ENVIRONMENT['PATH']}"))
+        self.assertTrue(commands[0].endswith(" EBB_PYTHON=/usr/bin/python3"))
+        self.assertEqual([line.split()[0] for line in commands
+                          if "python3 -c" in line], ["/usr/bin/python3"])
+        self.assertNotIn("EBB_PYTHON", self.export)
 
     def test_the_pages_that_it_names_are_there(self):
         pages = re.findall(r"/\S+\.md", self.block)
@@ -128,7 +145,7 @@ class NextTest(FolderTest):
 
 
 class BuildTest(FolderTest):
-    """tools/build.sh, with a program in place of ninja."""
+    """tools/build.sh and what it tells, with a program in place of ninja."""
 
     def build(self, script):
         self.write("ninja", f"#!/bin/sh\n{script}\n", 0o755)
@@ -149,9 +166,45 @@ class BuildTest(FolderTest):
         with open(self.path("arguments")) as file:
             self.assertEqual(file.read(), "@%f@%t@%e@ -C build ebb\n")
         self.assertEqual(done.stdout.splitlines(), [
-            "compiled 4 of 400, about 10 minutes left",
-            "compiled 100 of 400, about 9 minutes left",
-            "compiled 300 of 400, about 80 seconds left"])
+            "compiled 4 of 400, 6 seconds so far, about 10 minutes left",
+            "compiled 100 of 400, 3 minutes so far, about 9 minutes left",
+            "compiled 300 of 400, 4 minutes so far, about 80 seconds left"])
+
+    # It was silent until the step ended, for minutes.
+    def test_a_terminal_shows_that_a_long_step_goes_on(self):
+        self.write("ninja", "#!/bin/sh\necho @1@9@6.0@ Building one\n"
+                   "read line <gate\n", 0o755)
+        os.mkfifo(self.path("gate"))
+        terminal, other_end = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        build = subprocess.Popen(
+            [os.path.join(ROOT, "tools/build.sh"), "build", "ebb"],
+            cwd=self.folder, stderr=other_end, env={
+                **ENVIRONMENT, "PATH": f"{self.folder}:{os.environ['PATH']}"})
+        os.close(other_end)
+        said = b""
+        while len(set(re.findall(rb"compiled 1 of 9, \d+ seconds so far",
+                                 said))) < 3:
+            said += os.read(terminal, 4096)
+        with open(self.path("gate"), "w") as gate:
+            gate.write("end\n")
+        self.assertEqual(build.wait(LIMIT_S), 0)
+
+    def test_a_long_command_is_told_meanwhile(self):
+        command = [os.path.join(ROOT, "tools/tell_meanwhile.sh"), "0.05",
+                   "installing", "cat"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, text=True,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as telling:
+            for _ in range(2):
+                self.assertRegex(telling.stderr.readline(),
+                                 r"^installing, \d+ seconds so far$")
+            telling.stdin.write("its words\n")
+            telling.stdin.close()
+            self.assertEqual(telling.stdout.read(), "its words\n")
+            self.assertEqual(telling.wait(LIMIT_S), 0)
+        failed = self.run_in_folder(*command[:3], "sh", "-c", "exit 3")
+        self.assertEqual((failed.returncode, failed.stdout), (3, ""))
 
     def test_nothing_to_do_prints_nothing(self):
         done = self.build("echo ninja: no work to do.")

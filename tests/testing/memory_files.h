@@ -1,15 +1,14 @@
-// A folder of shared checkpoints in memory, which fails when told to, and
-// forgets what was not synced when the power goes.
+// A folder in memory, which fails when told to, and forgets what was not synced
+// when the power goes.
 //
 //   MemoryFiles files;                    // Has the folder MemoryFiles::kRoot.
-//   auto store = FolderStore::Open({.folder = MemoryFiles::kRoot,
-//                                   .files = &files});
+//   auto objects = FolderObjects::Open({.folder = MemoryFiles::kRoot,
+//                                       .files = &files});
 //   files.FailAfter(17, absl::ResourceExhaustedError("disk full"));
 #ifndef EBB_TESTS_TESTING_MEMORY_FILES_H_
 #define EBB_TESTS_TESTING_MEMORY_FILES_H_
 
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <map>
@@ -26,13 +25,13 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "common/mutex.h"
+#include "common/objects/folder_files.h"
 #include "common/status_macros.h"
-#include "server/store/internal/folder_files.h"
 
 namespace ebb {
 
 // Thread-safe: servers have a store each over one.
-class MemoryFiles final : public server::FolderFiles {
+class MemoryFiles final : public FolderFiles {
  public:
   static constexpr char kRoot[] = "/shared";
 
@@ -57,6 +56,24 @@ class MemoryFiles final : public server::FolderFiles {
     hook_ = std::move(hook);
   }
 
+  // Leaves out the syncs of folders whose path it returns true for, and says
+  // that they were made.
+  void LeaveOutSyncs(std::function<bool(const std::string&)> left_out) {
+    MutexLock lock(&mu_);
+    left_out_ = std::move(left_out);
+  }
+  // A hard link takes the place of a file that is there.
+  void LetLinksReplace() {
+    MutexLock lock(&mu_);
+    links_replace_ = true;
+  }
+
+  // There are no hard links: each fails with `status`.
+  void RefuseLinks(absl::Status status) {
+    MutexLock lock(&mu_);
+    link_fault_ = std::move(status);
+  }
+
   // Loses what was not synced. Each change of a folder and the bytes of each
   // file survive if `survives` says so. Mends it, too.
   void LosePower(absl::FunctionRef<bool()> survives) {
@@ -76,6 +93,11 @@ class MemoryFiles final : public server::FolderFiles {
     std::string& bytes = Find(path)->bytes;
     bytes[at] = static_cast<char>(bytes[at] ^ 0x10);
   }
+  // All bytes of a file. NotFound.
+  absl::StatusOr<std::string> Read(const std::string& path) {
+    EBB_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, Open(path));
+    return file->Read(0, file->facts().bytes);
+  }
   // Paths of all files below the root, in order.
   std::vector<std::string> Files() const {
     MutexLock lock(&mu_);
@@ -93,13 +115,22 @@ class MemoryFiles final : public server::FolderFiles {
     return true;
   }
 
-  absl::StatusOr<std::vector<std::string>> Entries(
+  absl::StatusOr<std::vector<FolderEntry>> Entries(
       const std::string& path) override {
     MutexLock lock(&mu_);
     EBB_ASSIGN_OR_RETURN(const Node* folder, Folder(path));
-    std::vector<std::string> names;
-    for (const auto& [name, node] : folder->entries) names.push_back(name);
-    return names;
+    std::vector<FolderEntry> entries;
+    for (const auto& [name, node] : folder->entries) {
+      entries.push_back({name, node->folder, node->bytes.size()});
+    }
+    return entries;
+  }
+
+  absl::StatusOr<FileFacts> Look(const std::string& path) override {
+    MutexLock lock(&mu_);
+    const Node* node = Find(path);
+    if (node == nullptr) return absl::NotFoundError(path);
+    return FactsOf(*node);
   }
 
   absl::Status WriteNew(const std::string& path,
@@ -111,6 +142,7 @@ class MemoryFiles final : public server::FolderFiles {
       return absl::AlreadyExistsError(path);
     }
     auto file = std::make_shared<Node>();
+    file->number = ++files_made_;
     for (const absl::string_view part : parts) {
       file->bytes.append(part.data(), part.size());
     }
@@ -120,30 +152,52 @@ class MemoryFiles final : public server::FolderFiles {
     return fault;
   }
 
-  absl::StatusOr<std::string> Read(const std::string& path) override {
+  absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path) override {
     MutexLock lock(&mu_);
     const Node* file = Find(path);
     if (file == nullptr || file->folder) return absl::NotFoundError(path);
-    return file->bytes;
+    return std::make_unique<OpenFile>(FactsOf(*file), file->bytes);
   }
 
-  absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path) override {
-    EBB_ASSIGN_OR_RETURN(std::string bytes, Read(path));
-    return std::make_unique<OpenFile>(path, std::move(bytes));
+  absl::Status Link(const std::string& file, const std::string& path) override {
+    EBB_RETURN_IF_ERROR(Change(path));
+    MutexLock lock(&mu_);
+    EBB_RETURN_IF_ERROR(link_fault_);
+    EBB_ASSIGN_OR_RETURN(Node * parent, Folder(ParentOf(path)));
+    EBB_ASSIGN_OR_RETURN(const Node* from, Folder(ParentOf(file)));
+    const auto node = from->entries.find(NameOf(file));
+    if (node == from->entries.end()) return absl::NotFoundError(file);
+    if (parent->entries.contains(NameOf(path)) && !links_replace_) {
+      return absl::AlreadyExistsError(path);
+    }
+    parent->Add(NameOf(path), node->second);
+    return absl::OkStatus();
   }
 
+  // Between two folders these are two changes: a loss of power may undo one.
   absl::Status Rename(const std::string& from, const std::string& to) override {
     EBB_RETURN_IF_ERROR(Change(from));
     MutexLock lock(&mu_);
     EBB_ASSIGN_OR_RETURN(Node * parent, Folder(ParentOf(from)));
+    EBB_ASSIGN_OR_RETURN(Node * target, Folder(ParentOf(to)));
     const auto it = parent->entries.find(NameOf(from));
     if (it == parent->entries.end()) return absl::NotFoundError(from);
-    const auto there = parent->entries.find(NameOf(to));
-    if (there != parent->entries.end() && there->second->folder &&
+    const auto there = target->entries.find(NameOf(to));
+    if (there != target->entries.end() &&
+        there->second->folder != it->second->folder) {
+      return it->second->folder ? absl::NotFoundError(to)
+                                : absl::UnavailableError(to);
+    }
+    if (there != target->entries.end() && there->second->folder &&
         !there->second->entries.empty()) {
       return absl::AlreadyExistsError(to);
     }
-    parent->Change({.from = NameOf(from), .to = NameOf(to)});
+    if (parent == target) {
+      parent->Change({.from = NameOf(from), .to = NameOf(to)});
+    } else {
+      target->Add(NameOf(to), it->second);
+      parent->Change({.from = NameOf(from)});
+    }
     return absl::OkStatus();
   }
 
@@ -151,27 +205,17 @@ class MemoryFiles final : public server::FolderFiles {
     EBB_RETURN_IF_ERROR(Change(path));
     MutexLock lock(&mu_);
     EBB_ASSIGN_OR_RETURN(Node * folder, Folder(path));
+    if (left_out_ != nullptr && left_out_(path)) return absl::OkStatus();
     folder->durable = folder->entries;
     folder->unsynced.clear();
     return absl::OkStatus();
   }
 
   absl::Status Remove(const std::string& path) override {
-    EBB_RETURN_IF_ERROR(Change(path));
-    MutexLock lock(&mu_);
-    const Node* node = Find(path);
-    if (node == nullptr) return absl::NotFoundError(path);
-    if (!node->entries.empty()) return absl::AlreadyExistsError(path);
-    (*Folder(ParentOf(path)))->Change({.from = NameOf(path)});
-    return absl::OkStatus();
+    return RemoveOne(path, /*folder=*/false);
   }
-
-  absl::Status RemoveTree(const std::string& path) override {
-    EBB_RETURN_IF_ERROR(Change(path));
-    MutexLock lock(&mu_);
-    if (Find(path) == nullptr) return absl::OkStatus();
-    (*Folder(ParentOf(path)))->Change({.from = NameOf(path)});
-    return absl::OkStatus();
+  absl::Status RemoveFolder(const std::string& path) override {
+    return RemoveOne(path, /*folder=*/true);
   }
 
  private:
@@ -196,6 +240,7 @@ class MemoryFiles final : public server::FolderFiles {
   };
   struct Node {
     bool folder = false;
+    uint64_t number = 0;  // No other file has it.
     std::string bytes;
     bool synced = true;  // The bytes.
     std::map<std::string, NodePtr> entries;
@@ -213,18 +258,15 @@ class MemoryFiles final : public server::FolderFiles {
 
   class OpenFile final : public File {
    public:
-    OpenFile(std::string path, std::string bytes)
-        : path_(std::move(path)), bytes_(std::move(bytes)) {}
-    absl::Status ReadAt(uint64_t offset, std::span<char> to) override {
-      if (offset > bytes_.size() || to.size() > bytes_.size() - offset) {
-        return absl::DataLossError(absl::StrCat(path_, " ends early"));
-      }
-      std::memcpy(to.data(), bytes_.data() + offset, to.size());
-      return absl::OkStatus();
+    OpenFile(FileFacts facts, std::string bytes)
+        : facts_(std::move(facts)), bytes_(std::move(bytes)) {}
+    const FileFacts& facts() const override { return facts_; }
+    absl::StatusOr<std::string> Read(uint64_t offset, uint64_t bytes) override {
+      return offset >= bytes_.size() ? "" : bytes_.substr(offset, bytes);
     }
 
    private:
-    const std::string path_;
+    const FileFacts facts_;
     const std::string bytes_;
   };
 
@@ -248,6 +290,10 @@ class MemoryFiles final : public server::FolderFiles {
     return parent;
   }
 
+  static FileFacts FactsOf(const Node& node) {
+    return {node.folder, node.bytes.size(), absl::StrCat(node.number)};
+  }
+
   Node* Find(const std::string& path) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     Node* node = root_.get();
     for (const std::string& name : Split(path)) {
@@ -262,6 +308,18 @@ class MemoryFiles final : public server::FolderFiles {
     Node* node = Find(path);
     if (node == nullptr || !node->folder) return absl::NotFoundError(path);
     return node;
+  }
+
+  absl::Status RemoveOne(const std::string& path, bool folder) {
+    EBB_RETURN_IF_ERROR(Change(path));
+    MutexLock lock(&mu_);
+    const Node* node = Find(path);
+    if (node == nullptr || node->folder != folder) {
+      return absl::NotFoundError(path);
+    }
+    if (!node->entries.empty()) return absl::AlreadyExistsError(path);
+    (*Folder(ParentOf(path)))->Change({.from = NameOf(path)});
+    return absl::OkStatus();
   }
 
   absl::Status Change(const std::string& path) {
@@ -309,6 +367,10 @@ class MemoryFiles final : public server::FolderFiles {
   int64_t changes_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status fault_ ABSL_GUARDED_BY(mu_);
   std::function<void(const std::string&)> hook_ ABSL_GUARDED_BY(mu_);
+  std::function<bool(const std::string&)> left_out_ ABSL_GUARDED_BY(mu_);
+  bool links_replace_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status link_fault_ ABSL_GUARDED_BY(mu_);
+  uint64_t files_made_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace ebb

@@ -13,7 +13,7 @@
 #include "job/yaml.h"
 #include "scheduler/store/rocksdb_store.h"
 #include "server/store/copied_store.h"
-#include "server/store/folder_store.h"
+#include "server/store/folder_checkpoints.h"
 #include "server/store/rocksdb_store.h"
 #include "tests/testing/memory_files.h"
 
@@ -231,9 +231,9 @@ std::unique_ptr<server::CheckpointStore> ShellCluster::ServerStore(
        .env = DiskOf(name)});
   EXPECT_TRUE(store.ok()) << store.status();
   if (options_.shared == nullptr) return *std::move(store);
-  auto shared = server::FolderStore::Open({.folder = MemoryFiles::kRoot,
-                                           .server = ServerId(i),
-                                           .files = options_.shared});
+  auto shared = server::OpenFolderCheckpoints({.folder = MemoryFiles::kRoot,
+                                               .server = ServerId(i),
+                                               .files = options_.shared});
   EXPECT_TRUE(shared.ok()) << shared.status();
   *shared_folder = (*shared)->folder_id();
   return std::make_unique<server::CopiedStore>(*std::move(store),

@@ -15,11 +15,11 @@
 
 #include "absl/time/time.h"
 #include "client/client_shell.h"
+#include "common/objects/folder_files.h"
 #include "rpc/inprocess_transport.h"
 #include "scheduler/scheduler_shell.h"
 #include "scheduler/store/memory_store.h"
 #include "server/server_shell.h"
-#include "server/store/internal/folder_files.h"
 #include "server/store/memory_store.h"
 
 namespace rocksdb {
@@ -64,7 +64,7 @@ struct ShellClusterOptions {
   std::function<rocksdb::Env*(const std::string& daemon)> disk;
   // Servers with RocksDB stores share copies of their versions here (in
   // MemoryFiles::kRoot); null: nowhere. Not owned.
-  server::FolderFiles* shared = nullptr;
+  FolderFiles* shared = nullptr;
 };
 
 // Thread-compatible.

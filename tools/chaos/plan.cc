@@ -76,18 +76,20 @@ uint64_t Mix(uint64_t x) {
 }  // namespace
 
 ChaosPlan::ChaosPlan(std::vector<ChaosEvent> events, uint64_t seed)
-    : events_(std::move(events)), seed_(seed) {
-  for (size_t i = 0; i < events_.size(); ++i) {
-    const ChaosEvent& event = events_[i];
-    touches_network_ |= IsOfNetwork(event.op);
-    if (event.op == Op::kAdd) NoteWorker(event.target);
-    // Both keep what is equal in the order in which it came.
-    if (event.when.progress.has_value()) {
-      by_progress_.emplace(*event.when.progress, i);
-    } else {
-      by_time_.emplace(event.when.at, i);
-    }
+    : seed_(seed) {
+  for (ChaosEvent& event : events) Add(std::move(event));
+}
+
+void ChaosPlan::Add(ChaosEvent event) {
+  touches_network_ |= IsOfNetwork(event.op);
+  if (event.op == Op::kAdd) NoteWorker(event.target);
+  // Both keep what is equal in the order in which it came.
+  if (event.when.progress.has_value()) {
+    by_progress_.emplace(*event.when.progress, events_.size());
+  } else {
+    by_time_.emplace(event.when.at, events_.size());
   }
+  events_.push_back(std::move(event));
 }
 
 void ChaosPlan::NoteWorker(absl::string_view daemon) {

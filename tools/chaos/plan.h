@@ -63,6 +63,9 @@ class ChaosPlan {
  public:
   ChaosPlan(std::vector<ChaosEvent> events, uint64_t seed);
 
+  // Adds an event after the others. It is not one of the network's.
+  void Add(ChaosEvent event);
+
   // Returns the events due after `elapsed` with `progress` (0 to 1) of the job
   // counted, each once. `there` are the daemons of the cluster at that time, in
   // any order. Waiting events come first, then those by time, then those by
@@ -104,9 +107,8 @@ class ChaosPlan {
   void Supersede(const Disturb& disturb);
   void NoteWorker(absl::string_view daemon);
 
-  // Constant after construction.
-  const std::vector<ChaosEvent> events_;
   const uint64_t seed_;
+  std::vector<ChaosEvent> events_;
   bool touches_network_ = false;
 
   // Places in events_.

@@ -120,6 +120,18 @@ TEST(ChaosPlanTest, EventsAreDueOnceInTheOrderOfTheirTimes) {
   EXPECT_THAT(DueAt(plan, absl::Seconds(99)), IsEmpty());
 }
 
+TEST(ChaosPlanTest, AnEventMayComeLater) {
+  ChaosPlan plan({}, 1);
+  EXPECT_TRUE(plan.done());
+  plan.Add(At(absl::Seconds(2), Op::kKill, "ps-0"));
+  EXPECT_FALSE(plan.all_begun());
+  EXPECT_TRUE(plan.Due(absl::Seconds(1), 0, kThere).empty());
+  const auto due = plan.Due(absl::Seconds(2), 0, kThere);
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_THAT(due[0].daemons, ElementsAre("ps-0"));
+  EXPECT_TRUE(plan.done());
+}
+
 TEST(ChaosPlanTest, EqualTimesKeepTheirOrder) {
   std::vector<ChaosEvent> events;
   std::vector<std::string> expected;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <map>
 #include <set>
 #include <utility>
 
@@ -13,12 +12,14 @@
 #include "absl/strings/str_join.h"
 #include "job/base/keys.h"
 #include "job/base/mistake.h"
+#include "job/yaml_maps.h"
 #include "job/yaml_tree.h"
 #include "tools/chaos/scenario_values.h"
 
 namespace ebb::chaos {
 namespace {
 
+using Fields = job::YamlFields;
 using job::YamlNode;
 
 constexpr job::YamlKind kScenarioKind = {
@@ -99,23 +100,11 @@ std::string ExampleOf(absl::string_view key) {
   return absl::StrCat(key, ": worker-1");  // The other verbs of daemons.
 }
 
-// One map of the file: its values by key. Not owned: the tree.
-struct Fields {
-  std::string path;
-  int line = 1;
-  std::map<std::string, const YamlNode*> values;
-  bool misspelt = false;  // It has keys that are none.
-
-  const YamlNode* Find(absl::string_view key) const {
-    const auto it = values.find(std::string(key));
-    return it == values.end() ? nullptr : it->second;
-  }
-};
-
 // Maps a YAML tree onto a scenario. Collects mistakes and goes on.
-class ScenarioReader {
+class ScenarioReader final : private job::YamlMaps {
  public:
-  explicit ScenarioReader(absl::string_view file) : file_(file) {}
+  explicit ScenarioReader(absl::string_view file)
+      : job::YamlMaps(file, &mistakes) {}
 
   void Read(const YamlNode& root);
   absl::StatusOr<Scenario> Finish() && {
@@ -134,18 +123,12 @@ class ScenarioReader {
     Daemons daemons;
   };
 
-  void Fail(int line, const std::string& path, std::string what,
-            std::string hint) {
-    if (mistakes.size() >= job::kMaxMistakes) return;
-    mistakes.push_back(
-        {{std::string(file_), line}, path, std::move(what), std::move(hint)});
+  std::string ExampleFor(absl::string_view key) const override {
+    return ExampleOf(key);
   }
+  void FailUnknown(const YamlNode& key, const std::string& path,
+                   std::string hint) override;
 
-  Fields ReadMap(const YamlNode& node, const std::string& path,
-                 const std::vector<std::string>& known,
-                 const std::string& example);
-  // The text of a key that is there and has one.
-  std::optional<std::string> Text(const Fields& fields, absl::string_view key);
   std::string Line(const Fields& fields, absl::string_view key);
   std::optional<int> Count(const Fields& fields, absl::string_view key,
                            int most);
@@ -179,64 +162,17 @@ class ScenarioReader {
   Moment ReadMoment(const Fields& fields);
   void CheckNumbers();
 
-  const absl::string_view file_;
   Scenario scenario_;
   std::vector<Named> named_;
   std::set<int> added_;  // Workers that are added by name.
   bool adds_unnamed_ = false;
 };
 
-Fields ScenarioReader::ReadMap(const YamlNode& node, const std::string& path,
-                               const std::vector<std::string>& known,
-                               const std::string& example) {
-  Fields fields{path, node.line};
-  const std::string keys_hint =
-      absl::StrCat("keys: ", absl::StrJoin(known, ", "));
-  if (node.kind != YamlNode::Kind::kMap) {
-    fields.misspelt = true;
-    Fail(node.line, path,
-         path.empty() ? "the file is no map of keys"
-                      : "is no map of keys and values",
-         example.empty() ? keys_hint : example);
-    return fields;
-  }
-  std::map<std::string, int> seen;
-  for (size_t i = 0; i < node.keys.size(); ++i) {
-    const YamlNode& key = node.keys[i];
-    if (!key.is_scalar()) {
-      fields.misspelt = true;
-      Fail(key.line, path, "a key is not a word", keys_hint);
-      continue;
-    }
-    const auto [first, is_new] = seen.emplace(key.text, key.line);
-    if (std::find(known.begin(), known.end(), key.text) == known.end()) {
-      fields.misspelt = true;
-      const std::string near = job::Nearest(key.text, known);
-      Fail(key.line, path,
-           absl::StrCat(job::QuoteValue(key.text), " is no key here"),
-           near.empty() ? keys_hint : ExampleOf(near));
-    } else if (!is_new) {
-      Fail(key.line, job::Join(path, key.text),
-           absl::StrCat("is given twice, first in line ", first->second),
-           "keep one of the two");
-    } else {
-      fields.values.emplace(key.text, &node.items[i]);
-    }
-  }
-  return fields;
-}
-
-std::optional<std::string> ScenarioReader::Text(const Fields& fields,
-                                                absl::string_view key) {
-  const YamlNode* node = fields.Find(key);
-  if (node == nullptr) return {};
-  if (node->is_scalar()) return node->text;
-  Fail(node->line, job::Join(fields.path, key),
-       node->kind == YamlNode::Kind::kNull
-           ? "has no value"
-           : "takes one value, not a list or map",
-       ExampleOf(key));
-  return {};
+void ScenarioReader::FailUnknown(const YamlNode& key, const std::string& path,
+                                 std::string hint) {
+  Fail(key.line, path,
+       absl::StrCat(job::QuoteValue(key.text), " is no key here"),
+       std::move(hint));
 }
 
 std::string ScenarioReader::Line(const Fields& fields, absl::string_view key) {

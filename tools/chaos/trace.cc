@@ -15,8 +15,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/exponential.h"
+#include "common/utf8.h"
 #include "job/base/mistake.h"
-#include "job/base/values.h"
 #include "tools/text/daemon_names.h"
 
 namespace ebb::chaos {
@@ -261,7 +261,7 @@ class MarketMaker {
 
 absl::StatusOr<Trace> ReadTrace(absl::string_view text,
                                 absl::string_view file_name) {
-  if (!job::IsUtf8(text)) {
+  if (!IsUtf8(text)) {
     return job::ToStatus({{{std::string(file_name), 1},
                            "",
                            "the file is not UTF-8 text",

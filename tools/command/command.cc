@@ -5,8 +5,8 @@
 #include <system_error>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "tools/command/take_duration.h"
 #include "tools/files/files.h"
 
 namespace ebb::tools {
@@ -25,18 +25,7 @@ void AddDurationFlag(CLI::App* command, const std::string& name,
   command->add_option_function<std::string>(
       name,
       [name, value](const std::string& text) {
-        double seconds = 0;
-        if (absl::SimpleAtod(text, &seconds)) {
-          *value = absl::Seconds(seconds);
-        } else if (!absl::ParseDuration(text, value)) {
-          throw CLI::ValidationError(
-              name,
-              "\"" + text + "\" is no duration; write 10, 500ms, 2h or 1h30m");
-        }
-        if (*value <= absl::ZeroDuration() ||
-            *value == absl::InfiniteDuration()) {
-          throw CLI::ValidationError(name, "it must be more than nothing");
-        }
+        TakeDuration(name, text, value);
       },
       help);
 }

@@ -50,14 +50,14 @@ WALL = {
     "tests/services/radosgw.py": (1, "credentials expire"),
     "tools/ebb/cluster/data_command.cc": (1, "the age of a data set"),
     "tools/ebb/model/stored_run.cc": (1, "when an evaluation was done"),
-    "tools/ebb/versions/checkpoint_command.cc": (1, "the age of a version"),
-    "tools/ebb/versions/checkpoint_source.cc": (1, "which version was the last"),
+    "tools/ebb/checkpoint/checkpoint_command.cc": (1, "the age of a version"),
+    "tools/ebb/checkpoint/checkpoint_source.cc": (1, "which version was the last"),
     "tools/ebb/rollback/rollback_request.cc": (1, "people name a time of day"),
-    "tools/ebb/start/start_model.cc": (1, "people name a time of day"),
+    "tools/ebb/trained/start_model.cc": (1, "people name a time of day"),
     "tools/ebb/sweep/sweep_ask_command.cc":
         (1, "a journal outlives a process and its machine"),
     "tools/ebb/sweep/sweep_driver.cc":
-        (4, "a sweep's times outlive a process and its machine"),
+        (5, "a sweep's times outlive a process and its machine"),
 }
 # A test's own waits: a clock that is set meanwhile fails that test alone.
 TESTS = re.compile(r"(?:_test|_benchmark|_test_case)\.(?:cc|py)$|^tests/"

@@ -34,6 +34,13 @@ absl::Status Supervisor::Start(absl::string_view daemon,
   return absl::OkStatus();
 }
 
+absl::Status Supervisor::StartProgram(absl::string_view name,
+                                      const ProcessSpec& spec, absl::Time now) {
+  absl::Status started = Start(name, spec, spec, now);
+  if (started.ok()) Find(name)->program = true;
+  return started;
+}
+
 void Supervisor::SetLater(absl::string_view daemon, const ProcessSpec& later) {
   if (Daemon* entry = Find(daemon)) entry->later = later;
 }
@@ -65,28 +72,35 @@ DaemonEvent Supervisor::Death(const std::string& name, Daemon* daemon) {
     orders.at_place = !event.place.empty();
   }
   event.told = orders.any();
-  event.as_told = orders.MetBy(event.end);
+  event.as_told = orders.MetBy(event.end) || (daemon->program && orders.asked);
+  event.finished = daemon->program && event.end.clean();
   return event;
 }
 
 void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
                              absl::Time now, std::vector<DaemonEvent>* events) {
   DaemonEvent event = Death(name, daemon);
+  event.life = now - daemon->started;
   events->push_back(event);
-  const bool steady = now - daemon->started >= policy_.steady_life;
+  const bool steady = event.life >= policy_.steady_life;
   daemon->process.reset();
   daemon->kill_at = absl::InfiniteFuture();
   daemon->orders = {};
+  if (event.finished) daemon->finished = daemon->stopped = true;
   if (daemon->stopped) return;
-  if (event.end.signal == 0 && event.end.exit_code == policy_.no_room) {
+  // The codes of a program are its own.
+  const auto says = [&](int code) {
+    return !daemon->program && event.end.signal == 0 &&
+           event.end.exit_code == code;
+  };
+  if (says(policy_.no_room)) {
     AwaitRoom(daemon, std::move(event), now, events);
     return;
   }
   daemon->no_room_since = absl::InfiniteFuture();
   // A life that was ended by order says nothing about the next.
   daemon->short_lives = steady || event.told ? 1 : daemon->short_lives + 1;
-  const bool refused =
-      event.end.signal == 0 && event.end.exit_code == policy_.refusal;
+  const bool refused = says(policy_.refusal);
   if (refused || daemon->short_lives > policy_.most_short_lives) {
     event.kind = DaemonEvent::Kind::kGivenUp;
     event.reason = refused
@@ -146,7 +160,7 @@ bool Supervisor::Send(absl::string_view daemon, int signal) {
     return false;
   }
   entry->process->Signal(signal);
-  if (signal == SIGTERM) entry->orders.asked = true;
+  if (signal == SIGTERM || signal == SIGINT) entry->orders.asked = true;
   if (signal == SIGKILL) entry->orders.killed = true;
   return true;
 }
@@ -160,8 +174,9 @@ bool Supervisor::Kill(absl::string_view daemon, absl::Time back_at) {
 bool Supervisor::Terminate(absl::string_view daemon, absl::Time kill_at) {
   Daemon* entry = Find(daemon);
   if (entry == nullptr) return false;
+  const int ask = entry->program ? SIGINT : SIGTERM;
   // Asked twice, a daemon ends at once, whatever it holds.
-  if (!Send(daemon, entry->orders.asked ? SIGCONT : SIGTERM)) return false;
+  if (!Send(daemon, entry->orders.asked ? SIGCONT : ask)) return false;
   Send(daemon, SIGCONT);  // One that stands still would not hear of it.
   entry->kill_at = std::min(entry->kill_at, kill_at);
   return true;
@@ -212,6 +227,11 @@ bool Supervisor::Kept(absl::string_view daemon) const {
   return entry != nullptr && !entry->stopped;
 }
 
+bool Supervisor::Finished(absl::string_view program) const {
+  const Daemon* entry = Find(program);
+  return entry != nullptr && entry->finished;
+}
+
 pid_t Supervisor::Pid(absl::string_view daemon) const {
   const Daemon* entry = Find(daemon);
   return entry != nullptr && entry->process ? entry->process->pid() : 0;
@@ -220,7 +240,8 @@ pid_t Supervisor::Pid(absl::string_view daemon) const {
 std::vector<pid_t> Supervisor::Pids() const {
   std::vector<pid_t> pids;
   for (const auto& [name, daemon] : daemons_) {
-    if (daemon.process) pids.push_back(daemon.process->pid());
+    if (!daemon.process || daemon.program) continue;
+    pids.push_back(daemon.process->pid());
   }
   return pids;
 }

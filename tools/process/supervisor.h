@@ -1,5 +1,6 @@
 // Keeps a set of daemons running: starts again what dies, less and less
-// eagerly, and in the end gives up.
+// eagerly, and in the end gives up. A program of the user's is kept in the same
+// way until it ends with exit code 0.
 //
 //   Supervisor supervisor(RestartPolicy{});
 //   EBB_RETURN_IF_ERROR(supervisor.Start("ps 0", first_life, later_lives));
@@ -51,7 +52,8 @@ struct RestartPolicy {
 
 // The orders to the life of a daemon.
 struct Orders {
-  bool asked = false;     // To end in good order, by SIGTERM.
+  // To end in good order: a daemon by SIGTERM, a program by SIGINT.
+  bool asked = false;
   bool killed = false;    // By our SIGKILL, at once or as it took too long.
   bool at_place = false;  // To kill itself at a place.
 
@@ -79,6 +81,9 @@ struct DaemonEvent {
   bool as_told = false;
   // kDied: the place where it killed itself, as KillThenAt ordered.
   std::string place;
+  // kDied: how long it lived; whether it is a program that has done its task.
+  absl::Duration life;
+  bool finished = false;
   // kGivenUp: why.
   std::string reason;
 };
@@ -91,6 +96,12 @@ class Supervisor {
   // Starts a daemon; after a death, `later` is started.
   absl::Status Start(absl::string_view daemon, const ProcessSpec& first,
                      const ProcessSpec& later, absl::Time now);
+
+  // Starts a program that ends by itself: with exit code 0 it has done its
+  // task, and no life follows. Its other exit codes have no meaning here. It is
+  // asked to end by SIGINT, as by Ctrl-C, and may then end as it likes.
+  absl::Status StartProgram(absl::string_view name, const ProcessSpec& spec,
+                            absl::Time now);
 
   // The lives that follow are started by `later` from now on.
   void SetLater(absl::string_view daemon, const ProcessSpec& later);
@@ -123,8 +134,11 @@ class Supervisor {
   bool Running(absl::string_view daemon) const;
   // It was started, and neither stopped nor removed: it runs, or will again.
   bool Kept(absl::string_view daemon) const;
+  // True if it is a program that has done its task.
+  bool Finished(absl::string_view program) const;
   // 0: it does not run.
   pid_t Pid(absl::string_view daemon) const;
+  // The processes of daemons; programs have none here.
   std::vector<pid_t> Pids() const;
   // Names of the daemons that run and are to run on.
   std::vector<std::string> Names() const;
@@ -148,6 +162,8 @@ class Supervisor {
     absl::Time no_room_since = absl::InfiniteFuture();
     Orders orders;         // To the life that runs; at_place: see Death.
     bool stopped = false;  // No life follows.
+    bool program = false;
+    bool finished = false;  // It is a program, and has done its task.
   };
 
   void NoticeDeath(const std::string& name, Daemon* daemon, absl::Time now,

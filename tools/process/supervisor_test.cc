@@ -439,6 +439,47 @@ TEST_F(SupervisorTest, NobodysOrderIsNotAsTold) {
   }
 }
 
+TEST_F(SupervisorTest, AProgramIsDoneWithExitCodeZero) {
+  Supervisor supervisor({});
+  ASSERT_TRUE(supervisor.StartProgram("w", Shell("exit 0"), now_).ok());
+  now_ += absl::Seconds(7);
+  const DaemonEvent done = NextEvent(&supervisor);
+  EXPECT_TRUE(done.finished);
+  EXPECT_EQ(done.life, absl::Seconds(7));
+  EXPECT_TRUE(supervisor.Finished("w"));
+  EXPECT_FALSE(supervisor.Kept("w"));
+  EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+}
+
+// 2 and 5 are codes of daemons.
+TEST_F(SupervisorTest, TheCodesOfAProgramAreItsOwn) {
+  for (const char* end : {"exit 2", "exit 5", "exit 1"}) {
+    Supervisor supervisor({});
+    ASSERT_TRUE(supervisor.StartProgram("w", Shell(end), now_).ok());
+    const DaemonEvent died = NextEvent(&supervisor);
+    EXPECT_EQ(died.kind, DaemonEvent::Kind::kDied) << end;
+    EXPECT_FALSE(died.finished) << end;
+    EXPECT_FALSE(supervisor.Finished("w")) << end;
+    EXPECT_EQ(supervisor.NextDue(), now_ + absl::Milliseconds(50)) << end;
+  }
+}
+
+TEST_F(SupervisorTest, AProgramIsAskedAsByCtrlC) {
+  Supervisor supervisor({});
+  const ProcessSpec asks = Shell(
+      "trap 'echo interrupted; exit 9' INT; echo up; "
+      "while :; do sleep 0.01; done");
+  ASSERT_TRUE(supervisor.StartProgram("w", asks, now_).ok());
+  AwaitLog("up");
+  EXPECT_TRUE(supervisor.Pids().empty());
+  supervisor.Stop("w");
+  const DaemonEvent died = NextEvent(&supervisor);
+  EXPECT_EQ(died.end.exit_code, 9);
+  EXPECT_TRUE(died.as_told);
+  EXPECT_THAT(LogText(), HasSubstr("interrupted"));
+  EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+}
+
 TEST_F(SupervisorTest, WhoIsRemovedIsKilledForGood) {
   Supervisor supervisor({});
   ASSERT_TRUE(

@@ -68,10 +68,6 @@ std::string Histogram(const std::vector<int64_t>& counts,
 // The style sheet of these elements; colors are variables.
 extern const char kChartColors[];
 extern const char kChartStyle[];
-// The style of a page of cards, with charts in them. A grid of cards has
-// columns in which the texts of a chart are at least 10 pixels high; .wide is a
-// card as wide as the page, td.n a number, td.v a text at the right.
-extern const char kPageStyle[];
 
 // An element of the above as a file of its own, light or dark as the reader
 // likes.

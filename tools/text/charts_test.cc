@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tools/text/page.h"
 
 namespace ebb::tools {
 namespace {
@@ -29,7 +30,8 @@ TEST(ChartTest, TextsAreLargeEnoughInAColumnOfAPage) {
     EXPECT_NE(at, std::string::npos) << front;
     return std::stod(style.substr(at + front.size()));
   };
-  const double column = number_after(kPageStyle, "minmax(min(100%, ");
+  const double column =
+      number_after(HtmlPage("", "", "", ""), "minmax(min(100%, ");
   const double font = number_after(kChartStyle, "svg text { font: ");
   constexpr double kPadding = 2 * 16;
   EXPECT_GE(font * (column - kPadding) / kChartWidth, 10);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <iterator>
 #include <utility>
 
@@ -53,6 +54,23 @@ void AddCalibration(const v1::JobStatus::Evaluation& evaluation, Json* json) {
     list.Add(std::move(one));
   }
   (*json)["calibration"] = std::move(list);
+}
+
+// Returns the standard deviation of figures from a smooth course; there are at
+// least three. It follows from how far each lies from the mean of its
+// neighbours: if figures deviate by s, that deviates by s sqrt(3/2), and the
+// median of its size is 0.6745 times as much. The median leaves the steep begin
+// of a training out.
+double NoiseOf(const std::vector<std::pair<int, double>>& figures) {
+  std::vector<double> sizes;
+  for (size_t i = 1; i + 1 < figures.size(); ++i) {
+    sizes.push_back(
+        std::abs(figures[i].second -
+                 (figures[i - 1].second + figures[i + 1].second) / 2));
+  }
+  const auto middle = sizes.begin() + static_cast<ptrdiff_t>(sizes.size() / 2);
+  std::nth_element(sizes.begin(), middle, sizes.end());
+  return *middle / (0.6745 * std::sqrt(1.5));
 }
 
 }  // namespace
@@ -238,7 +256,8 @@ std::string UselessText(const v1::JobStatus::Evaluation& evaluation,
 
 std::string RisenText(const v1::JobStatus& status) {
   constexpr size_t kLeastAfter = 3;  // And a quarter of all.
-  constexpr double kRisen = 1.05;
+  constexpr double kRisen = 1.01;
+  constexpr double kDeviations = 4;
   const auto* last = LastEvaluation(status);
   if (last == nullptr) return "";
   const absl::string_view name = NamedFigure(*last, kRmse)      ? kRmse
@@ -256,10 +275,12 @@ std::string RisenText(const v1::JobStatus& status) {
   if (after < std::max(kLeastAfter, figures.size() / 4) || best->second <= 0) {
     return "";
   }
+  const double least = std::max(kRisen * best->second,
+                                best->second + kDeviations * NoiseOf(figures));
   // One of them may be chance.
-  const bool risen = std::all_of(
-      figures.end() - kLeastAfter, figures.end(),
-      [&](const auto& one) { return one.second > kRisen * best->second; });
+  const bool risen =
+      std::all_of(figures.end() - kLeastAfter, figures.end(),
+                  [&](const auto& one) { return one.second > least; });
   if (!risen) return "";
   return absl::StrCat("the test ", FigureTitle(name), " has risen since epoch ",
                       best->first, ", from ", FigureText(best->second), " to ",

@@ -70,7 +70,8 @@ std::string UselessText(const v1::JobStatus::Evaluation& evaluation,
                         bool trees = false);
 
 // "the test log loss has risen since epoch 4, from 0.5217 to 0.9907": for long,
-// so that an earlier version was better than the last one. Empty: it has not.
+// and by more than its noise, so that an earlier version was better than the
+// last one. Empty: it has not.
 std::string RisenText(const v1::JobStatus& status);
 
 // The confusion matrix, a text for each label: "40 3 0" counts what examples of

@@ -1,5 +1,6 @@
 #include "tools/text/evaluation_text.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <utility>
@@ -144,6 +145,18 @@ TEST(EvaluationTextTest, ALossThatRisesForLongIsTold) {
   EXPECT_THAT(text({.5, .25, .26, .26, .26}), IsEmpty());     // Not by much.
   EXPECT_THAT(text({.5, .25, .5, .25, .5, .75}), IsEmpty());  // Not always.
   EXPECT_THAT(text({1, .75, .5, .25}), IsEmpty());
+  // Bug: it had to rise by 5 %, however smooth it was.
+  const std::vector<double> smooth = {.5,   .3,   .26,  .25,  .25,
+                                      .251, .252, .253, .254, .255};
+  EXPECT_EQ(text(smooth),
+            "the test log loss has risen since epoch 16, from 0.5000 to "
+            "0.5100");
+  std::vector<double> rough = smooth;
+  for (size_t i = 0; i < rough.size(); i += 2) rough[i] += .01;
+  EXPECT_THAT(text(rough), IsEmpty());
+  std::vector<double> flat = smooth;
+  for (double& loss : flat) loss = std::min(loss, .252);
+  EXPECT_THAT(text(flat), IsEmpty());
   EXPECT_THAT(text({}), IsEmpty());
   // A quarter of them may be chance.
   std::vector<double> many(20, .5);

@@ -6,34 +6,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/utf8.h"
 
 namespace ebb::tools {
 
 namespace {
 
 constexpr int kOneLine = -1;
-
-// The length of the UTF-8 character that `text` begins with; 0: it is none.
-size_t Utf8Length(absl::string_view text) {
-  const auto byte = [&](size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  const auto more = [&](size_t i) { return (byte(i) & 0xc0u) == 0x80u; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first < 0xc2) return 0;
-  if (first < 0xe0) return more(1) ? 2 : 0;
-  if (first < 0xf0) {
-    if (first == 0xe0 && byte(1) < 0xa0) return 0;   // Overlong.
-    if (first == 0xed && byte(1) >= 0xa0) return 0;  // Surrogates.
-    return more(1) && more(2) ? 3 : 0;
-  }
-  if (first > 0xf4 || (first == 0xf0 && byte(1) < 0x90) ||
-      (first == 0xf4 && byte(1) >= 0x90)) {
-    return 0;
-  }
-  return more(1) && more(2) && more(3) ? 4 : 0;
-}
 
 // `one` appends an element of `list`, given its own indentation.
 template <typename List, typename One>

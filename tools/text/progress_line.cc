@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "common/scores/figures.h"
 #include "tools/text/evaluation_text.h"
 #include "tools/text/lateness.h"
@@ -280,10 +281,14 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
   // While the job advances, waiting is not news.
   if (!job.waiting().empty() && job.examples_per_second() <= 0) {
     // `ebb explain` says what to do about it: a line has no room.
-    const std::string& text = job.waiting(0).text();
-    progress.waiting = text.substr(0, text.find(". What to do: "));
+    progress.waiting = WithoutAdvice(job.waiting(0).text());
   }
   return progress;
+}
+
+std::string WithoutAdvice(absl::string_view reason) {
+  reason = reason.substr(0, reason.find(" What to do: "));
+  return std::string(absl::StripSuffix(reason, "."));
 }
 
 std::string ProgressLine(const Progress& progress, const Console& console) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "ebb/v1/scheduler.pb.h"
 #include "tools/text/console.h"
@@ -69,6 +70,9 @@ struct Progress {
                : 0;
   }
 };
+
+// Returns the text of a v1::WaitReason without what to do.
+std::string WithoutAdvice(absl::string_view reason);
 
 // The progress of the job of `status` (its only one). Workers and servers count
 // as wanted if more are there than `servers` and `workers` say.

@@ -253,6 +253,10 @@ TEST(ProgressLineTest, WhatToDoIsForExplain) {
   EXPECT_EQ(ProgressOf(status, 1, 1).waiting, "ps 0 is away");
   status.mutable_jobs(0)->mutable_waiting(0)->set_text("ps 0 is loading");
   EXPECT_EQ(ProgressOf(status, 1, 1).waiting, "ps 0 is loading");
+  status.mutable_jobs(0)->mutable_waiting(0)->set_text(
+      "worker-1 refuses this job: is it whole? What to do: mend that");
+  EXPECT_EQ(ProgressOf(status, 1, 1).waiting,
+            "worker-1 refuses this job: is it whole?");
 }
 
 TEST(ProgressLineTest, AJobDoesNotWaitForWorkersThatItLeavesToOthers) {

@@ -18,7 +18,6 @@
 #include "data/source.h"
 #include "ebb/v1/job.pb.h"
 #include "job/specification.h"
-#include "models/forest/forest.h"
 
 namespace ebb::worker {
 
@@ -33,12 +32,11 @@ inline constexpr char kExportIndex[] = "ebb.index";
 inline constexpr char kExportColumns[] = "ebb.columns";
 inline constexpr char kExportTables[] = "ebb.sparse_tables";
 
-// Names of tensors: those of a sparse table, those of the optimizers' states,
-// and the shares of words in topics.
+// Names of tensors: those of a sparse table, and those of the optimizers'
+// states.
 std::string KeysName(absl::string_view table);
 std::string RowsName(absl::string_view table);
 std::string LengthsName(absl::string_view table);
-inline constexpr char kTopicShares[] = "topics";
 
 // The rows of a sparse table, in a file that is mapped. Thread-safe.
 class StoredRows {
@@ -66,7 +64,11 @@ class StoredRows {
   absl::string_view values_;
 };
 
-using ForestPtr = std::shared_ptr<const models::forest::Forest>;
+// The object that a workload makes of a model's rows or tensors, if it computes
+// with something else than a flat vector. Its sides know the class.
+struct Assembled {
+  virtual ~Assembled() = default;
+};
 
 struct ExportedModel {
   v1::Job job;  // All defaults filled in.
@@ -76,7 +78,7 @@ struct ExportedModel {
   // Its columns, where they have names.
   std::optional<data::ColumnNames> columns;
   std::vector<float> parameters;
-  ForestPtr forest;  // The trees; null for other models.
+  std::shared_ptr<const Assembled> assembled;  // Null for most models.
   std::vector<job::SparseTable> sparse_tables;
   std::vector<StoredRows> rows;  // By table that is trained.
   MappedFile file;               // In which `rows` are.

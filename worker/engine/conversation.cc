@@ -31,18 +31,32 @@ std::string NameOf(const EvaluateBody& evaluation) {
 
 }  // namespace
 
+client::ComputeResult FailedBatch(std::string why, bool non_finite) {
+  client::ComputeResult result;
+  result.error = std::move(why);
+  result.non_finite = non_finite;
+  return result;
+}
+
 // --- The engine's side -------------------------------------------------------
 
-Decision Conversation::Offer(const PlaceBody& place) {
+Decision Conversation::Offer(const PlaceBody& place,
+                             client::PulledValuesPtr values) {
   std::optional<Early> early = std::exchange(early_, std::nullopt);
-  if (early && !SamePlace(early->place, place)) early.reset();
-  offered_ = place;
+  if (early &&
+      (!SamePlace(early->place, place) || early->values.lock() != values)) {
+    early.reset();
+  }
+  offered_ = Work{place, std::move(values)};
   half_ = early ? early->half : 0;
   // The program is in the middle of an evaluation that is lost.
   if (looks_up_) return {Decision::Act::kNothing, LoseLookUp(), ""};
-  if (!early) return Give();
-  ticket_ = early->ticket;
-  switch (early->stage) {
+  return early ? OfferEarly(*std::move(early)) : Give();
+}
+
+Decision Conversation::OfferEarly(Early early) {
+  ticket_ = early.ticket;
+  switch (early.stage) {
     case Early::Stage::kReady:
       ready_ = true;
       return Give();
@@ -53,16 +67,18 @@ Decision Conversation::Offer(const PlaceBody& place) {
       stage_ = Stage::kTaking;
       break;
     case Early::Stage::kEnded:
-      offered_.reset();  // The program is not to get it again.
+      // The program is not to get it again.
+      Finish(std::move(early.result));
       return {Decision::Act::kEndEarly, "", ""};
   }
   return {};
 }
 
 // A batch that is out early goes on meanwhile, and is offered later.
-Decision Conversation::Offer(const EvaluateBody& evaluation) {
+Decision Conversation::Offer(const EvaluateBody& evaluation,
+                             client::PulledValuesPtr values) {
   if (early_ && early_->stage == Early::Stage::kReady) early_.reset();
-  offered_ = evaluation;
+  offered_ = Work{evaluation, std::move(values)};
   half_ = 0;
   return Give();
 }
@@ -78,23 +94,25 @@ Decision Conversation::Give() {
   return {Decision::Act::kGive, "", ""};
 }
 
-std::string Conversation::Given(absl::string_view counts) {
+std::string Conversation::Given(absl::string_view counts,
+                                std::shared_ptr<const RowMemory> rows) {
   if (!asked_) return "";
+  offered_->rows = std::move(rows);
   looks_up_ = false;
   stage_ = Stage::kOut;
   ticket_ = next_ticket_++;
   return PutOut(*offered_, half_, ticket_, counts);
 }
 
-std::string Conversation::PutOut(const Offered& what, int half, uint64_t ticket,
+std::string Conversation::PutOut(const Work& work, int half, uint64_t ticket,
                                  absl::string_view counts) {
   given_to_ = *std::exchange(asked_, std::nullopt);
   const auto code = static_cast<uint32_t>(half);
-  if (const auto* place = std::get_if<PlaceBody>(&what)) {
+  if (const auto* place = std::get_if<PlaceBody>(&work.what)) {
     given_ = Encode({Kind::kBatch, code, given_to_}, BatchBody{ticket, *place},
                     counts);
   } else {
-    auto body = std::get<EvaluateBody>(what);
+    auto body = std::get<EvaluateBody>(work.what);
     body.ticket = ticket;
     given_ = Encode({Kind::kEvaluate, code, given_to_}, body, counts);
   }
@@ -116,14 +134,40 @@ std::string Conversation::LoseLookUp() {
 
 std::optional<PlaceBody> Conversation::offered() const {
   if (!offered_ || stage_ > Stage::kGiving) return std::nullopt;
-  const auto* const place = std::get_if<PlaceBody>(&*offered_);
+  const auto* const place = std::get_if<PlaceBody>(&offered_->what);
   return place == nullptr ? std::nullopt : std::optional(*place);
 }
 
-void Conversation::Withdraw() {
+void Conversation::Finish(Result result) {
+  const bool batch = std::holds_alternative<client::ComputeResult>(result);
+  if (!offered_ || offered_->is_batch() != batch) return;
+  Close();
+  result_ = std::move(result);
+}
+
+void Conversation::FinishFailed(const std::string& why) {
+  if (!offered_) return;
+  if (offered_->is_batch()) return Finish(FailedBatch(why));
+  EvaluationResult result;
+  result.error = why;
+  Finish(std::move(result));
+}
+
+void Conversation::HandIn(HandedIn handed_in) {
+  Close();
+  handed_in_ = std::move(handed_in);
+}
+
+void Conversation::Close() {
   offered_.reset();
   stage_ = Stage::kOffered;
   ready_ = false;
+}
+
+std::optional<Result> Conversation::Withdraw() {
+  Close();
+  handed_in_.reset();
+  return std::exchange(result_, std::nullopt);
 }
 
 std::string Conversation::End(EndReason reason) {
@@ -136,8 +180,9 @@ std::string Conversation::End(EndReason reason) {
 
 // --- The next batch ----------------------------------------------------------
 
-std::string Conversation::Ready(const PlaceBody& place, int half) {
-  early_ = Early{.place = place, .half = half};
+std::string Conversation::Ready(const PlaceBody& place, int half,
+                                const client::PulledValuesPtr& values) {
+  early_ = Early{.place = place, .half = half, .values = values};
   if (!offered_) return GiveEarly().answer;
   // AskEarly must still find the first one, if the program has not seen it.
   const bool unseen = ahead_ && IsOut<PlaceBody>(ahead_->ticket);
@@ -168,7 +213,7 @@ Decision Conversation::GiveEarly() {
   early_->stage = Early::Stage::kOut;
   early_->ticket = next_ticket_++;
   return {Decision::Act::kNothing,
-          PutOut(early_->place, early_->half, early_->ticket, ""), ""};
+          PutOut({early_->place}, early_->half, early_->ticket, ""), ""};
 }
 
 // The values of the batch before stay as they are: the program may read them.
@@ -185,14 +230,22 @@ std::string Conversation::AskEarly(uint64_t sequence) {
   return EncodeBytes({Kind::kDone, kNotReady, sequence});
 }
 
-Conversation::Taken Conversation::EarlyTaken(uint64_t ticket) {
+Conversation::Taken Conversation::EarlyTaken(uint64_t ticket,
+                                             client::ComputeResult result) {
   if (early_ && early_->stage == Early::Stage::kTaking &&
       early_->ticket == ticket) {
     early_->stage = Early::Stage::kEnded;
+    early_->result = std::move(result);
     return Taken::kEarly;
   }
-  const bool offered = stage_ == Stage::kTaking && ticket_ == ticket;
-  return offered ? Taken::kOffered : Taken::kGone;
+  if (stage_ != Stage::kTaking || ticket_ != ticket) return Taken::kGone;
+  Finish(std::move(result));
+  return Taken::kOffered;
+}
+
+void Conversation::EndEarly(const std::string& why) {
+  early_->stage = Early::Stage::kEnded;
+  early_->result = FailedBatch(why);
 }
 
 std::optional<PlaceBody> Conversation::early() const {
@@ -217,14 +270,15 @@ Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
     return {Decision::Act::kNothing, std::move(given), ""};
   }
   if (out || early) {
-    const Offered what = out ? *offered_ : Offered(early_->place);
-    if (!out) early_->stage = Early::Stage::kEnded;
     Decision decision;
     decision.act =
         out ? Decision::Act::kEndFailed : Decision::Act::kEndEarlyFailed;
     decision.why = absl::StrCat(
-        std::visit([](const auto& each) { return NameOf(each); }, what), " ",
-        kNotHandedIn);
+        out ? std::visit([](const auto& each) { return NameOf(each); },
+                         offered_->what)
+            : NameOf(early_->place),
+        " ", kNotHandedIn);
+    if (!out) EndEarly(decision.why);
     decision.answer =
         EncodeStatus(sequence, absl::FailedPreconditionError(decision.why));
     return decision;
@@ -252,23 +306,30 @@ void Conversation::Seen(uint64_t ticket) {
 Decision Conversation::On(uint64_t sequence, const Push& push) {
   if (!push.waits) ahead_.reset();
   Seen(push.body.ticket);
+  HandedIn handed_in = {.sequence = sequence,
+                        .body = push.body,
+                        .half = half_,
+                        .waits = push.waits};
   if (IsEarlyOut(push.body.ticket)) {
     early_->stage = Early::Stage::kTaking;
-    return {Decision::Act::kTakeEarlySums, "", ""};
+    handed_in.work.what = early_->place;
+    handed_in.half = early_->half;
+    return {Decision::Act::kTakeEarlySums, "", "", std::move(handed_in)};
   }
   if (!IsOut<PlaceBody>(push.body.ticket)) return Stale(sequence);
-  return {Decision::Act::kTakeSums, "", ""};
+  handed_in.work = *offered_;
+  return {Decision::Act::kTakeSums, "", "", std::move(handed_in)};
 }
 
 Decision Conversation::On(uint64_t sequence, const Fail& fail) {
   Seen(fail.body.ticket);
   const bool early = IsEarlyOut(fail.body.ticket);
   if (!early && !IsOut<PlaceBody>(fail.body.ticket)) return Stale(sequence);
-  if (early) early_->stage = Early::Stage::kEnded;
   Decision decision =
       Done(early ? Decision::Act::kEndEarlyFailed : Decision::Act::kEndFailed,
            sequence);
   decision.why = fail.why.empty() ? "the program failed it" : fail.why;
+  if (early) EndEarly(decision.why);
   return decision;
 }
 

@@ -1,5 +1,7 @@
 // Decides what an engine does with the requests of its program: which batch is
-// out, which answers are stale, and when it is over.
+// out, which answers are stale, and when it is over. It owns what is handed
+// out: the values of a batch from its offer to its end, and its result until
+// the thread that offered it takes this back.
 //
 //   offered ──Next──> giving ──Given──> out ──Push──> taken
 //                        └──the values cannot be had──> back, as a failure
@@ -33,15 +35,45 @@
 #define EBB_WORKER_ENGINE_CONVERSATION_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "client/actions.h"
+#include "protocol/messages.h"
 #include "worker/engine/messages.h"
+#include "worker/engine/row_memory.h"
 
 namespace ebb::worker {
+
+// A batch or an evaluation that is to be computed, and its values.
+struct Work {
+  bool is_batch() const { return std::holds_alternative<PlaceBody>(what); }
+
+  std::variant<PlaceBody, EvaluateBody> what;
+  // Null: the caller keeps them, or they were dropped when the batch began
+  // early.
+  client::PulledValuesPtr values = nullptr;
+  std::shared_ptr<const RowMemory> rows = nullptr;  // Has its rows.
+};
+
+// A batch that the program handed in. Its sums are in this half.
+struct HandedIn {
+  Work work;
+  uint64_t sequence = 0;
+  PushBody body;
+  int half = 0;
+  bool waits = true;  // For an answer.
+};
+
+using Result = std::variant<client::ComputeResult, EvaluationResult>;
+
+// The result of a batch that failed.
+client::ComputeResult FailedBatch(std::string why, bool non_finite = false);
 
 // The engine does this first. Then it sends `answer`, unless it is empty.
 struct Decision {
@@ -65,6 +97,7 @@ struct Decision {
   Act act = Act::kNothing;
   std::string answer;
   std::string why;
+  std::optional<HandedIn> handed_in;  // Its sums are to be taken.
 };
 
 class Conversation {
@@ -73,16 +106,34 @@ class Conversation {
   explicit Conversation(uint64_t first_ticket) : next_ticket_(first_ticket) {}
 
   // --- The engine's side -----------------------------------------------------
-  // There is something to compute. The caller carries out the decision.
-  Decision Offer(const PlaceBody& place);
-  Decision Offer(const EvaluateBody& evaluation);
-  // The memory has what kGive said; `counts` are those of its rows. Returns the
-  // answer to the program that waits, or nothing if it was told of the end
-  // meanwhile.
-  std::string Given(absl::string_view counts = "");
+  // There is something to compute. The caller carries out the decision. A batch
+  // of other values than these, which was given early, is stale.
+  Decision Offer(const PlaceBody& place,
+                 client::PulledValuesPtr values = nullptr);
+  Decision Offer(const EvaluateBody& evaluation,
+                 client::PulledValuesPtr values = nullptr);
+  // Returns what is offered. There must be something.
+  const Work& work() const { return *offered_; }
+  // The memory has what kGive said; `counts` are those of its rows, which are
+  // in `rows`. Returns the answer to the program that waits, or nothing if it
+  // was told of the end meanwhile.
+  std::string Given(absl::string_view counts = "",
+                    std::shared_ptr<const RowMemory> rows = nullptr);
+  // What is offered is over: nothing is out from here on. No effect if it is
+  // over already, or if the result is not of its kind.
+  void Finish(Result result);
+  void FinishFailed(const std::string& why);
+  // The program handed in what is offered, and the thread that offered it takes
+  // the sums. Nothing is out from here on.
+  void HandIn(HandedIn handed_in);
+  // What was offered last has a result, or was handed in.
+  bool has_ended() const { return result_ || handed_in_; }
+  std::optional<HandedIn> TakeHandedIn() {
+    return std::exchange(handed_in_, std::nullopt);
+  }
   // What was offered last is done or taken back. A program that was not given
-  // it yet still waits.
-  void Withdraw();
+  // it yet still waits. Returns its result, if it has one.
+  std::optional<Result> Withdraw();
   // The batch cannot be offered before the program tells of its rows. Returns
   // the answer to a program that waits, or nothing.
   std::string Want(const PlaceBody& place);
@@ -102,13 +153,17 @@ class Conversation {
   bool is_out() const { return stage_ == Stage::kOut; }
 
   // --- The next batch --------------------------------------------------------
-  // True if Ready may be called: what is offered is out, and the other half is
-  // not the program's.
-  bool takes_ready() const { return is_out() && !early_out(); }
+  // True if Ready may be called: the batch that is offered is out, and the
+  // other half is not the program's.
+  bool takes_ready() const {
+    return is_out() && offered_->is_batch() && !early_out();
+  }
   // The batch that most likely comes next is ready in the half where nothing is
-  // out. What is offered must be out, or just ended. Returns what the program
-  // is told: the batch itself, as an answer or ahead; or nothing.
-  std::string Ready(const PlaceBody& place, int half);
+  // out. What is offered must be out, or just ended. The values are not held,
+  // for the servers' blocks lie behind them. Returns what the program is told:
+  // the batch itself, as an answer or ahead; or nothing.
+  std::string Ready(const PlaceBody& place, int half,
+                    const client::PulledValuesPtr& values = nullptr);
   // The program asks for it while it hands in the batch before. Returns the
   // answer: the batch if it is ready, else that the program asks by Next.
   std::string AskEarly(uint64_t sequence);
@@ -116,15 +171,11 @@ class Conversation {
   bool has_next() const {
     return early_ && early_->stage <= Early::Stage::kOut;
   }
-  // It does not come next.
-  void ForgetEarly() { early_.reset(); }
-  // The half that has the sums, after kTakeEarlySums.
-  int early_half() const { return early_->half; }
   // The sums of this ticket are taken. The result is kept for the offer that
-  // comes (kEarly), or is that of what is offered by now (kOffered); or it is
-  // of no use.
+  // comes (kEarly), or is that of what is offered by now, which is over then
+  // (kOffered); or it is of no use.
   enum class Taken { kEarly, kOffered, kGone };
-  Taken EarlyTaken(uint64_t ticket);
+  Taken EarlyTaken(uint64_t ticket, client::ComputeResult result = {});
   // The batch that the program has, or has computed, before it is offered.
   std::optional<PlaceBody> early() const;
   // The same, unless the program still computes the one before.
@@ -149,7 +200,6 @@ class Conversation {
   Decision On(uint64_t sequence, const Leave& leave);
 
  private:
-  using Offered = std::variant<PlaceBody, EvaluateBody>;
   // The batch is with the engine, on its way, or with the program; or it was
   // handed in early, and its sums are being taken.
   enum class Stage { kOffered, kGiving, kOut, kTaking };
@@ -158,10 +208,16 @@ class Conversation {
 
     PlaceBody place;
     int half = 0;
+    std::weak_ptr<const client::PulledValues> values;
     Stage stage = Stage::kReady;
     uint64_t ticket = 0;
+    client::ComputeResult result;  // Empty until it has ended.
   };
 
+  Decision OfferEarly(Early early);
+  // Nothing is offered from here on.
+  void Close();
+  void EndEarly(const std::string& why);
   Decision Give();
   Decision GiveEarly();
   // Returns the message that gives what is ready while another batch is out.
@@ -178,17 +234,20 @@ class Conversation {
     return early_out() && early_->ticket == ticket;
   }
   // The program has it from now on; returns its message.
-  std::string PutOut(const Offered& what, int half, uint64_t ticket,
+  std::string PutOut(const Work& work, int half, uint64_t ticket,
                      absl::string_view counts);
   Decision Ended(uint64_t sequence) const;
   // The batch, or evaluation, of this ticket is out.
   template <typename Kind>
   bool IsOut(uint64_t ticket) const {
     return stage_ == Stage::kOut && ticket == ticket_ &&
-           std::holds_alternative<Kind>(*offered_);
+           std::holds_alternative<Kind>(offered_->what);
   }
 
-  std::optional<Offered> offered_;
+  std::optional<Work> offered_;
+  // The end of the last offer, kept for the thread that offered it.
+  std::optional<HandedIn> handed_in_;
+  std::optional<Result> result_;
   Stage stage_ = Stage::kOffered;
   uint64_t ticket_ = 0;
   uint64_t next_ticket_;

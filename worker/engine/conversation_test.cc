@@ -1,9 +1,14 @@
 #include "worker/engine/conversation.h"
 
 #include <cstring>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "worker/engine/told_rows.h"
 
 namespace ebb::worker {
 namespace {
@@ -33,6 +38,21 @@ void ExpectHeader(const std::string& message, Kind kind, uint64_t sequence,
 void ExpectAnswer(const Decision& decision, Kind kind, uint64_t sequence,
                   uint32_t code = 0) {
   ExpectHeader(decision.answer, kind, sequence, code);
+}
+
+client::PulledValuesPtr Values() {
+  return std::make_shared<const client::PulledValues>();
+}
+client::ComputeResult Computed(double loss_sum) {
+  client::ComputeResult result;
+  result.loss_sum = loss_sum;
+  return result;
+}
+client::ComputeResult BatchOf(const std::optional<Result>& result) {
+  return std::get<client::ComputeResult>(result.value());
+}
+PlaceBody PlaceIn(const Decision& decision) {
+  return std::get<PlaceBody>(decision.handed_in.value().work.what);
 }
 
 class ConversationTest : public testing::Test {
@@ -226,20 +246,98 @@ TEST_F(ConversationTest, TheProgramMayLeaveAtEachStep) {
   EXPECT_EQ(conversation_.On(4, Leave()).act, Decision::Act::kLeave);
 }
 
+// --- Results -----------------------------------------------------------------
+
+TEST_F(ConversationTest, TheResultIsKeptForTheThreadThatOffered) {
+  const uint64_t ticket = Out();
+  conversation_.On(2, Push{{ticket, 0}});
+  EXPECT_FALSE(conversation_.has_ended());
+
+  conversation_.Finish(Computed(2.5));
+
+  EXPECT_TRUE(conversation_.has_ended());
+  EXPECT_FALSE(conversation_.is_out());
+  conversation_.FinishFailed("it is over already");
+  const client::ComputeResult result = BatchOf(conversation_.Withdraw());
+  EXPECT_EQ(result.loss_sum, 2.5);
+  EXPECT_EQ(result.error, "");
+  EXPECT_FALSE(conversation_.has_ended());
+  EXPECT_FALSE(conversation_.Withdraw().has_value());
+}
+
+TEST_F(ConversationTest, AResultOfTheOtherKindEndsNothing) {
+  conversation_.Offer(EvaluateBody{0, 7});
+  Get(1);
+
+  conversation_.Finish(Computed(2.5));
+
+  EXPECT_TRUE(conversation_.is_out());
+  EXPECT_FALSE(conversation_.has_ended());
+  conversation_.FinishFailed("no");
+  const std::optional<Result> result = conversation_.Withdraw();
+  EXPECT_EQ(std::get<EvaluationResult>(result.value()).error, "no");
+}
+
+TEST_F(ConversationTest, NothingThatIsTakenBackEnds) {
+  Out();
+  EXPECT_FALSE(conversation_.Withdraw().has_value());
+  conversation_.Finish(Computed(2.5));
+  conversation_.FinishFailed("no");
+  EXPECT_FALSE(conversation_.has_ended());
+}
+
+TEST_F(ConversationTest, WhatIsHandedInHasTheValuesThatWereOffered) {
+  const client::PulledValuesPtr values = Values();
+  conversation_.Offer(kPlace, values);
+  EXPECT_EQ(conversation_.work().values, values);
+  const uint64_t ticket = Get(1);
+
+  const Decision pushed =
+      conversation_.On(2, Push{{ticket, 1.5}, /*waits=*/false});
+
+  ASSERT_TRUE(pushed.handed_in.has_value());
+  EXPECT_EQ(pushed.handed_in->work.values, values);
+  EXPECT_TRUE(SamePlace(PlaceIn(pushed), kPlace));
+  EXPECT_EQ(pushed.handed_in->sequence, 2u);
+  EXPECT_EQ(pushed.handed_in->body.loss_sum, 1.5);
+  EXPECT_EQ(pushed.handed_in->half, 0);
+  EXPECT_FALSE(pushed.handed_in->waits);
+}
+
+TEST_F(ConversationTest, WhatIsHandedInForAnotherThreadIsTakenOnce) {
+  const uint64_t ticket = Out();
+  Decision pushed = conversation_.On(2, Push{{ticket, 0}});
+
+  conversation_.HandIn(*std::move(pushed.handed_in));
+
+  EXPECT_TRUE(conversation_.has_ended());
+  EXPECT_FALSE(conversation_.is_out());
+  EXPECT_EQ(conversation_.TakeHandedIn()->sequence, 2u);
+  EXPECT_FALSE(conversation_.TakeHandedIn().has_value());
+  EXPECT_FALSE(conversation_.Withdraw().has_value());
+}
+
 // --- The next batch ----------------------------------------------------------
 
-class EarlyTest : public ConversationTest {
+// A batch was handed in, and its sums are being taken.
+class HandedInTest : public ConversationTest {
  protected:
   static constexpr PlaceBody kNextPlace = {0, 3, 384, 512};
 
-  // A batch was handed in, its sums are being taken, and the next one is ready.
-  EarlyTest() {
+  HandedInTest() {
     ticket_ = Out();
     EXPECT_EQ(conversation_.On(2, Push{{ticket_, 0}}).act,
               Decision::Act::kTakeSums);
     conversation_.Withdraw();
-    EXPECT_EQ(conversation_.Ready(kNextPlace, 1), "");
   }
+
+  uint64_t ticket_ = 0;
+};
+
+// The next one is ready meanwhile.
+class EarlyTest : public HandedInTest {
+ protected:
+  EarlyTest() { EXPECT_EQ(conversation_.Ready(kNextPlace, 1, values_), ""); }
 
   // The program has the next one; its ticket.
   uint64_t EarlyOut() {
@@ -248,7 +346,7 @@ class EarlyTest : public ConversationTest {
     return TicketOf(next.answer);
   }
 
-  uint64_t ticket_ = 0;
+  client::PulledValuesPtr values_ = Values();
 };
 
 TEST_F(EarlyTest, TheProgramGetsItBeforeItIsOffered) {
@@ -262,20 +360,19 @@ TEST_F(EarlyTest, AProgramMayAskForItWhileItHandsIn) {
   ExpectHeader(answer, Kind::kBatch, 3, /*code=*/1);
   // It was interrupted, and asks again.
   EXPECT_EQ(conversation_.On(3, Next()).answer, answer);
-  conversation_.Offer(kNextPlace);
+  conversation_.Offer(kNextPlace, values_);
   EXPECT_EQ(conversation_.On(4, Push{{TicketOf(answer), 0}}).act,
             Decision::Act::kTakeSums);
 }
 
 TEST_F(EarlyTest, ItMayBeOfferedAlreadyWhenTheProgramAsks) {
-  conversation_.Offer(kNextPlace);
+  conversation_.Offer(kNextPlace, values_);
   ExpectHeader(conversation_.AskEarly(3), Kind::kBatch, 3, /*code=*/1);
   EXPECT_TRUE(conversation_.is_out());
 }
 
 // Other values would come to where the program may still read the last ones.
-TEST_F(EarlyTest, WhatIsNotReadyIsAskedForByNext) {
-  conversation_.ForgetEarly();
+TEST_F(HandedInTest, WhatIsNotReadyIsAskedForByNext) {
   ExpectHeader(conversation_.AskEarly(3), Kind::kDone, 3, kNotReady);
   conversation_.Offer(kNextPlace);
   ExpectHeader(conversation_.AskEarly(3), Kind::kDone, 3, kNotReady);
@@ -288,8 +385,7 @@ TEST_F(EarlyTest, AfterTheEndTheProgramHearsItByNext) {
   EXPECT_EQ(HeaderOf(conversation_.On(3, Next()).answer).kind, Kind::kEnd);
 }
 
-TEST_F(EarlyTest, AProgramThatWaitsGetsItWhenItIsReady) {
-  conversation_.ForgetEarly();
+TEST_F(HandedInTest, AProgramThatWaitsGetsTheNextWhenItIsReady) {
   EXPECT_EQ(conversation_.On(3, Next()).answer, "");
   ExpectHeader(conversation_.Ready(kNextPlace, 1), Kind::kBatch, 3, /*code=*/1);
 }
@@ -297,7 +393,7 @@ TEST_F(EarlyTest, AProgramThatWaitsGetsItWhenItIsReady) {
 TEST_F(EarlyTest, ThenItIsOfferedAndHandedInAsAnyOther) {
   const uint64_t ticket = EarlyOut();
 
-  const Decision offered = conversation_.Offer(kNextPlace);
+  const Decision offered = conversation_.Offer(kNextPlace, values_);
 
   EXPECT_EQ(offered.act, Decision::Act::kNothing);
   EXPECT_EQ(offered.answer, "");
@@ -308,7 +404,7 @@ TEST_F(EarlyTest, ThenItIsOfferedAndHandedInAsAnyOther) {
 }
 
 TEST_F(EarlyTest, WhatIsReadyNeedsNotBeGiven) {
-  conversation_.Offer(kNextPlace);
+  conversation_.Offer(kNextPlace, values_);
 
   const Decision next = conversation_.On(3, Next());
 
@@ -319,13 +415,15 @@ TEST_F(EarlyTest, WhatIsReadyNeedsNotBeGiven) {
 
 TEST_F(EarlyTest, ItMayEndBeforeItIsOffered) {
   const uint64_t ticket = EarlyOut();
-  EXPECT_EQ(conversation_.On(4, Push{{ticket, 0}}).act,
-            Decision::Act::kTakeEarlySums);
-  EXPECT_EQ(conversation_.early_half(), 1);
+  const Decision pushed = conversation_.On(4, Push{{ticket, 0}});
+  EXPECT_EQ(pushed.act, Decision::Act::kTakeEarlySums);
+  EXPECT_EQ(pushed.handed_in->half, 1);
+  EXPECT_TRUE(SamePlace(PlaceIn(pushed), kNextPlace));
   EXPECT_TRUE(conversation_.awaits_offer());
   EXPECT_EQ(conversation_.EarlyTaken(ticket), Conversation::Taken::kEarly);
 
-  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kEndEarly);
+  EXPECT_EQ(conversation_.Offer(kNextPlace, values_).act,
+            Decision::Act::kEndEarly);
 
   EXPECT_FALSE(conversation_.awaits_offer());
 }
@@ -335,7 +433,7 @@ TEST_F(EarlyTest, WhatHasEndedIsNotGivenAgain) {
   const uint64_t ticket = EarlyOut();
   conversation_.On(4, Push{{ticket, 0}});
   conversation_.EarlyTaken(ticket);
-  conversation_.Offer(kNextPlace);
+  conversation_.Offer(kNextPlace, values_);
 
   EXPECT_EQ(conversation_.On(5, Next()).act, Decision::Act::kNothing);
   EXPECT_TRUE(conversation_.starved());
@@ -344,9 +442,40 @@ TEST_F(EarlyTest, WhatHasEndedIsNotGivenAgain) {
 TEST_F(EarlyTest, ItMayBeOfferedWhileItsSumsAreTaken) {
   const uint64_t ticket = EarlyOut();
   conversation_.On(4, Push{{ticket, 0}});
-  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kNothing);
+  EXPECT_EQ(conversation_.Offer(kNextPlace, values_).act,
+            Decision::Act::kNothing);
   EXPECT_EQ(conversation_.On(5, Next()).act, Decision::Act::kNothing);
   EXPECT_EQ(conversation_.EarlyTaken(ticket), Conversation::Taken::kOffered);
+}
+
+TEST_F(EarlyTest, ItsResultComesWithItsOffer) {
+  const uint64_t ticket = EarlyOut();
+  conversation_.On(4, Push{{ticket, 0}});
+  conversation_.EarlyTaken(ticket, Computed(2.5));
+  EXPECT_FALSE(conversation_.has_ended());
+
+  EXPECT_EQ(conversation_.Offer(kNextPlace, values_).act,
+            Decision::Act::kEndEarly);
+
+  EXPECT_TRUE(conversation_.has_ended());
+  EXPECT_EQ(BatchOf(conversation_.Withdraw()).loss_sum, 2.5);
+}
+
+TEST_F(EarlyTest, ItsResultEndsItWhereItIsOfferedMeanwhile) {
+  const uint64_t ticket = EarlyOut();
+  conversation_.On(4, Push{{ticket, 0}});
+  conversation_.Offer(kNextPlace, values_);
+  EXPECT_FALSE(conversation_.has_ended());
+
+  conversation_.EarlyTaken(ticket, Computed(2.5));
+
+  EXPECT_EQ(BatchOf(conversation_.Withdraw()).loss_sum, 2.5);
+}
+
+TEST_F(EarlyTest, ItsValuesAreNotHeld) {
+  const std::weak_ptr<const client::PulledValues> values = values_;
+  values_.reset();
+  EXPECT_TRUE(values.expired());
 }
 
 // The lease was lost, or an item that is before it came back.
@@ -369,8 +498,7 @@ TEST_F(EarlyTest, SumsOfAStaleBatchAreOfNoUse) {
 
 TEST_F(EarlyTest, OfOtherValuesItIsStale) {
   const uint64_t ticket = EarlyOut();
-  conversation_.ForgetEarly();
-  conversation_.Offer(kNextPlace);
+  conversation_.Offer(kNextPlace, Values());
   ExpectAnswer(conversation_.On(4, Push{{ticket, 0}}), Kind::kDone, 4, kStale);
 }
 
@@ -391,7 +519,9 @@ TEST_F(EarlyTest, ItFailsBeforeItIsOffered) {
   EXPECT_EQ(failed.act, Decision::Act::kEndEarlyFailed);
   EXPECT_EQ(failed.why, "no");
   ExpectAnswer(failed, Kind::kDone, 4);
-  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kEndEarly);
+  EXPECT_EQ(conversation_.Offer(kNextPlace, values_).act,
+            Decision::Act::kEndEarly);
+  EXPECT_EQ(BatchOf(conversation_.Withdraw()).error, "no");
 }
 
 TEST_F(EarlyTest, ItFailsIfItIsNotHandedIn) {
@@ -413,7 +543,8 @@ TEST_F(EarlyTest, AnEvaluationMayComeBetween) {
   EXPECT_EQ(conversation_.On(6, Evaluated{{evaluation}, {}, ""}).act,
             Decision::Act::kEndEvaluated);
   conversation_.Withdraw();
-  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kEndEarly);
+  EXPECT_EQ(conversation_.Offer(kNextPlace, values_).act,
+            Decision::Act::kEndEarly);
 }
 
 TEST_F(EarlyTest, AnEvaluationTakesThePlaceOfWhatIsReady) {
@@ -421,7 +552,7 @@ TEST_F(EarlyTest, AnEvaluationTakesThePlaceOfWhatIsReady) {
   Get(3);
   conversation_.Withdraw();
   EXPECT_EQ(conversation_.On(4, Next()).answer, "");
-  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kGive);
+  EXPECT_EQ(conversation_.Offer(kNextPlace, values_).act, Decision::Act::kGive);
 }
 
 TEST_F(EarlyTest, AfterTheEndNothingIsGivenEarly) {

@@ -64,13 +64,6 @@ constexpr absl::Duration kDrainStep = absl::Milliseconds(50);
 // The core mostly offers at once what was handed in early.
 constexpr absl::Duration kOfferedWithin = absl::Milliseconds(500);
 
-ComputeResult FailedBatch(std::string why, bool non_finite = false) {
-  ComputeResult result;
-  result.error = std::move(why);
-  result.non_finite = non_finite;
-  return result;
-}
-
 EvaluationResult ResultOf(const Evaluated& evaluated) {
   EvaluationResult result;
   result.error = evaluated.error;
@@ -154,27 +147,8 @@ class Engine : private client::JobComputer {
   void Serve();
 
  private:
-  using Result = std::variant<ComputeResult, EvaluationResult>;
   bool has_rows() const { return !record_->plan.sparse_tables.empty(); }
 
-  // The work on offer; no values: nothing. No place: an evaluation.
-  struct Work {
-    std::optional<PlaceBody> place;
-    client::PulledValuesPtr values;
-    std::shared_ptr<const RowMemory> rows = nullptr;  // Has its rows.
-  };
-  // The result that the program handed in.
-  struct HandedIn {
-    uint64_t sequence = 0;
-    PushBody body;
-    int half = 0;
-    bool waits = true;  // For an answer.
-  };
-  // The batch that is ready, or out, before it is offered.
-  struct Early {
-    std::weak_ptr<const client::PulledValues> values;
-    std::optional<Result> result;  // It has ended.
-  };
   absl::Status Prepare(const JobRecordPtr& record) override;
   int64_t held_bytes() const override { return look_ahead_.bytes(); }
   ComputeResult Compute(const ComputeTask& task) override;
@@ -200,36 +174,42 @@ class Engine : private client::JobComputer {
   template <typename Body>
   void Reply(uint64_t sequence, const Body& body);
 
-  // Offers the work, and waits for its result; nothing: the engine leaves.
+  // Offers a batch or an evaluation, and waits for its result; nothing: the
+  // engine leaves.
   template <typename What>
-  std::optional<Result> Offer(const Work& work, const What& what);
+  std::optional<Result> Offer(const What& what,
+                              const client::PulledValuesPtr& values);
   // Blocks until what is offered has ended. Makes the next batch ready.
   void AwaitEnd();
   bool Ended() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return leaving_ || result_.has_value() || handed_in_.has_value();
+    return leaving_ || conversation_.has_ended();
   }
   // Not before the program has what is offered: it may still compute a stale
   // batch in the other half.
   bool MayMakeReady() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return work_.place && conversation_.takes_ready() && !expected_.expired();
+    return conversation_.takes_ready() && !expected_.expired();
   }
   // Puts the values of the next batch into the memory, beside the one that is
   // out, and gives it ahead.
   void MakeReady(const client::PulledValuesPtr& values);
   // Puts the values into the memory, and answers the program that waits.
   void GiveAndAnswer(const Work& work);
-  // Takes what was handed in for the work, and answers.
-  ComputeResult Take(const Work& work, const HandedIn& handed_in);
+  // Takes what was handed in, and answers.
+  ComputeResult Take(const HandedIn& handed_in);
   // The same of a batch that is not offered yet.
-  void TakeEarly(const PlaceBody& place, const HandedIn& handed_in,
-                 uint64_t ticket);
-  absl::Status TakeSums(const Work& work, const HandedIn& handed_in,
-                        ComputeResult* result);
+  void TakeEarly(const HandedIn& handed_in);
+  absl::Status TakeSums(const HandedIn& handed_in, ComputeResult* result);
   // Into `out`; returns what is not finite, or nothing.
   std::string TakeRowSums(const Work& work, std::span<float> out) const;
   // What is offered is over, unless it is already.
-  void Finish(Result result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void FinishFailed(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Finish(Result result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    conversation_.Finish(std::move(result));
+    changed_.SignalAll();
+  }
+  void FinishFailed(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    conversation_.FinishFailed(why);
+    changed_.SignalAll();
+  }
 
   void End(client::JobEnd end);
   void Watch();
@@ -253,13 +233,9 @@ class Engine : private client::JobComputer {
   CondVar changed_;  // Wakes the computing thread; and Leave.
   CondVar left_;     // Wakes Watch, which a batch does not concern.
   Conversation conversation_ ABSL_GUARDED_BY(mu_);
-  Work work_ ABSL_GUARDED_BY(mu_);
-  std::optional<Result> result_ ABSL_GUARDED_BY(mu_);
-  std::optional<HandedIn> handed_in_ ABSL_GUARDED_BY(mu_);
   // The values of the next batch. Not held, for the servers' blocks lie behind
   // them.
   std::weak_ptr<const client::PulledValues> expected_ ABSL_GUARDED_BY(mu_);
-  Early early_ ABSL_GUARDED_BY(mu_);
   ProgramRows rows_ ABSL_GUARDED_BY(mu_);
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
 
@@ -279,7 +255,7 @@ absl::Status Engine::Prepare(const JobRecordPtr& record) {
 ComputeResult Engine::Compute(const ComputeTask& task) {
   const PlaceBody place = {task.item.epoch, task.item.shard, task.begin,
                            task.end};
-  std::optional<Result> result = Offer(Work{place, task.values}, place);
+  std::optional<Result> result = Offer(place, task.values);
   // What was handed in counts, even if the job is left in the same moment.
   if (result) return std::get<ComputeResult>(*std::move(result));
   ComputeResult cancelled;
@@ -293,7 +269,7 @@ std::optional<EvaluationResult> Engine::Evaluate(const EvaluateTask& task) {
     return rows_.TakeResult();
   }
   std::optional<Result> result =
-      Offer(Work{std::nullopt, task.values}, EvaluateBody{0, task.snapshot});
+      Offer(EvaluateBody{0, task.snapshot}, task.values);
   if (result) return std::get<EvaluationResult>(*std::move(result));
   EvaluationResult left;
   left.error = "the program left";
@@ -313,44 +289,34 @@ void Engine::EvaluationLost() {
 }
 
 template <typename What>
-std::optional<Engine::Result> Engine::Offer(const Work& work,
-                                            const What& what) {
+std::optional<Result> Engine::Offer(const What& what,
+                                    const client::PulledValuesPtr& values) {
   constexpr bool kBatch = std::is_same_v<What, PlaceBody>;
   Decision decision;
   {
     MutexLock lock(&mu_);
     if (leaving_) return std::nullopt;
-    work_ = work;
-    if (kBatch && early_.values.lock() != work.values) {
-      conversation_.ForgetEarly();
-    }
-    decision = conversation_.Offer(what);
+    decision = conversation_.Offer(what, values);
     if (kBatch) {
-      result_ = std::exchange(early_, {}).result;
-      if (decision.act != Decision::Act::kEndEarly) result_.reset();
-      if (expected_.lock() == work.values) expected_.reset();
+      if (expected_.lock() == values) expected_.reset();
       changed_.SignalAll();
     }
   }
   if (decision.act == Decision::Act::kGive) {
-    GiveAndAnswer(work);
+    GiveAndAnswer({what, values});
   } else if (!decision.answer.empty()) {
     socket_.Send(decision.answer);
   }
   AwaitEnd();
   std::optional<HandedIn> handed_in;
-  Work given;
   {
     MutexLock lock(&mu_);
-    handed_in = std::exchange(handed_in_, std::nullopt);
-    given = work_;  // With its rows.
+    handed_in = conversation_.TakeHandedIn();
   }
   std::optional<Result> taken;
-  if (handed_in) taken = Take(given, *handed_in);
+  if (handed_in) taken = Take(*handed_in);
   MutexLock lock(&mu_);
-  conversation_.Withdraw();
-  work_ = {};
-  std::optional<Result> result = std::exchange(result_, std::nullopt);
+  std::optional<Result> result = conversation_.Withdraw();
   return taken ? std::move(taken) : std::move(result);
 }
 
@@ -388,8 +354,7 @@ void Engine::MakeReady(const client::PulledValuesPtr& values) {
   std::string answer;
   {
     MutexLock lock(&mu_);
-    early_ = {values, std::nullopt};
-    answer = conversation_.Ready(PlaceOfRun(runs.front()), half);
+    answer = conversation_.Ready(PlaceOfRun(runs.front()), half, values);
   }
   if (!answer.empty()) socket_.Send(answer);
 }
@@ -399,8 +364,9 @@ void Engine::GiveAndAnswer(const Work& work) {
   memory_.GiveSums();
   // What is evaluated is what the servers have.
   absl::Status given =
-      work.place ? look_ahead_.Assemble(*values, memory_.values())
-                 : client::Assemble(record_->plan, *values, memory_.values());
+      work.is_batch()
+          ? look_ahead_.Assemble(*values, memory_.values())
+          : client::Assemble(record_->plan, *values, memory_.values());
   std::shared_ptr<const RowMemory> rows;
   std::string counts;
   if (given.ok() && has_rows()) {
@@ -414,10 +380,9 @@ void Engine::GiveAndAnswer(const Work& work) {
   std::string answer;
   {
     MutexLock lock(&mu_);
-    work_.rows = std::move(rows);
     // In one step, so that the other thread does not begin to give it again.
     if (!given.ok()) return FinishFailed(std::string(given.message()));
-    answer = conversation_.Given(counts);
+    answer = conversation_.Given(counts, std::move(rows));
     changed_.SignalAll();
   }
   if (!answer.empty()) socket_.Send(answer);
@@ -574,64 +539,44 @@ void Engine::Reply(uint64_t sequence, const Found& /*found*/) {
 }
 
 void Engine::Reply(uint64_t sequence, const Push& push) {
-  HandedIn handed_in = {sequence, push.body, 0, push.waits};
-  std::optional<PlaceBody> early;
-  std::optional<Work> work;
-  std::string answer;
+  Decision decision;
   {
     MutexLock lock(&mu_);
-    const Decision decision = conversation_.On(sequence, push);
-    answer = decision.answer;
-    if (decision.act == Decision::Act::kTakeSums) {
-      handed_in.half = conversation_.half();
-      if (conversation_.has_next()) {
-        handed_in_ = handed_in;
-        // From here on nothing is out.
-        conversation_.Withdraw();
-        changed_.SignalAll();
-      } else {
-        work = work_;
-      }
-    } else if (decision.act == Decision::Act::kTakeEarlySums) {
-      handed_in.half = conversation_.early_half();
-      early = conversation_.early();
+    decision = conversation_.On(sequence, push);
+    if (decision.act == Decision::Act::kTakeSums && conversation_.has_next()) {
+      conversation_.HandIn(*std::move(decision.handed_in));
+      changed_.SignalAll();
+      return;
     }
   }
-  if (early) return TakeEarly(*early, handed_in, push.body.ticket);
-  if (work) {
+  if (decision.act == Decision::Act::kTakeEarlySums) {
+    return TakeEarly(*decision.handed_in);
+  }
+  if (decision.act == Decision::Act::kTakeSums) {
     // The program gets nothing meanwhile, and this thread is awake already.
     ComputeResult result;
-    const absl::Status taken = TakeSums(*work, handed_in, &result);
-    answer = EncodeStatus(sequence, taken);
+    const absl::Status taken = TakeSums(*decision.handed_in, &result);
+    decision.answer = EncodeStatus(sequence, taken);
     MutexLock lock(&mu_);
     Finish(std::move(result));
   }
-  if (push.waits && !answer.empty()) socket_.Send(answer);
+  if (push.waits && !decision.answer.empty()) socket_.Send(decision.answer);
 }
 
-ComputeResult Engine::Take(const Work& work, const HandedIn& handed_in) {
+ComputeResult Engine::Take(const HandedIn& handed_in) {
   ComputeResult result;
-  const absl::Status status = TakeSums(work, handed_in, &result);
+  const absl::Status status = TakeSums(handed_in, &result);
   if (handed_in.waits) {
     socket_.Send(EncodeStatus(handed_in.sequence, status));
   }
   return result;
 }
 
-void Engine::TakeEarly(const PlaceBody& place, const HandedIn& handed_in,
-                       uint64_t ticket) {
-  ComputeResult result = Take(Work{place, nullptr}, handed_in);
+void Engine::TakeEarly(const HandedIn& handed_in) {
+  ComputeResult result = Take(handed_in);
   MutexLock lock(&mu_);
-  switch (conversation_.EarlyTaken(ticket)) {
-    case Conversation::Taken::kEarly:
-      early_.result = std::move(result);
-      break;
-    case Conversation::Taken::kOffered:
-      Finish(std::move(result));
-      break;
-    case Conversation::Taken::kGone:
-      break;
-  }
+  conversation_.EarlyTaken(handed_in.body.ticket, std::move(result));
+  changed_.SignalAll();
 }
 
 template <typename Body>
@@ -641,10 +586,7 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
   {
     MutexLock lock(&mu_);
     decision = conversation_.On(sequence, body);
-    work = work_;
-    if (decision.act == Decision::Act::kEndEarlyFailed) {
-      early_.result = FailedBatch(decision.why);
-    }
+    if (decision.act == Decision::Act::kGive) work = conversation_.work();
     // What was ready is out now: the one after it may be made ready.
     if (conversation_.is_out()) changed_.SignalAll();
   }
@@ -683,9 +625,10 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
   if (!decision.answer.empty()) socket_.Send(decision.answer);
 }
 
-absl::Status Engine::TakeSums(const Work& work, const HandedIn& handed_in,
+absl::Status Engine::TakeSums(const HandedIn& handed_in,
                               ComputeResult* result) {
   const JobPlan& plan = record_->plan;
+  const Work& work = handed_in.work;
   const double loss_sum = handed_in.body.loss_sum;
   const int64_t rows = has_rows() ? KeysOf(*work.values).floats() : 0;
   client::FloatBufferPtr buffer =
@@ -709,7 +652,7 @@ absl::Status Engine::TakeSums(const Work& work, const HandedIn& handed_in,
     *result = FailedBatch(why, /*non_finite=*/true);
     return absl::OutOfRangeError(why);
   }
-  const PlaceBody& place = *work.place;
+  const auto& place = std::get<PlaceBody>(work.what);
   *result = client::HandIn(plan, {place.epoch, place.shard}, place.begin,
                            place.end, std::move(buffer), loss_sum);
   if (has_rows()) {
@@ -732,24 +675,6 @@ std::string Engine::TakeRowSums(const Work& work, std::span<float> out) const {
   const auto [table, key] = keys.NameOf(*odd);
   return absl::StrCat("the gradient of row ", key, " of ",
                       tables_.RowTable(table), " is ", out[*odd]);
-}
-
-void Engine::Finish(Result result) {
-  const bool batch = std::holds_alternative<ComputeResult>(result);
-  if (work_.values == nullptr || work_.place.has_value() != batch || result_) {
-    return;
-  }
-  result_ = std::move(result);
-  // From here on nothing is out.
-  conversation_.Withdraw();
-  changed_.SignalAll();
-}
-
-void Engine::FinishFailed(const std::string& why) {
-  if (work_.place.has_value()) return Finish(FailedBatch(why));
-  EvaluationResult result;
-  result.error = why;
-  Finish(std::move(result));
 }
 
 // --- The end -----------------------------------------------------------------

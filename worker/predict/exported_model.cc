@@ -9,21 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "common/row_kind_number.h"
 #include "common/status_macros.h"
-#include "job/base/traits.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "models/backends.h"
-#include "models/forest/forest.h"
-#include "worker/predict/exported_forest.h"
+#include "workloads/seam/worker/worker.h"
 
 namespace ebb::worker {
 
 namespace {
-
-// True if this tensor of an exported file is made of the others.
-bool IsTopicShares(const v1::Job& job, absl::string_view tensor) {
-  return tensor == kTopicShares && job::TraitsOf(job.model()).topics();
-}
 
 absl::StatusOr<std::vector<job::SparseTable>> DecodeTables(
     const std::string& bytes) {
@@ -114,10 +107,10 @@ absl::StatusOr<ExportedModel> ImportModel(const TensorFileView& file) {
   if (said(kExportTables, &bytes)) {
     EBB_ASSIGN_OR_RETURN(stored.sparse_tables, DecodeTables(bytes));
   }
-  if (job::TraitsOf(stored.job.model()).forest()) {
-    EBB_ASSIGN_OR_RETURN(stored.forest, ReadForest(file, stored.index));
-    return stored;
-  }
+  const workloads::WorkerSide& side =
+      workloads::WorkerSideOf(stored.job.model());
+  EBB_ASSIGN_OR_RETURN(const bool is_read, side.ReadExport(file, &stored));
+  if (is_read) return stored;
   EBB_RETURN_IF_ERROR(AddRows(file, &stored));
   const auto of_rows = [&](const std::string& name) {
     return std::ranges::any_of(
@@ -129,7 +122,7 @@ absl::StatusOr<ExportedModel> ImportModel(const TensorFileView& file) {
   for (const TensorView& tensor : file.tensors) {
     if (absl::StartsWith(tensor.name, kSlotsPrefix) ||
         absl::StartsWith(tensor.name, kAveragesPrefix) ||
-        of_rows(tensor.name) || IsTopicShares(stored.job, tensor.name)) {
+        of_rows(tensor.name) || side.IsDerived(tensor.name)) {
       continue;
     }
     if (tensor.type != TensorType::kFloat32) {
@@ -179,13 +172,11 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> CreateExported(
   auto loaded = std::make_unique<LoadedModel>();
   EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
   EBB_ASSIGN_OR_RETURN(loaded->backend, models::CreateBackend({}));
-  if (stored.forest != nullptr) {
-    EBB_ASSIGN_OR_RETURN(
-        loaded->model,
-        models::forest::MakeForestModel(ModelConfigOf(stored.job, stored.index),
-                                        stored.forest));
-    return loaded;
-  }
+  EBB_ASSIGN_OR_RETURN(
+      loaded->model,
+      workloads::WorkerSideOf(stored.job.model())
+          .ModelOf(stored, ModelConfigOf(stored.job, stored.index)));
+  if (loaded->model != nullptr) return loaded;
   v1::Job job = stored.job;
   job.mutable_model()->clear_restarts();
   EBB_ASSIGN_OR_RETURN(loaded->model,

@@ -72,9 +72,9 @@ std::string Row(std::span<const float> outputs,
 
 // A batch of keys as a model takes it: places among its distinct keys, and
 // their rows behind the dense parameters.
-class KeyedBatch {
+class BatchOfKeys {
  public:
-  explicit KeyedBatch(const ExportedModel& stored) : stored_(stored) {
+  explicit BatchOfKeys(const ExportedModel& stored) : stored_(stored) {
     params_ = stored.parameters;
   }
 
@@ -356,16 +356,11 @@ absl::Status WritePredictions(
                      " values for ", examples.examples(),
                      " examples; was the data changed while it was read?"));
   }
-  std::vector<std::string> classes;
+  std::vector<std::string> classes = model->description().output_names;
   if (model->description().labels != models::LabelKind::kNone) {
     classes = ClassTexts(stored.index);
   }
   const auto outputs_each = model->description().outputs;
-  if (job::TraitsOf(stored.job.model()).topics()) {
-    for (int64_t k = 0; k < outputs_each; ++k) {
-      classes.push_back(absl::StrCat(k));
-    }
-  }
   const auto wanted = static_cast<int64_t>(classes.size());
   if (!classes.empty() && outputs_each != wanted &&
       !(outputs_each == 1 && wanted == 2)) {
@@ -376,7 +371,7 @@ absl::Status WritePredictions(
   write(HeaderLine(classes));
   data::ExampleBatch batch;
   std::vector<float> outputs;
-  KeyedBatch keyed(stored);
+  BatchOfKeys keyed(stored);
   const auto labels = LabelScaleOf(stored.job, stored.index).units;
   const int64_t last = extras.last.value_or(examples.examples());
   for (int64_t begin = extras.first; begin < last; begin += kPredictionBatch) {

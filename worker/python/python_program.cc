@@ -14,27 +14,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Says by a kFail of ticket 0 that there is no package: the package has the
-// rest of the messages.
+// Says by a kFail of ticket 0 that there is no package, or what the package
+// lacks: the package has the rest of the messages.
 constexpr char kBegin[] = R"(
 import sys
 sys.path[:0] = sys.argv[2:]
+def fail(why):
+    import socket, struct
+    socket.socket(fileno=int(sys.argv[1])).send(
+        struct.pack("<IIQQ", 5, 0, 1, 0) + why.encode())
+    sys.exit()
 try:
     import ebb.worker
 except ModuleNotFoundError as error:
-    if error.name not in ("ebb", "ebb.worker", "numpy"):
+    if error.name not in ("ebb", "ebb.worker"):
         raise
-    import socket, struct
-    what = ("apt-get install python3-numpy, or pip install numpy"
-            if error.name == "numpy" else
-            "install python3-ebb or the wheel that tools/package makes "
-            "(Installing in ebb's README.md); EBB_PYTHON names another "
-            "interpreter")
-    socket.socket(fileno=int(sys.argv[1])).send(struct.pack("<IIQQ", 5, 0, 1, 0)
-        + (sys.executable + " has no package " + error.name + ": "
-           + what).encode())
-else:
-    ebb.worker.main(int(sys.argv[1]))
+    fail(sys.executable + " has no package ebb: install python3-ebb or the "
+         "wheel that tools/package makes (docs/install.md in ebb's sources); "
+         "EBB_PYTHON names another interpreter")
+except Exception as error:
+    # The package says what it needs.
+    if not (isinstance(error, ImportError)
+            or type(error).__module__ == "ebb.errors"):
+        raise
+    fail(str(error).replace("\n  hint:", ";"))
+ebb.worker.main(int(sys.argv[1]))
 )";
 
 std::string PackagesBeside() {

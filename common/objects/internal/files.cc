@@ -42,27 +42,6 @@ absl::StatusOr<std::string> ReadFileAt(int fd, absl::string_view path,
   return read;
 }
 
-absl::Status WriteFileParts(int fd, absl::string_view path,
-                            std::span<const absl::string_view> parts) {
-  for (absl::string_view part : parts) {
-    while (!part.empty()) {
-      const ssize_t n = write(fd, part.data(), part.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return FileError("write", path, errno);
-      part.remove_prefix(static_cast<size_t>(n));
-    }
-  }
-  if (fsync(fd) != 0) return FileError("sync", path, errno);
-  return absl::OkStatus();
-}
-
-absl::Status SyncFolderAt(const std::string& path) {
-  const Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return FileError("open", path, errno);
-  if (fsync(fd.get()) != 0) return FileError("sync", path, errno);
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path,
                                           uint64_t most) {
   EBB_ASSIGN_OR_RETURN(const Fd fd, OpenRegularFile(path, path));

@@ -3,7 +3,6 @@
 #define EBB_COMMON_OBJECTS_INTERNAL_FILES_H_
 
 #include <cstdint>
-#include <span>
 #include <string>
 
 #include "absl/status/status.h"
@@ -19,10 +18,6 @@ absl::Status FileError(absl::string_view doing, absl::string_view path,
 // The bytes from `offset` on, at most `bytes` of them.
 absl::StatusOr<std::string> ReadFileAt(int fd, absl::string_view path,
                                        uint64_t offset, uint64_t bytes);
-absl::Status WriteFileParts(int fd, absl::string_view path,
-                            std::span<const absl::string_view> parts);
-// Makes what was renamed, linked or removed in the folder durable.
-absl::Status SyncFolderAt(const std::string& path);
 
 // All of a regular file. ResourceExhausted: it has more than `most` bytes.
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path,

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/numeric/int128.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -188,7 +189,9 @@ class MatrixReader : public NpyReader {
       return absl::OkStatus();
     }
     numbers_.resize(features());
-    EBB_RETURN_IF_ERROR(array(0).Read(std::span(numbers_)));
+    EBB_RETURN_IF_ERROR(lost_digits_ && array(0).type().is_whole()
+                            ? ReadWhole()
+                            : array(0).Read(std::span(numbers_)));
     Scale(
         numbers_,
         [&](size_t i) {
@@ -203,10 +206,28 @@ class MatrixReader : public NpyReader {
     return absl::OkStatus();
   }
 
+  // Reads a row of whole numbers, and looks for some that no double is.
+  absl::Status ReadWhole() {
+    whole_.resize(features());
+    EBB_RETURN_IF_ERROR(array(0).Read(std::span(whole_)));
+    const bool below_zero = array(0).type().kind == 'i';
+    for (size_t i = 0; i < whole_.size(); ++i) {
+      const absl::int128 number =
+          below_zero ? absl::int128(whole_[i])
+                     : absl::int128(static_cast<uint64_t>(whole_[i]));
+      numbers_[i] = static_cast<double>(number);
+      if (std::fabs(numbers_[i]) >= LostDigits::kLargeWhole) {
+        lost_digits_->AddLargeWhole(i, number);
+      }
+    }
+    return absl::OkStatus();
+  }
+
   const Encoding encoding_;
   const bool bytes_;  // A feature is a byte.
   std::optional<LostDigits> lost_digits_;
   std::vector<uint8_t> byte_row_;
+  std::vector<int64_t> whole_;
   std::vector<double> numbers_;
   std::vector<float> values_;
 };

@@ -156,8 +156,8 @@ class NpzArray : public ByteSource {
         names.size(), names.size() == 1 ? " array: " : " arrays: ",
         absl::StrJoin(names.begin(), names.begin() + shown, ", ",
                       [](std::string* out, const std::string& name) {
-                        absl::StrAppend(out,
-                                        IsUtf8(name) ? name : Excerpt(name));
+                        absl::StrAppend(
+                            out, IsUtf8Text(name) ? name : Excerpt(name));
                       }),
         shown < names.size() ? ", ..." : "");
     if (path_.array.empty()) {

@@ -231,7 +231,7 @@ absl::StatusOr<FoundEncoding> FindClasses(const SourceSpec& spec, Input file) {
   if (!NamesClasses(spec)) return found;
   found.encoding.classes = ClassesOf(file.paths());
   for (const std::string& name : found.encoding.classes) {
-    if (IsUtf8(name)) continue;
+    if (IsUtf8Text(name)) continue;
     return absl::InvalidArgumentError(
         absl::StrCat(spec.path, ": the name of the folder ", Excerpt(name),
                      " is no UTF-8; it names a class, so rename it"));

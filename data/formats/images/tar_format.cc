@@ -78,7 +78,7 @@ bool LeadsOut(absl::string_view name) {
 
 // A name for messages.
 std::string Shown(const std::string& name) {
-  return IsUtf8(name) ? name : Excerpt(name);
+  return IsUtf8Text(name) ? name : Excerpt(name);
 }
 
 class TarReader : public ImageReader {

@@ -1,7 +1,6 @@
 // The members of tar archives, from the first to the last. It reads ustar, and
 // the extensions of POSIX (pax) and GNU for long names and large sizes.
-// libarchive reads them, too, but linked statically it needs eight further
-// libraries, for formats that examples do not come in.
+// Decision 0054 says why libarchive does not.
 #ifndef EBB_DATA_FORMATS_IMAGES_TAR_MEMBERS_H_
 #define EBB_DATA_FORMATS_IMAGES_TAR_MEMBERS_H_
 

@@ -143,6 +143,10 @@ class JsonLinesReader : public LineReader {
     return mapping_.AbsentFeatures();
   }
   std::string ColumnOrder() const override { return mapping_.ColumnOrder(); }
+  std::vector<std::string> Remarks() const override {
+    return mapping_.Remarks();
+  }
+  void LookForConstants() override { mapping_.LookForLostDigits(); }
 
  private:
   struct Found {

@@ -1,10 +1,7 @@
 #include "data/formats/records/message_type.h"
 
 #include <google/protobuf/descriptor.pb.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/stubs/logging.h>
-#include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
 #include <map>
@@ -16,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "data/formats/input.h"
 #include "data/internal/wrong_data.h"
 
 namespace ebb::data::internal {
@@ -28,17 +26,12 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::FileDescriptorProto;
 using google::protobuf::FileDescriptorSet;
 using google::protobuf::Message;
-using google::protobuf::internal::WireFormatLite;
-using google::protobuf::io::CodedInputStream;
 
 // By their names.
 using Files = std::map<absl::string_view, const FileDescriptorProto*>;
 
 constexpr absl::string_view kMakeAnew =
     "make it by `protoc --include_imports --descriptor_set_out=FILE`";
-
-// The limit of libprotobuf.
-constexpr int kDeepestType = 100;
 
 // libprotobuf goes from a type to those of its fields in calls within calls, in
 // the worst case through all types. This many take 5 MiB of the stack.
@@ -182,6 +175,7 @@ absl::StatusOr<std::unique_ptr<MessageType>> MessageType::Create(
   if (made->type_ == nullptr) {
     return WrongData(path, ": does not define the message ", name);
   }
+  made->most_bytes_ = made->MostBytes();
   return made;
 }
 
@@ -189,100 +183,39 @@ std::unique_ptr<Message> MessageType::New() const {
   return std::unique_ptr<Message>(factory_.GetPrototype(type_)->New());
 }
 
-int64_t MessageType::SizeOf(const Descriptor* type) {
-  int64_t& size = sizes_[type];
-  if (size == 0) {
-    size = static_cast<int64_t>(factory_.GetPrototype(type)->SpaceUsedLong());
-  }
-  return size;
-}
-
-const FieldDescriptor* MessageType::FieldOf(const Descriptor* type,
-                                            int number) const {
-  const FieldDescriptor* const field = type->FindFieldByNumber(number);
-  if (field != nullptr || !type->IsExtensionNumber(number)) return field;
-  return pool_.FindExtensionByNumber(type, number);
-}
-
-// Adds up what the fields of a message take, and goes into the messages in it.
-class MessageType::Meter {
- public:
-  explicit Meter(MessageType* of) : of_(*of) {}
-
-  // False at bytes that do not parse, and beyond the limit.
-  bool Add(CodedInputStream* in, const Descriptor* type, int depth) {
-    if (depth > kDeepestType) return false;
-    // Unknown groups are kept without a type.
-    constexpr int64_t kUnknown = 64;
-    memory_ += type == nullptr ? kUnknown : of_.SizeOf(type);
-    while (const uint32_t tag = in->ReadTag()) {
-      memory_ += kField;
-      if (memory_ > kMaxMessageMemory) return false;
-      const FieldDescriptor* const field =
-          type == nullptr
-              ? nullptr
-              : of_.FieldOf(type, WireFormatLite::GetTagFieldNumber(tag));
-      const Descriptor* const inner =
-          field == nullptr ? nullptr : field->message_type();
-      uint64_t number;
-      uint32_t half;
-      switch (WireFormatLite::GetTagWireType(tag)) {
-        case WireFormatLite::WIRETYPE_VARINT:
-          if (!in->ReadVarint64(&number)) return false;
-          break;
-        case WireFormatLite::WIRETYPE_FIXED64:
-          if (!in->ReadLittleEndian64(&number)) return false;
-          break;
-        case WireFormatLite::WIRETYPE_FIXED32:
-          if (!in->ReadLittleEndian32(&half)) return false;
-          break;
-        case WireFormatLite::WIRETYPE_LENGTH_DELIMITED:
-          if (!AddBytes(in, field, inner, depth)) return false;
-          break;
-        case WireFormatLite::WIRETYPE_START_GROUP:
-          if (!Add(in, inner, depth + 1)) return false;
-          break;
-        case WireFormatLite::WIRETYPE_END_GROUP:
-          return true;
-        default:
-          return false;
-      }
+int64_t MessageType::MostBytes() const {
+  constexpr int64_t kLeast = 4096;
+  constexpr int64_t kEmptyElement = 2;  // Its bytes.
+  constexpr int64_t kPointer = 16;      // To it, with room to grow.
+  // The types in messages of the type, each with whether it is within a
+  // repeated field. Others are in a message once, however often their bytes
+  // are.
+  std::vector<std::pair<const Descriptor*, bool>> left = {{type_, false}};
+  absl::flat_hash_set<std::pair<const Descriptor*, bool>> seen(left.begin(),
+                                                               left.end());
+  int64_t largest = 0;
+  const auto add = [&](const FieldDescriptor& field, bool repeated) {
+    if (field.message_type() == nullptr) return;
+    const std::pair next(field.message_type(), repeated || field.is_repeated());
+    if (seen.insert(next).second) left.push_back(next);
+  };
+  while (!left.empty()) {
+    const auto [type, repeated] = left.back();
+    left.pop_back();
+    if (repeated) {
+      const auto size =
+          static_cast<int64_t>(factory_.GetPrototype(type)->SpaceUsedLong());
+      largest = std::max(largest, size + kPointer);
     }
-    return true;
+    for (int i = 0; i < type->field_count(); ++i)
+      add(*type->field(i), repeated);
+    std::vector<const FieldDescriptor*> extensions;
+    pool_.FindAllExtensions(type, &extensions);
+    for (const FieldDescriptor* field : extensions) add(*field, repeated);
   }
-  int64_t memory() const { return memory_; }
-
- private:
-  // The bytes that a field takes beside its value.
-  static constexpr int64_t kField = 24;
-
-  bool AddBytes(CodedInputStream* in, const FieldDescriptor* field,
-                const Descriptor* inner, int depth) {
-    int size;
-    if (!in->ReadVarintSizeAsInt(&size)) return false;
-    if (inner != nullptr) {
-      const CodedInputStream::Limit limit = in->PushLimit(size);
-      const bool good = Add(in, inner, depth + 1);
-      in->PopLimit(limit);
-      return good;
-    }
-    // A byte of packed numbers may be a number of eight.
-    memory_ += field != nullptr && field->is_packable() ? int64_t{8} * size
-                                                        : int64_t{size};
-    return memory_ <= kMaxMessageMemory && in->Skip(size);
-  }
-
-  MessageType& of_;
-  int64_t memory_ = 0;
-};
-
-int64_t MessageType::MemoryOf(absl::string_view bytes) {
-  google::protobuf::io::ArrayInputStream array(bytes.data(),
-                                               static_cast<int>(bytes.size()));
-  CodedInputStream in(&array);
-  Meter meter(this);
-  meter.Add(&in, type_, 0);
-  return std::min(meter.memory(), kMaxMessageMemory + 1);
+  if (largest == 0) return kMaxExampleBytes;
+  return std::clamp(kMaxMessageMemory / largest * kEmptyElement, kLeast,
+                    kMaxExampleBytes);
 }
 
 }  // namespace ebb::data::internal

@@ -10,15 +10,13 @@
 #include <memory>
 #include <string>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace ebb::data::internal {
 
-// The most memory for a message. A few bytes may stand for a large one: an
-// empty message in it takes two.
-inline constexpr int64_t kMaxMessageMemory = int64_t{256} << 20;
+// The most memory that a message takes, but for types of thousands of fields.
+inline constexpr int64_t kMaxMessageMemory = int64_t{512} << 20;
 
 // Not thread safe. It outlives its messages.
 class MessageType {
@@ -31,26 +29,21 @@ class MessageType {
 
   const google::protobuf::Descriptor& descriptor() const { return *type_; }
   std::unique_ptr<google::protobuf::Message> New() const;
-
-  // About what a message of these bytes takes in memory, or
-  // kMaxMessageMemory + 1 if it takes more than that.
-  int64_t MemoryOf(absl::string_view bytes);
+  // The most bytes of a message: kMaxExampleBytes, or fewer if such a message
+  // could take more than kMaxMessageMemory. An element of a repeated field
+  // takes two bytes if it is empty, and each of its own fields takes memory
+  // then.
+  int64_t most_bytes() const { return most_bytes_; }
 
  private:
-  class Meter;
-
   MessageType() = default;
-  int64_t SizeOf(const google::protobuf::Descriptor* type);
-  // The field, or extension, of a type with this number; null: it has none.
-  const google::protobuf::FieldDescriptor* FieldOf(
-      const google::protobuf::Descriptor* type, int number) const;
+  int64_t MostBytes() const;
 
   // The factory outlives its messages, and the pool the factory.
   google::protobuf::DescriptorPool pool_;
   mutable google::protobuf::DynamicMessageFactory factory_{&pool_};
   const google::protobuf::Descriptor* type_ = nullptr;
-  // The bytes of an empty message.
-  absl::flat_hash_map<const google::protobuf::Descriptor*, int64_t> sizes_;
+  int64_t most_bytes_ = 0;
 };
 
 }  // namespace ebb::data::internal

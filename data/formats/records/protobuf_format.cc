@@ -6,16 +6,13 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/unknown_field_set.h>
-#include <google/protobuf/wire_format_lite.h>
 
 #include <cstdint>
-#include <cstring>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -27,12 +24,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
-#include "data/formats/bad_examples.h"
 #include "data/formats/format.h"
 #include "data/formats/options.h"
+#include "data/formats/records/binary_reader.h"
 #include "data/formats/records/message_type.h"
 #include "data/formats/records/record_mapping.h"
-#include "data/formats/records/wire_message.h"
 #include "data/formats/table_files.h"
 #include "data/internal/text.h"
 
@@ -48,7 +44,7 @@ using google::protobuf::UnknownField;
 using google::protobuf::UnknownFieldSet;
 using As = RecordFeature::As;
 
-// Larger messages leave their memory behind.
+// Messages that may take more leave their memory behind.
 constexpr int64_t kMostKept = int64_t{16} << 20;
 
 // A part of a name such as "user.id": a field, and where that is a map, the key
@@ -58,6 +54,12 @@ struct Step {
   std::string key;
 };
 using Path = std::vector<Step>;
+
+std::string SizeText(uint64_t bytes) {
+  constexpr uint64_t kMiB = uint64_t{1} << 20;
+  return bytes % kMiB == 0 ? absl::StrCat(bytes / kMiB, " MiB")
+                           : absl::StrCat(bytes >> 10, " KiB");
+}
 
 bool IsMessage(const FieldDescriptor& field) {
   return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
@@ -188,61 +190,20 @@ bool Has(const Message& message, const FieldDescriptor& field) {
          message.GetReflection()->HasField(message, &field);
 }
 
-std::vector<WireMessage::Path> FieldsOnly(const std::vector<Path>& paths) {
-  std::vector<WireMessage::Path> all;
-  for (const Path& path : paths) {
-    WireMessage::Path& fields = all.emplace_back();
-    for (const Step& step : path) fields.push_back(step.field);
-  }
-  return all;
-}
-
-class ProtobufReader : public Reader {
+class ProtobufReader final : public BinaryReader {
  public:
   ProtobufReader(const SourceSpec& spec, Input file,
                  std::vector<FileFingerprint> descriptors,
                  std::unique_ptr<MessageType> type, std::vector<Path> paths)
-      : mapping_(spec),
+      : BinaryReader(spec, std::move(file), "message"),
         descriptors_(std::move(descriptors)),
-        file_(std::move(file)),
-        bad_(spec.on_bad_example),
         type_(std::move(type)),
         paths_(std::move(paths)),
-        wire_(WireMessage::Create(type_->descriptor(), FieldsOnly(paths_))),
         message_(type_->New()) {}
 
-  absl::StatusOr<bool> Next(Example* example) override {
-    for (;;) {
-      absl::Status mistake;
-      EBB_ASSIGN_OR_RETURN(const bool more, ReadMessage(&mistake));
-      if (!more) {
-        EBB_RETURN_IF_ERROR(bad_.Judge(file_.name()));
-        return false;
-      }
-      if (mistake.ok()) mistake = Take(example);
-      if (mistake.ok()) {
-        bad_.AddGood();
-        return true;
-      }
-      EBB_RETURN_IF_ERROR(bad_.Add(absl::InvalidArgumentError(
-          absl::StrCat(Where(), ": ", mistake.message()))));
-    }
-  }
-  Layout layout() const override { return mapping_.layout(); }
-  int64_t features() const override { return mapping_.features(); }
-  std::optional<ColumnNames> Names() const override { return mapping_.Names(); }
-  std::vector<std::string> AbsentFeatures() const override {
-    return mapping_.AbsentFeatures();
-  }
-  std::string ColumnOrder() const override { return mapping_.ColumnOrder(); }
-  std::string Where() const override {
-    return absl::StrCat(file_.path(), ": message ", number_, " (byte ", begin_,
-                        ")");
-  }
-  LeftOut left_out() const override { return bad_.left_out(); }
   std::vector<FileFingerprint> Fingerprints() const override {
     std::vector<FileFingerprint> all = descriptors_;
-    const std::vector<FileFingerprint> files = file_.Fingerprints();
+    const std::vector<FileFingerprint> files = BinaryReader::Fingerprints();
     all.insert(all.end(), files.begin(), files.end());
     return all;
   }
@@ -250,7 +211,7 @@ class ProtobufReader : public Reader {
   // Returns the error of a source without features.
   absl::Status Propose() {
     absl::Status mistake;
-    EBB_ASSIGN_OR_RETURN(const bool more, ReadMessage(&mistake));
+    EBB_ASSIGN_OR_RETURN(const bool more, ReadRecord(&mistake));
     EBB_RETURN_IF_ERROR(mistake);
     if (!more) return Broken("is empty");
     EBB_RETURN_IF_ERROR(Parse());
@@ -260,12 +221,6 @@ class ProtobufReader : public Reader {
   }
 
  private:
-  // An error of the file: nothing behind it can be found.
-  template <typename... Args>
-  absl::Status Broken(const Args&... args) const {
-    return absl::InvalidArgumentError(absl::StrCat(Where(), ": ", args...));
-  }
-
   // Reads the length of the next message; false at the end of the last file.
   absl::StatusOr<bool> ReadLength(uint64_t* length) {
     constexpr int kMostBytes = 10;
@@ -290,7 +245,7 @@ class ProtobufReader : public Reader {
 
   // Reads the next message to bytes_; false at the end of the last file. One
   // that is too long is only a mistake in this one.
-  absl::StatusOr<bool> ReadMessage(absl::Status* mistake) {
+  absl::StatusOr<bool> ReadRecord(absl::Status* mistake) override {
     uint64_t length = 0;
     for (;;) {
       begin_ = file_.offset();
@@ -302,10 +257,13 @@ class ProtobufReader : public Reader {
       if (!more) return false;
       number_ = 0;
     }
-    if (length > kMaxExampleBytes) {
-      *mistake = absl::InvalidArgumentError(
-          absl::StrCat("has ", length, " bytes, but a message has at most ",
-                       kMaxExampleBytes >> 20, " MiB", NoLength()));
+    const auto most = static_cast<uint64_t>(type_->most_bytes());
+    if (length > most) {
+      *mistake = absl::InvalidArgumentError(absl::StrCat(
+          "has ", length, " bytes, but a message ",
+          most < kMaxExampleBytes ? "of such a type, with messages in it, "
+                                  : "",
+          "has at most ", SizeText(most), NoLength()));
       if (!bad_.skip()) return true;
       EBB_ASSIGN_OR_RETURN(const uint64_t passed, file_.Skip(length));
       if (passed < length) return Cut();
@@ -328,16 +286,9 @@ class ProtobufReader : public Reader {
 
   // Sets message_ to what bytes_ say.
   absl::Status Parse() {
-    constexpr int64_t kHarmless = 4096;  // Bytes.
-    const int64_t memory =
-        std::ssize(bytes_) <= kHarmless ? 0 : type_->MemoryOf(bytes_);
-    if (memory > kMaxMessageMemory) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("would take more than ", kMaxMessageMemory >> 20,
-                       " MiB of memory; has it empty messages in it?"));
-    }
     if (keeps_much_) message_ = type_->New();
-    keeps_much_ = memory > kMostKept;
+    keeps_much_ = std::ssize(bytes_) >
+                  type_->most_bytes() / (kMaxMessageMemory / kMostKept);
     // libprotobuf logs each text that is not UTF-8.
     const google::protobuf::LogSilencer silencer;
     if (message_->ParsePartialFromArray(bytes_.data(),
@@ -350,16 +301,7 @@ class ProtobufReader : public Reader {
   }
 
   // Makes an example of bytes_. The error has no place.
-  absl::Status Take(Example* example) {
-    if (wire_ != nullptr && wire_->Read(bytes_)) {
-      mapping_.Begin();
-      for (size_t i = 0; i < paths_.size(); ++i) {
-        mapping_.Select(i);
-        AddWire(*paths_[i].back().field, wire_->values(i));
-        mapping_.EndFeature();
-      }
-      return mapping_.End(example);
-    }
+  absl::Status Take(Example* example) override {
     EBB_RETURN_IF_ERROR(Parse());
     mapping_.Begin();
     for (size_t i = 0; i < paths_.size(); ++i) {
@@ -368,75 +310,6 @@ class ProtobufReader : public Reader {
       mapping_.EndFeature();
     }
     return mapping_.End(example);
-  }
-
-  // Adds values of a field as they stand in the bytes.
-  void AddWire(const FieldDescriptor& field,
-               std::span<const WireValue> values) {
-    // Calls `add` for each number of fixed size.
-    const auto each = [&]<typename Number>(Number number, auto add) {
-      for (const WireValue& value : values) {
-        for (size_t at = 0; at < value.bytes.size(); at += sizeof(number)) {
-          std::memcpy(&number, value.bytes.data() + at, sizeof(number));
-          add(number);
-        }
-      }
-    };
-    const auto add_whole = [&](auto number) {
-      if constexpr (std::is_signed_v<decltype(number)>) {
-        mapping_.AddWhole(int64_t{number});
-      } else {
-        mapping_.AddWhole(uint64_t{number});
-      }
-    };
-    // Calls `add` for each varint.
-    const auto varints = [&](auto add) {
-      for (const WireValue& value : values) add(value.number);
-    };
-    using google::protobuf::internal::WireFormatLite;
-    switch (field.type()) {
-      case FieldDescriptor::TYPE_INT32:
-        return varints([&](uint64_t v) { add_whole(static_cast<int32_t>(v)); });
-      case FieldDescriptor::TYPE_INT64:
-        return varints([&](uint64_t v) { add_whole(static_cast<int64_t>(v)); });
-      case FieldDescriptor::TYPE_UINT32:
-        return varints(
-            [&](uint64_t v) { add_whole(static_cast<uint32_t>(v)); });
-      case FieldDescriptor::TYPE_UINT64:
-        return varints([&](uint64_t v) { add_whole(v); });
-      case FieldDescriptor::TYPE_SINT32:
-        return varints([&](uint64_t v) {
-          add_whole(WireFormatLite::ZigZagDecode32(static_cast<uint32_t>(v)));
-        });
-      case FieldDescriptor::TYPE_SINT64:
-        return varints(
-            [&](uint64_t v) { add_whole(WireFormatLite::ZigZagDecode64(v)); });
-      case FieldDescriptor::TYPE_BOOL:
-        return varints([&](uint64_t v) { add_whole(int64_t{v != 0 ? 1 : 0}); });
-      case FieldDescriptor::TYPE_ENUM:
-        return varints(
-            [&](uint64_t v) { AddEnum(field, static_cast<int32_t>(v)); });
-      case FieldDescriptor::TYPE_FIXED32:
-        return each(uint32_t{}, add_whole);
-      case FieldDescriptor::TYPE_SFIXED32:
-        return each(int32_t{}, add_whole);
-      case FieldDescriptor::TYPE_FIXED64:
-        return each(uint64_t{}, add_whole);
-      case FieldDescriptor::TYPE_SFIXED64:
-        return each(int64_t{}, add_whole);
-      case FieldDescriptor::TYPE_DOUBLE:
-        return each(double{}, [&](double v) { mapping_.AddNumber(v); });
-      case FieldDescriptor::TYPE_FLOAT:
-        for (const WireValue& value : values) mapping_.AddFloats(value.bytes);
-        return;
-      case FieldDescriptor::TYPE_STRING:
-      case FieldDescriptor::TYPE_BYTES:
-        for (const WireValue& value : values) mapping_.AddText(value.bytes);
-        return;
-      case FieldDescriptor::TYPE_MESSAGE:  // Resolve() ends elsewhere.
-      case FieldDescriptor::TYPE_GROUP:
-        return;
-    }
   }
 
   // Adds the values at the end of a path.
@@ -610,7 +483,7 @@ class ProtobufReader : public Reader {
     } else if (!words) {
       as = "dense";
     } else if (field.type() == FieldDescriptor::TYPE_BYTES &&
-               !IsUtf8(reflection.GetString(message, &field))) {
+               !IsUtf8Text(reflection.GetString(message, &field))) {
       as = absl::StrCat("{as: bytes, width: ",
                         reflection.GetString(message, &field).size(), "}");
     } else {
@@ -619,19 +492,12 @@ class ProtobufReader : public Reader {
     proposed->push_back({std::move(name), std::move(as)});
   }
 
-  RecordMapping mapping_;
   const std::vector<FileFingerprint> descriptors_;
-  Input file_;
-  BadExamples bad_;
   const std::unique_ptr<MessageType> type_;
   const std::vector<Path> paths_;  // To the features of the mapping.
-  // Reads most messages. Null: it cannot reach a feature.
-  const std::unique_ptr<WireMessage> wire_;
   std::unique_ptr<Message> message_;
   bool keeps_much_ = false;  // message_ has memory of a large one.
   std::string text_;
-  int64_t number_ = 0;       // The number of the message in its file, from 1.
-  int64_t begin_ = 0;        // Its first byte: that of its length.
   absl::string_view bytes_;  // In the buffer of the file.
 };
 

@@ -88,6 +88,7 @@ RecordMapping::RecordMapping(const SourceSpec& spec)
       has_bytes_(spec.kind != SourceKind::kJsonLines) {
   const bool keyed = layout_ == Layout::kKeyed;
   Field next = 0;
+  int64_t numbers = 0;
   for (const RecordFeature& feature : spec.features) {
     const bool label = feature.as == As::kLabel;
     if (label) label_name_ = feature.name;
@@ -99,15 +100,18 @@ RecordMapping::RecordMapping(const SourceSpec& spec)
         Target{.as = feature.as,
                .keyed = feature.keyed(),
                .log = feature.log,
-               .plain = feature.as == As::kDense && !feature.log &&
-                        layout_ == Layout::kDense,
+               .stored = feature.as == As::kDense && !feature.log &&
+                         layout_ == Layout::kDense,
                .field = field,
                .width = feature.width,
                .most = feature.most,
                .count = feature.as == As::kKeys ? -1
                         : wide                  ? feature.width
                                                 : 1,
-               .offset = width_});
+               .offset = width_,
+               .number = numbers});
+    target.plain = target.stored;
+    if (feature.as == As::kDense) numbers += feature.width;
     if (label) continue;
     if (!keyed) {
       width_ += feature.width;
@@ -190,6 +194,32 @@ std::vector<std::string> RecordMapping::AbsentFeatures() const {
   return absent;
 }
 
+void RecordMapping::LookForLostDigits() {
+  lost_digits_.emplace(no_origins_);
+  for (Target& target : targets_) target.plain = false;
+}
+
+std::string RecordMapping::NameOf(size_t number) const {
+  size_t i = 0;
+  const auto ends = [&] { return targets_[i].number + features_[i].width; };
+  while (targets_[i].as != As::kDense || std::cmp_greater_equal(number, ends()))
+    ++i;
+  const std::string place =
+      features_[i].width == 1
+          ? ""
+          : absl::StrCat("[", static_cast<int64_t>(number) - targets_[i].number,
+                         "]");
+  return absl::StrCat("feature \"", Shown(features_[i].name), place, "\"",
+                      features_[i].log ? " (log: true)" : "");
+}
+
+std::vector<std::string> RecordMapping::Remarks() const {
+  if (!lost_digits_) return {};
+  return lost_digits_->Remarks(
+      [this](size_t number) { return NameOf(number); },
+      "If they are codes, say as: key; else make two features of it");
+}
+
 std::string RecordMapping::Shown(absl::string_view name) {
   return absl::Utf8SafeCEscape(name);
 }
@@ -221,7 +251,8 @@ void RecordMapping::AddFloats(absl::string_view bytes) {
     std::memcpy(&value, bytes.data() + i * sizeof(float), sizeof(value));
     return value;
   };
-  if (target_->plain && scale_ == 1 &&
+  // They are the floats that they become.
+  if (target_->stored && scale_ == 1 &&
       std::cmp_less_equal(count, target_->width - count_)) {
     bool finite = true;
     for (size_t i = 0; i < count; ++i) {
@@ -241,9 +272,15 @@ template <typename Whole>
 void RecordMapping::AddAnyWhole(Whole number) {
   if (target_->keyed) {
     AddKey(absl::AlphaNum(number).Piece());
-  } else {
-    AddValue(static_cast<double>(number));
+    return;
   }
+  const auto value = static_cast<double>(number);
+  if (lost_digits_ && target_->as == As::kDense && count_ < target_->width &&
+      std::fabs(value) >= LostDigits::kLargeWhole) {
+    lost_digits_->AddLargeWhole(static_cast<size_t>(target_->number + count_),
+                                number);
+  }
+  AddValue(value);
 }
 template void RecordMapping::AddAnyWhole(int64_t number);
 template void RecordMapping::AddAnyWhole(uint64_t number);
@@ -271,6 +308,9 @@ void RecordMapping::AddValue(double number) {
   if (!(std::fabs(scaled) <= std::numeric_limits<float>::max())) {
     Mistake(ParseFeature(Exact(number), scale_).status().message());
     return;
+  }
+  if (lost_digits_) {
+    lost_digits_->Add(static_cast<size_t>(feature.number + place), scaled);
   }
   const auto value = static_cast<float>(scaled);
   if (layout_ == Layout::kKeyed) {

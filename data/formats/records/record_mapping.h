@@ -16,7 +16,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "data/byte_source.h"
+#include "data/encoding.h"
 #include "data/formats/input.h"
+#include "data/formats/lost_digits.h"
 #include "data/reader.h"
 #include "data/source.h"
 
@@ -57,6 +59,12 @@ class RecordMapping {
 
   // Reader::AbsentFeatures().
   std::vector<std::string> AbsentFeatures() const;
+
+  // Reader::LookForConstants(): from now on Remarks() tells of numbers that
+  // float32 cannot tell apart. Called before the first Begin().
+  void LookForLostDigits();
+  // Reader::Remarks().
+  std::vector<std::string> Remarks() const;
 
   // Returns whether the selected feature takes words.
   bool takes_keys() const { return selected().keyed(); }
@@ -110,12 +118,14 @@ class RecordMapping {
     bool keyed = false;
     bool log = false;
     // Its numbers are scaled and stored, without keys and logarithms.
-    bool plain = false;
+    bool stored = false;
+    bool plain = false;          // They are so unseen: lost_digits_ is none.
     Field field = 0;             // kKeyed.
     int64_t width = 0;           // kDense and kBytes.
     int64_t most = 0;            // kKeys.
     int64_t count = 0;           // The number of its values. -1: any.
     int64_t offset = 0;          // Not kKeyed: of its first value.
+    int64_t number = 0;          // kDense: that of its first value among all.
     std::vector<uint64_t> keys;  // kKeyed: those of its numbers.
   };
 
@@ -154,6 +164,8 @@ class RecordMapping {
   void AddKey(absl::string_view word);
   void AddValue(double number);
   void EndOtherFeature();
+  // Names the value with this number among those of dense features.
+  std::string NameOf(size_t number) const;
 
   const double scale_;
   const LabelKind label_kind_;
@@ -167,6 +179,8 @@ class RecordMapping {
   bool has_bytes_ = false;  // The format has bytes beside texts.
   int64_t width_ = 0;
   std::string label_name_;
+  const Encoding no_origins_;
+  std::optional<LostDigits> lost_digits_;  // Present: it looks at each number.
 
   // The example.
   size_t selected_ = 0;

@@ -15,8 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
-#include "data/formats/bad_examples.h"
 #include "data/formats/format.h"
+#include "data/formats/records/binary_reader.h"
 #include "data/formats/records/example_wire.h"
 #include "data/formats/records/record_mapping.h"
 #include "data/internal/text.h"
@@ -42,51 +42,15 @@ std::string Suitable(const WireFeature& feature) {
                       : absl::StrCat("{as: dense, width: ", count, "}");
   }
   if (count > 1) return "keys";
-  if (IsUtf8(only)) return "key";
+  if (IsUtf8Text(only)) return "key";
   return absl::StrCat("{as: bytes, width: ", only.size(), "}");
 }
 
-class TfRecordReader : public Reader {
+class TfRecordReader final : public BinaryReader {
  public:
   TfRecordReader(const SourceSpec& spec, Input file)
-      : mapping_(spec),
-        file_(std::move(file)),
-        bad_(spec.on_bad_example),
+      : BinaryReader(spec, std::move(file), "record"),
         found_(mapping_.size()) {}
-
-  absl::StatusOr<bool> Next(Example* example) override {
-    for (;;) {
-      absl::Status mistake;
-      EBB_ASSIGN_OR_RETURN(const bool more, ReadRecord(&mistake));
-      if (!more) {
-        EBB_RETURN_IF_ERROR(bad_.Judge(file_.name()));
-        return false;
-      }
-      if (mistake.ok()) mistake = Take(example);
-      if (mistake.ok()) {
-        bad_.AddGood();
-        return true;
-      }
-      EBB_RETURN_IF_ERROR(file_.CheckUnchanged());
-      EBB_RETURN_IF_ERROR(bad_.Add(absl::InvalidArgumentError(
-          absl::StrCat(Where(), ": ", mistake.message()))));
-    }
-  }
-  Layout layout() const override { return mapping_.layout(); }
-  int64_t features() const override { return mapping_.features(); }
-  std::optional<ColumnNames> Names() const override { return mapping_.Names(); }
-  std::vector<std::string> AbsentFeatures() const override {
-    return mapping_.AbsentFeatures();
-  }
-  std::string ColumnOrder() const override { return mapping_.ColumnOrder(); }
-  std::string Where() const override {
-    return absl::StrCat(file_.path(), ": record ", number_, " (byte ", begin_,
-                        ")");
-  }
-  LeftOut left_out() const override { return bad_.left_out(); }
-  std::vector<FileFingerprint> Fingerprints() const override {
-    return file_.Fingerprints();
-  }
 
   // Returns the error of a source without features.
   absl::Status Propose() {
@@ -110,18 +74,10 @@ class TfRecordReader : public Reader {
   }
 
  private:
-  // An error of the file: where it is cut, or the length of a record is not
-  // the one that was written, nothing behind it can be found.
-  template <typename... Args>
-  absl::Status Broken(const Args&... args) const {
-    EBB_RETURN_IF_ERROR(file_.CheckUnchanged());
-    return absl::InvalidArgumentError(absl::StrCat(Where(), ": ", args...));
-  }
-
   // Sets record_ to the next record; false at the end of the last file. A
   // record with a wrong checksum, or one that is too long, is only a mistake in
   // this one.
-  absl::StatusOr<bool> ReadRecord(absl::Status* mistake) {
+  absl::StatusOr<bool> ReadRecord(absl::Status* mistake) override {
     absl::string_view front;
     for (;;) {
       begin_ = file_.offset();
@@ -171,7 +127,7 @@ class TfRecordReader : public Reader {
   }
 
   // Makes an example of record_. The error has no place.
-  absl::Status Take(Example* example) {
+  absl::Status Take(Example* example) override {
     for (WireFeature& feature : found_) feature.Clear();
     const WireStatus status = ForEachFeature(
         record_, [&](absl::string_view name, WireFeature& feature) {
@@ -196,13 +152,8 @@ class TfRecordReader : public Reader {
     return mapping_.End(example);
   }
 
-  RecordMapping mapping_;
-  Input file_;
-  BadExamples bad_;
   std::vector<WireFeature> found_;  // In the mapping's order.
-  int64_t number_ = 0;        // The number of the record in its file, from 1.
-  int64_t begin_ = 0;         // Its first byte.
-  absl::string_view record_;  // In the buffer of the file.
+  absl::string_view record_;        // In the buffer of the file.
 };
 
 absl::StatusOr<std::vector<Input>> OpenTfRecordFiles(const SourceSpec& spec,

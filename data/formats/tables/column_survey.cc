@@ -67,7 +67,7 @@ bool ColumnSurvey::AddDistinct(absl::string_view field) {
                 field.size() > kLongestValue;
     if (!too_many_) {
       values_.emplace(field);
-      good = !utf8_ || IsUtf8(field);
+      good = !utf8_ || IsUtf8Text(field);
       utf8_ = utf8_ && good;
     }
   }
@@ -88,6 +88,7 @@ void ColumnSurvey::AddDate(absl::string_view field) {
     return;
   }
   ++dates_;
+  dates_with_zone_ += (day.has_value() ? *day : *month).has_zone ? 1 : 0;
   by_day_ = by_day_ && day.has_value();
   by_month_ = by_month_ && month.has_value();
   differ_ = differ_ ||
@@ -153,16 +154,28 @@ absl::StatusOr<ColumnSurvey::Outcome> ColumnSurvey::JudgeDates() const {
                                  : DateOrder::kMonthFirst;
   }
   outcome.remark = absl::StrCat(
-      "has dates: ", options_.date_parts
-                         ? "year, month, day, day of the week and hour are "
-                           "features"
-                         : "days since 1970 are the feature");
+      "has dates: ",
+      options_.date_parts ? "year, month, day, day of the week and hour are "
+                            "features"
+                          : "days since 1970 are the feature",
+      ZonesRemark());
   return outcome;
+}
+
+std::string ColumnSurvey::ZonesRemark() const {
+  const int64_t without = dates_ - dates_with_zone_;
+  if (without == 0 || dates_with_zone_ == 0) return "";
+  return absl::StrCat(". In ", without, " of ", dates_,
+                      without == 1 ? " rows it has" : " rows they have",
+                      " no time zone, as in the others, and ",
+                      without == 1 ? "counts" : "count",
+                      " as UTC; if that is wrong, write the zone");
 }
 
 ColumnSurvey::Outcome ColumnSurvey::JudgeCategories() const {
   std::vector<std::string> values(values_.begin(), values_.end());
   std::sort(values.begin(), values.end());
+  const bool any_text = numbers_ < given_;
   Outcome outcome;
   ColumnEncoding& encoding = outcome.encoding;
   if (!too_many_ && role_ == Role::kAny) {
@@ -180,7 +193,8 @@ ColumnSurvey::Outcome ColumnSurvey::JudgeCategories() const {
     encoding.kind = EncodingKind::kOneHot;
     encoding.values = std::move(values);
     outcome.remark = absl::StrCat(
-        "has text: a feature for each of its ", encoding.values.size(),
+        any_text ? "has text" : "is of categories",
+        ": a feature for each of its ", encoding.values.size(),
         encoding.values.front().empty() ? " values, a missing one among them,"
                                         : " values",
         " and one for any other");
@@ -196,9 +210,9 @@ ColumnSurvey::Outcome ColumnSurvey::JudgeCategories() const {
   encoding.kind = EncodingKind::kHashed;
   encoding.buckets = options_.hash_buckets;
   outcome.remark = absl::StrCat(
-      "has text of ", distinct_.size() < kMostDistinct ? "" : "more than ",
-      distinct_.size(), " values: they share ", encoding.buckets,
-      " features by their hash");
+      any_text ? "has text of " : "is of categories with ",
+      distinct_.size() < kMostDistinct ? "" : "more than ", distinct_.size(),
+      " values: they share ", encoding.buckets, " features by their hash");
   return outcome;
 }
 

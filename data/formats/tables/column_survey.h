@@ -54,6 +54,9 @@ class ColumnSurvey {
     return given_ > 0 && dates_ == given_ && (by_day_ || by_month_);
   }
   absl::StatusOr<Outcome> JudgeDates() const;
+  // Says that dates with and without a time zone are mixed; empty: they are
+  // not.
+  std::string ZonesRemark() const;
   Outcome JudgeCategories() const;
 
   const CsvOptions& options_;
@@ -72,6 +75,7 @@ class ColumnSurvey {
   OddNumbers odd_;
   int64_t given_when_full_ = 0;  // Fields when distinct_ had its limit.
   int64_t dates_ = 0;
+  int64_t dates_with_zone_ = 0;
   // Hashes of the fields that are not dates, up to a limit: beyond it, this is
   // not a column of dates.
   absl::flat_hash_set<uint64_t> distinct_others_;

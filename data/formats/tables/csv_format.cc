@@ -393,9 +393,20 @@ std::vector<std::string> CsvReader::Remarks() const {
         Describe(schema_.features[i]),
         " has a text that the training data "
         "does not have in ",
-        unknown.fields, " of ", rows_, " rows, first ", unknown.first, ": ",
+        unknown.fields, " of ", rows_, " rows, ",
+        unknown.most == unknown.first ? "first " : "most often ", unknown.most,
+        ": ",
         unknown.becomes_mean ? "each becomes the mean of its column"
                              : "it counts as any other text"));
+  }
+  for (size_t i = 0; i < schema_.features.size(); ++i) {
+    const RowEncoder::Rewritten& rewritten = row_->rewritten()[i];
+    if (rewritten.fields == 0) continue;
+    remarks.push_back(absl::StrCat(
+        Describe(schema_.features[i]),
+        " has whole numbers that the training data writes in another way in ",
+        rewritten.fields, " of ", rows_, " rows, first ", rewritten.first,
+        ": it counts as ", rewritten.known));
   }
   for (size_t i = 0; i < schema_.features.size(); ++i) {
     const int64_t filled = row_->filled()[i];

@@ -187,6 +187,12 @@ TEST(CsvReaderTest, RefusesAnIgnoredLabelAndNoFeatures) {
   EXPECT_EQ(ErrorOf("y\n0\n"),
             "train.csv:1: the line has one column, the label, and no feature; "
             "is ',' the right delimiter?");
+  // Bug: it was asked for the delimiter of what should be no text.
+  SourceSpec parquet = Csv();
+  parquet.path = "t.parquet";
+  EXPECT_EQ(ErrorOf("y\n0\n", parquet),
+            "t.parquet:1: the line has one column, the label, and no feature; "
+            "is the file a Parquet file, as its name says?");
   EXPECT_EQ(ErrorOf("a,y\n1,0\n", Csv({.ignore = {"a"}})),
             "train.csv:1: of 2 columns none is left as a feature: all are the "
             "label or ignored");

@@ -122,7 +122,6 @@ std::optional<double> TakeTime(absl::string_view* text) {
 
 // The seconds that a time zone is ahead of UTC.
 std::optional<double> ZoneOf(absl::string_view text) {
-  text = absl::StripAsciiWhitespace(text);
   if (text.empty() || text == "Z" || text == "UTC" || text == "GMT") return 0;
   const double sign = text.front() == '-' ? -1 : 1;
   if (text.front() != '+' && text.front() != '-') return std::nullopt;
@@ -148,7 +147,9 @@ std::optional<Moment> ParseMoment(absl::string_view text, DateOrder order) {
       return std::nullopt;
     }
     const double unit = text.size() >= 12 ? 1000 : 1;
-    return FromDays(static_cast<double>(number) / unit / kSecondsPerDay);
+    auto moment = FromDays(static_cast<double>(number) / unit / kSecondsPerDay);
+    if (moment.has_value()) moment->has_zone = true;
+    return moment;
   }
   double days = 0;
   const size_t colon = text.find(':');
@@ -164,9 +165,12 @@ std::optional<Moment> ParseMoment(absl::string_view text, DateOrder order) {
   }
   const auto seconds = TakeTime(&text);
   if (!seconds.has_value()) return std::nullopt;
+  text = absl::StripAsciiWhitespace(text);
   const auto zone = ZoneOf(text);
   if (!zone.has_value()) return std::nullopt;
-  return FromDays(days + (*seconds - *zone) / kSecondsPerDay);
+  auto moment = FromDays(days + (*seconds - *zone) / kSecondsPerDay);
+  if (moment.has_value()) moment->has_zone = !text.empty();
+  return moment;
 }
 
 }  // namespace ebb::data::internal

@@ -17,6 +17,8 @@ struct Moment {
   int weekday = 3;  // Monday is 0.
   double hour = 0;  // With a fraction.
   double days = 0;  // Since 1970-01-01, with a fraction.
+  // The text says that it is UTC or how far from it, or counts seconds.
+  bool has_zone = false;
 };
 
 // Parses

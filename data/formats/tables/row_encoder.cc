@@ -5,8 +5,11 @@
 #include <limits>
 #include <optional>
 
+#include "absl/numeric/int128.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "data/formats/tables/dates.h"
 #include "data/keys.h"
 
@@ -15,6 +18,20 @@ namespace {
 
 using EncodingKind = ColumnEncoding::Kind;
 using Missing = CsvOptions::Missing;
+
+// Returns the other text of a whole number: pandas writes 1.0 for 1 in a column
+// with missing values. Empty: the text is another one, or is written
+// with zeros or signs which a number would lose.
+std::string OtherTextOf(absl::string_view text) {
+  constexpr absl::string_view kFraction = ".0";
+  absl::string_view whole = text;
+  const bool fraction = absl::ConsumeSuffix(&whole, kFraction);
+  int64_t number;
+  if (!absl::SimpleAtoi(whole, &number) || absl::StrCat(number) != whole) {
+    return "";
+  }
+  return fraction ? std::string(whole) : absl::StrCat(whole, kFraction);
+}
 
 }  // namespace
 
@@ -26,12 +43,14 @@ RowEncoder::RowEncoder(const SourceSpec& spec, const Encoding& encoding,
       missing_(spec.csv.text.missing_values),
       encoding_(encoding),
       filled_(columns),
-      unknown_(columns) {
+      unknown_(columns),
+      rewritten_(columns) {
   if (encoding.columns.empty()) {
     values_.resize(columns);
     return;
   }
   places_.resize(columns);
+  other_texts_.resize(columns);
   size_t features = 0;
   for (size_t i = 0; i < columns; ++i) {
     const ColumnEncoding& column = encoding.columns[i];
@@ -39,7 +58,10 @@ RowEncoder::RowEncoder(const SourceSpec& spec, const Encoding& encoding,
     features += static_cast<size_t>(column.width());
     if (column.kind != EncodingKind::kOneHot) continue;
     for (const std::string& value : column.values) {
-      places_[i].emplace(value, static_cast<int64_t>(places_[i].size()));
+      const auto place = static_cast<int64_t>(places_[i].size());
+      places_[i].emplace(value, place);
+      const std::string other = OtherTextOf(value);
+      if (!other.empty()) other_texts_[i].emplace(other, place);
     }
   }
   values_.resize(features);
@@ -91,6 +113,12 @@ FieldProblem RowEncoder::AddNumber(size_t column, absl::string_view field,
   double number;
   if (ParseNumber(field, &number) && std::isfinite(number)) {
     if (missing_.Named(field)) return AddMissing(column, field, scale_, value);
+    absl::int128 whole;
+    if (lost_digits_ && std::fabs(number) >= LostDigits::kLargeWhole &&
+        absl::SimpleAtoi(field, &whole)) {
+      lost_digits_->AddLargeWhole(static_cast<size_t>(value - values_.data()),
+                                  whole);
+    }
     number *= scale_;
     if (std::fabs(number) <= kMost) {
       Set(number, LostDigits::Kind::kNumber, value);
@@ -189,10 +217,22 @@ FieldProblem RowEncoder::AddDate(size_t column, absl::string_view field,
 
 void RowEncoder::NoteUnknown(size_t column, absl::string_view field,
                              bool becomes_mean) {
+  constexpr size_t kMostTexts = 1024;
   Unknown& unknown = unknown_[column];
-  if (unknown.fields++ > 0) return;
-  unknown.first = Excerpt(field);
-  unknown.becomes_mean = becomes_mean;
+  if (unknown.fields++ == 0) {
+    unknown.first = Excerpt(field);
+    unknown.becomes_mean = becomes_mean;
+  }
+  const uint64_t text = KeyOf(0, field);
+  const auto found = unknown.texts.find(text);
+  if (found == unknown.texts.end() && unknown.texts.size() == kMostTexts)
+    return;
+  const int64_t fields = found == unknown.texts.end()
+                             ? (unknown.texts[text] = 1)
+                             : ++found->second;
+  if (fields <= unknown.most_fields) return;
+  unknown.most_fields = fields;
+  unknown.most = Excerpt(field);
 }
 
 void RowEncoder::AddCategory(size_t column, absl::string_view field,
@@ -205,9 +245,24 @@ void RowEncoder::AddCategory(size_t column, absl::string_view field,
   }
   const auto& places = places_[column];
   const auto found = places.find(text);
-  if (found == places.end()) NoteUnknown(column, field, false);
-  values[found == places.end() ? static_cast<int64_t>(places.size())
-                               : found->second] = 1;
+  values[found == places.end() ? PlaceOfOther(column, field) : found->second] =
+      1;
+}
+
+int64_t RowEncoder::PlaceOfOther(size_t column, absl::string_view text) {
+  const auto& others = other_texts_[column];
+  const auto same = others.find(text);
+  if (same == others.end()) {
+    NoteUnknown(column, text, false);
+    return static_cast<int64_t>(places_[column].size());
+  }
+  Rewritten& rewritten = rewritten_[column];
+  if (rewritten.fields++ == 0) {
+    rewritten.first = Excerpt(text);
+    rewritten.known = Excerpt(
+        encoding_.columns[column].values[static_cast<size_t>(same->second)]);
+  }
+  return same->second;
 }
 
 }  // namespace ebb::data::internal

@@ -60,9 +60,23 @@ class RowEncoder {
   struct Unknown {
     int64_t fields = 0;
     std::string first;
+    // The one of the most fields; the earliest of several.
+    std::string most;
+    int64_t most_fields = 0;
     bool becomes_mean = false;  // Else it counts as any other text.
+    // The number of fields by the hash of their text, up to a limit.
+    absl::flat_hash_map<uint64_t, int64_t> texts;
   };
   const std::vector<Unknown>& unknown() const { return unknown_; }
+
+  // The fields of a column with a whole number that the training data writes in
+  // another way, 1.0 for 1 or 1 for 1.0.
+  struct Rewritten {
+    int64_t fields = 0;
+    std::string first;
+    std::string known;  // The training data has this for the first.
+  };
+  const std::vector<Rewritten>& rewritten() const { return rewritten_; }
 
  private:
   FieldProblem AddNumber(size_t column, absl::string_view field, float* value);
@@ -76,6 +90,9 @@ class RowEncoder {
   }
   void NoteUnknown(size_t column, absl::string_view field, bool becomes_mean);
   void AddCategory(size_t column, absl::string_view field, float* values);
+  // Returns the feature of a text that is not among the categories: that of
+  // the category which is the same whole number, or of any other text.
+  int64_t PlaceOfOther(size_t column, absl::string_view text);
   // Fills `values` with what stands for a missing field.
   FieldProblem AddMissing(size_t column, absl::string_view field, double scale,
                           float* values);
@@ -88,9 +105,12 @@ class RowEncoder {
   std::vector<size_t> first_;  // The first feature of each column.
   // The feature of each category, counted from the first of its column.
   std::vector<absl::flat_hash_map<std::string, int64_t>> places_;
+  // Other texts of categories that are whole numbers, and their features.
+  std::vector<absl::flat_hash_map<std::string, int64_t>> other_texts_;
   std::vector<float> values_;
   std::vector<int64_t> filled_;
   std::vector<Unknown> unknown_;
+  std::vector<Rewritten> rewritten_;
   std::optional<LostDigits> lost_digits_;
 };
 

@@ -37,7 +37,7 @@ class LabelSurvey {
     }
     if (classes_.size() > kMostClasses || classes_.contains(field)) return true;
     classes_.emplace(field);
-    const bool good = !utf8_ || IsUtf8(field);
+    const bool good = !utf8_ || IsUtf8Text(field);
     utf8_ = utf8_ && good;
     return good;
   }

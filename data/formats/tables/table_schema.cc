@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -240,8 +241,12 @@ absl::Status SchemaReader::TakeColumns() {
     }
     const std::string other = records_.OtherDelimiter();
     if (!other.empty()) return Bad(other);
+    const bool parquet =
+        absl::EndsWithIgnoreCase(records_.file().path(), ".parquet");
     return Bad("the line has one column, the label, and no feature; is ",
-               records_.DelimiterName(), " the right delimiter?");
+               parquet ? "the file a Parquet file, as its name says?"
+                       : absl::StrCat(records_.DelimiterName(),
+                                      " the right delimiter?"));
   }
   return Bad("of ", width,
              " columns none is left as a feature: all are the "

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +16,7 @@
 #include "data/formats/format.h"
 #include "data/formats/keyed_row.h"
 #include "data/formats/options.h"
+#include "data/formats/text/lost_values.h"
 #include "data/formats/text/sparse_line_reader.h"
 #include "data/internal/text.h"
 
@@ -28,6 +31,12 @@ class LibffmReader : public SparseLineReader {
   int64_t features() const override {
     return spec().libffm.fields > 0 ? spec().libffm.fields : found_;
   }
+  std::vector<std::string> Remarks() const override {
+    return lost_values_.Remarks([](Field field, uint64_t key) {
+      return absl::StrCat("feature ", key, " of field ", field);
+    });
+  }
+  void LookForConstants() override { lost_values_.Begin(); }
 
  private:
   void Clear() override { row_.Clear(); }
@@ -67,11 +76,14 @@ class LibffmReader : public SparseLineReader {
                  value.status().message());
     }
     row_.Add(static_cast<Field>(field), key, *value);
+    lost_values_.Add(static_cast<Field>(field), key, word.substr(second + 1),
+                     spec().scale);
     return absl::OkStatus();
   }
 
   int64_t found_ = 0;
   KeyedRow row_;
+  LostKeyValues lost_values_;
 };
 
 absl::Status ValidateLibffm(const SourceSpec& spec) {

@@ -3,6 +3,7 @@
 // https://www.csie.ntu.edu.tw/~cjlin/libsvm/faq.html
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "data/formats/format.h"
 #include "data/formats/keyed_row.h"
 #include "data/formats/options.h"
+#include "data/formats/text/lost_values.h"
 #include "data/formats/text/sparse_line_reader.h"
 #include "data/internal/text.h"
 
@@ -33,7 +35,7 @@ class LibsvmReader : public SparseLineReader {
     return spec().libsvm.features > 0 ? spec().libsvm.features : found_;
   }
   std::vector<std::string> Remarks() const override {
-    return FarConstants::Remarks(
+    std::vector<std::string> remarks = FarConstants::Remarks(
         constants_.FindInSparse(rows_),
         [this](size_t column) {
           return absl::StrCat("feature ", column + first_id_);
@@ -42,8 +44,17 @@ class LibsvmReader : public SparseLineReader {
           return "leave the pair out, which reads as 0, or write another "
                  "number";
         });
+    std::vector<std::string> lost =
+        lost_values_.Remarks([this](size_t feature) {
+          return absl::StrCat("feature ", feature + first_id_);
+        });
+    std::move(lost.begin(), lost.end(), std::back_inserter(remarks));
+    return remarks;
   }
-  void LookForConstants() override { looks_for_constants_ = spec().scale == 1; }
+  void LookForConstants() override {
+    looks_for_constants_ = spec().scale == 1;
+    lost_values_.Begin();
+  }
 
  private:
   void Clear() override {
@@ -92,6 +103,8 @@ class LibsvmReader : public SparseLineReader {
     if (looks_for_constants_) {
       constants_.Add(id, *value, word.substr(colon + 1));
     }
+    lost_values_.Add(static_cast<size_t>(id), word.substr(colon + 1),
+                     spec().scale);
     return absl::OkStatus();
   }
 
@@ -102,6 +115,7 @@ class LibsvmReader : public SparseLineReader {
   std::vector<float> values_;
   bool looks_for_constants_ = false;
   FarConstants constants_;
+  LostValues lost_values_;
 };
 
 // Reads libsvm files whose ids are keys.
@@ -111,6 +125,12 @@ class LibsvmKeyReader : public SparseLineReader {
 
   Layout layout() const override { return Layout::kKeyed; }
   int64_t features() const override { return 1; }
+  std::vector<std::string> Remarks() const override {
+    return lost_values_.Remarks([](Field /*field*/, uint64_t key) {
+      return absl::StrCat("feature ", key);
+    });
+  }
+  void LookForConstants() override { lost_values_.Begin(); }
 
  private:
   void Clear() override { row_.Clear(); }
@@ -135,10 +155,12 @@ class LibsvmKeyReader : public SparseLineReader {
       return Bad("feature ", key, ": ", value.status().message());
     }
     row_.Add(0, key, *value);
+    lost_values_.Add(0, key, word.substr(colon + 1), spec().scale);
     return absl::OkStatus();
   }
 
   KeyedRow row_;
+  LostKeyValues lost_values_;
 };
 
 absl::Status ValidateLibsvm(const SourceSpec& spec) {

@@ -141,7 +141,7 @@ class TextReader : public Reader {
 
   void TakeLine() {
     if (!mistake_.ok()) return;
-    if (!IsUtf8(line_)) {
+    if (!IsUtf8Text(line_)) {
       mistake_ = BadLine(file_, line_);
       return;
     }
@@ -272,7 +272,7 @@ absl::StatusOr<FoundEncoding> SurveyText(const SourceSpec& spec, Input file) {
     absl::string_view line;
     EBB_ASSIGN_OR_RETURN(const bool more, file.ReadLine(&line));
     if (!more) break;
-    if (!IsUtf8(line)) {
+    if (!IsUtf8Text(line)) {
       // Its document is left out.
       if (spec.on_bad_example == OnBadExample::kSkip) continue;
       return BadLine(file, line);

@@ -13,16 +13,10 @@ fit, serves all of them, and ends after a minute without one. With
 
 from __future__ import annotations
 
-from ebb.errors import NotFound as _NotFound
+from ebb import packages as _packages
 
-try:
-    import scipy as _scipy
-    import sklearn as _sklearn
-except ImportError as error:
-    raise _NotFound(
-        "ebb.sklearn needs scikit-learn and SciPy",
-        "apt-get install python3-sklearn, or pip install scikit-learn",
-    ) from error
+for _module in ("numpy", "scipy", "sklearn"):
+    _packages.need(_module, "ebb.sklearn")
 
 from ebb.sklearn._base import Fit as Fit
 from ebb.sklearn._factors import FMClassifier as FMClassifier

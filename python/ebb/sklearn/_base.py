@@ -195,11 +195,23 @@ class Estimator(BaseEstimator):
                 stacklevel=3,
             )
 
+    def _warn_if_it_learned_nothing(self) -> None:
+        losses = self.job_.losses
+        if losses and losses[-1] > self._guess:
+            warnings.warn(
+                f"the loss is {losses[-1]:.4g} after {len(losses)} passes, and "
+                f"{self._guess:.4g} if {self._guessing}: the fit learned nothing. Raise "
+                "max_iter, change the rate, or scale the features",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
 
 class Classifier(ClassifierMixin, Estimator):
     """Adds classes. ``_scores`` gives what comes before the link function."""
 
     classes_: Numbers
+    _guessing = "it always predicts the shares of the classes"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -228,6 +240,8 @@ class Classifier(ClassifierMixin, Estimator):
                 "sklearn.multiclass.OneVsRestClassifier makes one of several"
             )
         self.classes_ = classes
+        shares = np.bincount(numbers) / len(numbers)
+        self._guess = float(-(shares * np.log(shares)).sum())
         return X, numbers.astype(np.int32)
 
     def decision_function(self, X: Any) -> Numbers:
@@ -262,6 +276,7 @@ class Regressor(RegressorMixin, Estimator):
     #: Makes standardised labels of two values fractions: ebb takes whole
     #: numbers for classes where a model could tell two apart.
     _stretch = 1.0
+    _guessing = "it always predicts the mean"
 
     def _begin(self, X: Any, y: Any) -> Tuple[Any, Numbers]:
         """Checks the data; returns X and labels of mean 0 and deviation 1."""
@@ -270,7 +285,9 @@ class Regressor(RegressorMixin, Estimator):
         y = column_or_1d(y, warn=True).astype(np.float64)
         self._mean = float(y.mean())
         self._unit = float(y.std()) * self._stretch or 1.0
-        return X, ((y - self._mean) / self._unit).astype(np.float32)
+        labels = ((y - self._mean) / self._unit).astype(np.float32)
+        self._guess = float(labels.var(dtype=np.float64)) / 2
+        return X, labels
 
     def _scores(self, X: Any) -> Numbers:
         """A standardised value for each row, in a column."""

@@ -119,6 +119,7 @@ class FMClassifier(_Factors, Classifier):
         refuse(unsupported)
         X, labels = self._begin(X, y)
         self._learn(X, labels, "classes")
+        self._warn_if_it_learned_nothing()
         return self
 
 
@@ -133,4 +134,5 @@ class FMRegressor(_Factors, Regressor):
         refuse(unsupported)
         X, labels = self._begin(X, y)
         self._learn(X, labels, "values")
+        self._warn_if_it_learned_nothing()
         return self

@@ -7,6 +7,7 @@ import warnings
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
@@ -114,8 +115,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
             if best is None or inertia < best[2]:
                 best = (centres, labels, inertia, iterations, self.job_)
         assert best is not None
-        self.cluster_centers_, self.labels_, self.inertia_ = best[:3]
         self.n_iter_, self.job_ = best[3:]
+        self.cluster_centers_ = _in_double(X, best[1], best[0])
+        self.labels_, self.inertia_ = _nearest(X, self.cluster_centers_)
         found = len(np.unique(self.labels_))
         if found < self.n_clusters:
             warnings.warn(
@@ -268,6 +270,30 @@ def _compute_near(
             near = near.toarray()
         difference = near - centres[of_centre[some]]
         squares[of_row[some], of_centre[some]] = (difference**2).sum(axis=1)
+
+
+def _in_double(X: Any, labels: Numbers, centres: Numbers) -> Numbers:
+    """The centroids with the digits of X: servers keep those of float32.
+
+    A number becomes the mean of its rows if no more than rounding is between them.
+    So a run that ended before its centroids stood still keeps them.
+    """
+    sums = np.zeros(centres.shape)
+    for part in gen_batches(X.shape[0], max(1, _CHUNK_BYTES // (8 * X.shape[1]))):
+        of_part = labels[part]
+        places = (of_part, np.arange(len(of_part)))
+        members = sparse.csr_matrix(
+            (np.ones(len(of_part)), places), (len(centres), len(of_part))
+        )
+        rows = members @ X[part]
+        sums += rows.toarray() if _data.is_sparse(rows) else rows
+    counts = np.bincount(labels, minlength=len(centres))[:, None]
+    means = sums / np.maximum(counts, 1)
+    shift, _ = _middle_of(X)
+    # The rows and the centroid are rounded once each, around the shift.
+    rounding = 2 * np.finfo(np.float32).eps * np.abs(centres - shift)
+    near = (counts > 0) & (np.abs(means - centres) <= rounding)
+    return np.where(near, means, centres)
 
 
 def _nearest(X: Any, centres: Numbers) -> Tuple[Numbers, float]:

@@ -271,6 +271,7 @@ class SGDClassifier(_SGD, _LinearClassifier):
         job["model"] = {"kind": self._kind(), "l2": self.alpha}
         result = self._run(X, labels, job)
         self._keep(result.tensors, 0.0, 1.0)
+        self._warn_if_it_learned_nothing()
         return self
 
 
@@ -289,6 +290,7 @@ class SGDRegressor(_SGD, _LinearRegressor):
         job["model"] = {"kind": "linear", "l2": self.alpha}
         result = self._run(X, labels, job)
         self._keep(result.tensors, 0.0, 1.0)
+        self._warn_if_it_learned_nothing()
         return self
 
 

@@ -186,6 +186,7 @@ class MLPClassifier(_Perceptron, Classifier):
         classes = len(self.classes_)
         self._learn(X, labels, 1 if classes == 2 else classes)
         self.out_activation_ = "logistic" if classes == 2 else "softmax"
+        self._warn_if_it_learned_nothing()
         return self
 
 
@@ -204,4 +205,5 @@ class MLPRegressor(_Perceptron, Regressor):
         X, labels = self._begin(X, y)
         self._learn(X, labels, 1)
         self.out_activation_ = "identity"
+        self._warn_if_it_learned_nothing()
         return self

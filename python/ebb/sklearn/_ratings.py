@@ -97,6 +97,7 @@ class MatrixFactorization(Regressor):
         self.user_biases_, self.item_biases_ = biases[:first, 0], biases[first:, 0]
         self.user_factors_, self.item_factors_ = factors[:first], factors[first:]
         self.intercept_ = float(result.tensors["bias"][0])
+        self._warn_if_it_learned_nothing()
         return self
 
     def _scores(self, X: Any) -> Numbers:
@@ -127,7 +128,8 @@ def _pairs(X: Any) -> Tuple[Numbers, Numbers]:
         row = int(np.argmin(whole.all(axis=1)))
         raise ValueError(
             f"row {row} of X is {X[row].tolist()}; users and items are whole numbers, and "
-            "not negative: sklearn.preprocessing.OrdinalEncoder makes some of texts"
+            "not negative, and below 2^53: sklearn.preprocessing.OrdinalEncoder makes "
+            "some of texts and of larger numbers"
         )
     return X[:, 0].astype(np.int64), X[:, 1].astype(np.int64)
 

@@ -13,15 +13,10 @@
 
 from __future__ import annotations
 
-from ebb.errors import NotFound
+from ebb import packages as _packages
 
-try:
-    import torch as _torch  # noqa: F401
-except ImportError:
-    raise NotFound(
-        "ebb.torch needs PyTorch",
-        "apt-get install python3-torch, or pip install torch",
-    ) from None
+_packages.need("numpy", "ebb.torch")
+_packages.need("torch", "ebb.torch")
 
 from ebb.torch.amp import GradScaler
 from ebb.torch.check import Report, check

@@ -112,7 +112,7 @@ def check_values(
 ) -> None:
     """Compares a model with the values of a job. Raises ModelDiffers.
 
-    Averages of weights beside the values are left out (docs/averages.md).
+    Averages of weights beside the values are left out (docs/early-stopping.md).
     """
     shapes = {
         name: value.shape for name, value in values.items() if not name.startswith(_AVERAGES)

@@ -26,7 +26,7 @@ struct NextVersion {
 
 // Decides how far the base is written anew (RenewalHand), so that a version is
 // at most half again as large as its rows, and what remains of older parts:
-// docs/decisions/0013.
+// docs/internals/sparse-tables.md.
 //
 // Lives for one cut, while the rows do not change.
 class RowRenewal {

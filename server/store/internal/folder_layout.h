@@ -1,4 +1,4 @@
-// The names in a folder of shared checkpoints
+// The names in a place of shared checkpoints, and those of ebb 0.2 in a folder
 // (docs/formats/shared-checkpoints.md). Numbers in them are decimal.
 #ifndef EBB_SERVER_STORE_INTERNAL_FOLDER_LAYOUT_H_
 #define EBB_SERVER_STORE_INTERNAL_FOLDER_LAYOUT_H_
@@ -22,9 +22,9 @@ std::optional<JobId> ParseJobFolder(absl::string_view name);
 std::optional<ServerId> ParseServerFolder(absl::string_view name);
 std::optional<PartitionId> ParsePartitionFolder(absl::string_view name);
 
-// A folder that one server wrote in a term: tTERM-sSERVER as long as it is
-// open. After that it is tTERM-sSERVER.ofOWNER: only the owner of a later term
-// may delete in it, and no server writes.
+// A folder of ebb 0.2 that one server wrote in a term: tTERM-sSERVER as long as
+// it is open. After that it is tTERM-sSERVER.ofOWNER: only the owner of a later
+// term may delete in it, and no server writes.
 struct TermFolder {
   Term term;
   ServerId server;
@@ -36,8 +36,9 @@ struct TermFolder {
 };
 std::optional<TermFolder> ParseTermFolder(absl::string_view name);
 
-// In a term's folder: gGENERATION-SEQUENCE.version and NUMBER.values. Before it
-// is whole, a version's name ends with ".new".
+// A version within its term. In a folder of ebb 0.2 it has the name
+// gGENERATION-SEQUENCE.version, beside NUMBER.values. Before it is whole, its
+// name ends with ".new" there.
 struct VersionFile {
   Generation generation;
   int64_t sequence = 0;
@@ -45,7 +46,6 @@ struct VersionFile {
                                     const VersionFile&) = default;
 
   std::string Name() const;
-  std::string NewName() const { return Name() + ".new"; }
 };
 std::optional<VersionFile> ParseVersionFile(absl::string_view name);
 bool IsNewVersionFile(absl::string_view name);

@@ -109,7 +109,7 @@ TEST(FolderLayoutTest, NamesAreReadAsTheyAreWritten) {
   const VersionFile version{Generation(3), 12};
   EXPECT_EQ(version.Name(), "g3-12.version");
   EXPECT_EQ(ParseVersionFile("g3-12.version"), version);
-  EXPECT_TRUE(IsNewVersionFile(version.NewName()));
+  EXPECT_TRUE(IsNewVersionFile("g3-12.version.new"));
   EXPECT_EQ(ParsePackFile(PackFile(8)), 8u);
 }
 

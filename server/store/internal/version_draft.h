@@ -1,5 +1,5 @@
-// A version that is about to be written to a folder: which of its blocks are
-// there already, and the bytes of those that are not.
+// A version that is about to be written to a shared place: which of its blocks
+// are there already, and the bytes of those that are not.
 #ifndef EBB_SERVER_STORE_INTERNAL_VERSION_DRAFT_H_
 #define EBB_SERVER_STORE_INTERNAL_VERSION_DRAFT_H_
 

@@ -3,8 +3,8 @@
 #define EBB_TOOLS_EBB_AUDIT_STORED_AUDIT_H_
 
 #include "absl/status/statusor.h"
+#include "tools/ebb/checkpoint/checkpoint_source.h"
 #include "tools/ebb/cluster/audit.h"
-#include "tools/ebb/versions/checkpoint_source.h"
 
 namespace ebb::tools {
 

@@ -1,5 +1,4 @@
 // `ebb data`.
-#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
 #include "tools/ebb/cluster/data_place.h"
+#include "tools/ebb/cluster/shown_line.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
 
@@ -33,54 +33,35 @@ struct DataCommandFlags {
   std::string kill_at;
 };
 
-// How far a push is: a line that is written over on a terminal, else one every
-// few seconds.
 class PushLine {
  public:
-  explicit PushLine(bool quiet) : quiet_(quiet), console_(DetectConsole()) {}
+  explicit PushLine(bool quiet) : line_(quiet) { line_.BeginStep(); }
 
   void Show(const datasets::PushProgress& progress) {
-    if (quiet_) return;
-    const absl::Time now = SteadyNow();
     if (progress.sending != sending_) {
       sending_ = progress.sending;
-      start_ = now;
-      shown_ = absl::InfinitePast();
+      start_ = SteadyNow();
+      line_.BeginStep();
     }
-    const absl::Duration pause =
-        console_.terminal ? absl::Milliseconds(200) : absl::Seconds(10);
-    if (now - shown_ < pause) return;
-    // The first look says nothing yet, where each is a line.
-    const bool first = shown_ == absl::InfinitePast();
-    shown_ = now;
-    if (first && !console_.terminal) return;
-    const double seconds = absl::ToDoubleSeconds(now - start_);
+    if (!line_.IsDue()) return;
+    const double seconds = absl::ToDoubleSeconds(SteadyNow() - start_);
     const int64_t moved = progress.sending ? progress.sent : progress.done;
-    const std::string line = absl::StrCat(
+    line_.Write(absl::StrCat(
         progress.sending ? "sending " : "reading ", BytesText(progress.done),
         " of ", BytesText(progress.total),
         seconds > 0.5 ? absl::StrCat(", ",
                                      BytesText(static_cast<int64_t>(
                                          static_cast<double>(moved) / seconds)),
                                      "/s")
-                      : "");
-    std::fprintf(stderr, console_.terminal ? "\r%-60s" : "%s\n", line.c_str());
-    std::fflush(stderr);
-    written_ = true;
+                      : ""));
   }
 
-  // Makes room for what comes next.
-  void End() const {
-    if (written_ && console_.terminal) std::fprintf(stderr, "\r%-60s\r", "");
-  }
+  void End() const { line_.End(); }
 
  private:
-  const bool quiet_;
-  const Console console_;
+  ShownLine line_;
   bool sending_ = false;
-  bool written_ = false;
   absl::Time start_ = SteadyNow();
-  absl::Time shown_ = absl::InfinitePast();
 };
 
 int Push(DataCommandFlags* flags) {

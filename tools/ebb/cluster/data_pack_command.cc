@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -13,10 +12,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/time.h"
 #include "common/kill_point.h"
 #include "common/status_macros.h"
-#include "common/steady_time.h"
 #include "data/byte_source.h"
 #include "data/pack/packer.h"
 #include "data/source.h"
@@ -25,6 +22,7 @@
 #include "job/yaml.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/parquet_rows.h"
+#include "tools/ebb/cluster/shown_line.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
 #include "worker/job_data.h"
@@ -50,42 +48,14 @@ struct PackFlags {
 
 std::atomic<bool> pack_is_interrupted = false;
 
-// How far packing is: a line that is written over on a terminal, else one every
-// few seconds.
-class PackLine {
- public:
-  explicit PackLine(bool quiet) : quiet_(quiet), console_(DetectConsole()) {}
-
-  void Show(const pack::PackProgress& progress) {
-    if (quiet_) return;
-    const absl::Time now = SteadyNow();
-    const absl::Duration pause =
-        console_.terminal ? absl::Milliseconds(200) : absl::Seconds(10);
-    if (now - shown_ < pause) return;
-    shown_ = now;
-    const std::string line = absl::StrCat(
-        progress.set, progress.set.empty() ? "" : ": ",
-        progress.writing ? "writing " : "reading ",
-        WithCommas(progress.examples),
-        progress.total > 0 ? absl::StrCat(" of ", WithCommas(progress.total))
-                           : "",
-        " examples");
-    std::fprintf(stderr, console_.terminal ? "\r%-60s" : "%s\n", line.c_str());
-    std::fflush(stderr);
-    written_ = true;
-  }
-
-  // Makes room for what comes next.
-  void End() const {
-    if (written_ && console_.terminal) std::fprintf(stderr, "\r%-60s\r", "");
-  }
-
- private:
-  const bool quiet_;
-  const Console console_;
-  bool written_ = false;
-  absl::Time shown_ = SteadyNow();
-};
+std::string ProgressText(const pack::PackProgress& progress) {
+  return absl::StrCat(
+      progress.set, progress.set.empty() ? "" : ": ",
+      progress.writing ? "writing " : "reading ", WithCommas(progress.examples),
+      progress.total > 0 ? absl::StrCat(" of ", WithCommas(progress.total))
+                         : "",
+      " examples");
+}
 
 bool IsJobFile(const std::string& source) {
   return absl::EndsWith(source, ".yaml") || absl::EndsWith(source, ".yml");
@@ -215,14 +185,14 @@ int Pack(const PackFlags& flags) {
   struct sigaction action = {};
   action.sa_handler = [](int) { pack_is_interrupted = true; };
   sigaction(SIGINT, &action, nullptr);
-  PackLine line(flags.quiet || flags.json);
+  ShownLine line(flags.quiet || flags.json);
   pack::PackOptions options;
   options.seed = flags.seed;
   options.window = flags.window;
   options.compress = !flags.raw;
   options.kill_points = *kill_points;
   options.progress = [&](const pack::PackProgress& progress) {
-    line.Show(progress);
+    if (line.IsDue()) line.Write(ProgressText(progress));
     return pack_is_interrupted.load();
   };
   const auto notes = std::make_shared<ParquetNotes>();

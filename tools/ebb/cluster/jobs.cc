@@ -11,7 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "common/nearest.h"
 #include "common/status_macros.h"
-#include "job/base/values.h"
+#include "common/utf8.h"
 #include "tools/ebb/status/no_answer.h"
 
 namespace ebb::tools {
@@ -19,7 +19,7 @@ namespace ebb::tools {
 namespace {
 
 absl::Status CheckName(const std::string& job) {
-  if (!job::IsUtf8(job)) {  // Nor is that, and no message bears it.
+  if (!IsUtf8(job)) {  // Nor is that, and no message bears it.
     return absl::NotFoundError(
         absl::StrCat("there is no job \"", absl::CHexEscape(job), "\""));
   }
@@ -77,11 +77,11 @@ absl::StatusOr<v1::JobSummary> FindSummary(const ClusterAccess& access,
   const std::string near = NearestName(job, names);
   return absl::NotFoundError(absl::StrCat(
       "there is no job ", job, " at ", access.scheduler,
-      names.empty()
-          ? "; there is none at all"
-          : absl::StrCat(
-                near.empty() ? "" : absl::StrCat("; is it ", near, "?"),
-                "; there are: ", absl::StrJoin(names, ", "))));
+      names.empty() ? "; there is none at all"
+                    : absl::StrCat(near.empty() ? "; there are: "
+                                                : absl::StrCat("; is it ", near,
+                                                               "? There are: "),
+                                   absl::StrJoin(names, ", "))));
 }
 
 }  // namespace ebb::tools

@@ -278,6 +278,25 @@ class ParquetRows : public data::ByteSource {
   absl::Status end_;    // How it ended.
 };
 
+// Every Parquet file begins so, or with PARE if its footer is encrypted:
+// https://parquet.apache.org/docs/file-format/
+absl::Status CheckMagic(absl::string_view path, data::ByteSource& file) {
+  std::array<char, 4> front;
+  size_t size = 0;
+  while (size < front.size()) {
+    EBB_ASSIGN_OR_RETURN(const size_t some,
+                         file.Read(std::span(front).subspan(size)));
+    if (some == 0) break;
+    size += some;
+  }
+  const absl::string_view magic(front.data(), size);
+  if (magic == "PAR1" || magic == "PARE") return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      path,
+      ": this is no Parquet file, for it does not begin with PAR1; if it "
+      "is a text, give it another name"));
+}
+
 }  // namespace
 
 bool IsParquet(absl::string_view path) {
@@ -295,6 +314,7 @@ data::OpenBytes WithParquet(data::OpenBytes open,
         // Says what is wrong with the file itself, as that it is missing.
         auto file = open(path);
         if (!file.ok() || !IsParquet(path)) return file;
+        EBB_RETURN_IF_ERROR(CheckMagic(path, **file));
         return ParquetRows::Start(std::string(path), notes);
       },
       find};

@@ -1,35 +1,29 @@
 // `ebb checkpoint export`.
-#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <set>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "job/base/table_name.h"
-#include "job/base/traits.h"
 #include "tools/buckets/bucket_file.h"
 #include "tools/command/command.h"
+#include "tools/ebb/checkpoint/checkpoint_source.h"
+#include "tools/ebb/checkpoint/model_doubts.h"
+#include "tools/ebb/checkpoint/stored_job_flags.h"
 #include "tools/ebb/job/job_flags.h"
-#include "tools/ebb/stored/fold_model.h"
-#include "tools/ebb/stored/stored_model.h"
-#include "tools/ebb/stored/topics.h"
-#include "tools/ebb/versions/checkpoint_source.h"
-#include "tools/ebb/versions/model_doubts.h"
-#include "tools/ebb/versions/stored_job_flags.h"
+#include "tools/ebb/trained/stored_model.h"
 #include "tools/files/files.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -64,7 +58,7 @@ std::vector<std::string> UserNamesOf(const std::vector<TensorStream>& tensors) {
     };
     const bool free = !joins(kSlotsPrefix) && !joins(kAveragesPrefix) &&
                       taken.insert(name).second;
-    names.push_back(free ? std::move(name) : tensor.name);
+    names.push_back(free ? name : tensor.name);
   }
   return names;
 }
@@ -134,58 +128,9 @@ absl::Status MayWrite(const std::string& output, bool force) {
   return absl::OkStatus();
 }
 
-// How much of the model is exactly 0, as L1 makes it: a line for each table of
-// which something is. Empty: no table has weights.
-std::string Zeros(const StoredModel& stored,
-                  const models::ModelDescription& description) {
-  std::string text;
-  const v1::ModelTraits& traits = job::TraitsOf(stored.job.model());
-  if (traits.clusters() || traits.boosted() || traits.topics()) return text;
-  const auto share = [](int64_t part, int64_t whole) {
-    return absl::StrFormat("%.1f %%", 100.0 * static_cast<double>(part) /
-                                          static_cast<double>(whole));
-  };
-  std::span<const float> rest = stored.parameters;
-  for (const models::TableShape& table : description.tables) {
-    const auto zeros = std::ranges::count(rest.first(table.size()), 0.0f);
-    rest = rest.subspan(table.size());
-    if (zeros == 0) continue;
-    absl::StrAppend(&text, table.name, ": ", share(zeros, table.size()), " of ",
-                    Count(table.size(), "weight"), " are exactly 0\n");
-  }
-  for (size_t t = 0; t < stored.runs.size(); ++t) {
-    const RowRuns& runs = stored.runs[t];
-    const job::SparseTable& table = stored.sparse_tables[t];
-    if (table.kind != RowKind::kTrained || runs.zero_floats() == 0) continue;
-    const int64_t weights = runs.rows() * table.width;
-    absl::StrAppend(&text, table.name, ": ", share(runs.zero_floats(), weights),
-                    " of ", Count(weights, "weight"), " are exactly 0");
-    if (table.width > 1) {
-      absl::StrAppend(&text, ", and all of ",
-                      share(runs.zero_rows(), runs.rows()), " of the rows");
-    }
-    absl::StrAppend(&text, "\n");
-  }
-  return text;
-}
-
-// A line for each topic.
-void PrintTopWords(const StoredModel& stored) {
-  int64_t topic = 0;
-  for (const std::vector<std::string>& words : TopWords(stored)) {
-    std::cout << "topic " << topic++ << ": " << absl::StrJoin(words, " ")
-              << "\n";
-  }
-}
-
 absl::StatusOr<ModelExport> MakeExport(
     const CheckpointExportFlags& flags, const StoredModel& stored,
     const models::ModelDescription& description) {
-  if (flags.with_slots && job::TraitsOf(stored.job.model()).words()) {
-    return absl::InvalidArgumentError(
-        "--with-slots: word vectors are exported in the order of the "
-        "vocabulary, without the optimizer's state; leave it out");
-  }
   ModelExport all = ExportModel(stored, description);
   if (flags.fold) {
     EBB_RETURN_IF_ERROR(FoldScaling(stored, description, &all));
@@ -269,21 +214,10 @@ int Export(const CheckpointExportFlags& flags) {
     return absl::IsCancelled(written) ? kExitInterrupted : code;
   }
   std::cout << Count(all->tensors.size(), "tensor") << ", ";
-  if (stored->forest != nullptr) {
-    std::cout << Count(stored->forest->trees().size(), "tree");
-  } else {
-    std::cout << Count(stored->parameters.size(), "parameter");
-  }
-  if (!stored->averages.empty()) std::cout << " and their averages";
-  if (stored->is_average) std::cout << ", averages in the place of the values";
-  if (stored->restarts) std::cout << ", " << RestartsText(*stored->restarts);
-  for (size_t t = 0; t < stored->runs.size(); ++t) {
-    std::cout << (t == 0 ? ", " : " and ")
-              << Count(stored->runs[t].rows(), "row") << " of "
-              << stored->sparse_tables[t].name;
-  }
-  std::cout << " in " << flags.output << "\n" << Zeros(*stored, *description);
-  PrintTopWords(*stored);
+  const workloads::ToolsSide& workload =
+      workloads::ToolsOf(stored->job.model());
+  std::cout << workload.ContentText(*stored) << " in " << flags.output << "\n"
+            << workload.ValuesText(*stored, *description);
   if (damaged != kExitGood) {
     std::cerr << "ebb: " << flags.output
               << " is sound, and of the newest versions that can be read; "

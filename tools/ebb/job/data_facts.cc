@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "common/status_macros.h"
-#include "job/base/traits.h"
 #include "workloads/seam/rules/rules.h"
 
 namespace ebb::tools {
@@ -35,18 +34,6 @@ absl::StatusOr<job::SourceFacts::Documents> CountDocuments(
 
 }  // namespace
 
-DataExtent ExtentOf(const v1::Model& model, const data::Dataset& train) {
-  DataExtent extent = {train.memory_bytes(), train.features(), train.entries()};
-  if (job::TraitsOf(model).words()) {
-    // A word as a centre and in contexts, and what is drawn against these: the
-    // mean width of a window is (window + 1) / 2 to either side.
-    extent.entries *= 2 + (model.window() + 1) * model.negatives();
-    extent.rows = 2 * static_cast<int64_t>(
-                          train.index().encoding.vocabulary.words.size());
-  }
-  return extent;
-}
-
 absl::StatusOr<job::SourceFacts> FactsOf(const v1::Job& job,
                                          const data::Dataset& dataset) {
   job::SourceFacts facts = {
@@ -61,8 +48,7 @@ absl::StatusOr<job::SourceFacts> FactsOf(const v1::Job& job,
     facts.class_texts = {dataset.index().ClassText(0),
                          dataset.index().ClassText(1)};
   }
-  if (job::TraitsOf(job.model()).topics() ||
-      workloads::RulesOf(job.model()).Facts(job).documents) {
+  if (workloads::FactsOf(job).documents) {
     EBB_ASSIGN_OR_RETURN(facts.documents, CountDocuments(dataset));
   }
   return facts;

@@ -14,7 +14,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -33,9 +32,12 @@
 #include "data/reader.h"
 #include "data/source.h"
 #include "ebb/v1/job.pb.h"
+#include "job/base/keys.h"
 #include "job/yaml.h"
 #include "tools/ebb/cluster/parquet_rows.h"
+#include "tools/text/shell_word.h"
 #include "worker/job_data.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -153,19 +155,22 @@ std::string SomeOf(const std::vector<std::string>& names) {
           : "");
 }
 
-// A path as a word of a shell's command.
-std::string ShellWord(absl::string_view path) {
-  const bool plain = std::ranges::all_of(path, [](char c) {
-    return absl::ascii_isalnum(c) || absl::StrContains("._/-+=", c);
-  });
-  return plain ? std::string(path)
-               : absl::StrCat("'", absl::StrReplaceAll(path, {{"'", "'\\''"}}),
-                              "'");
-}
-
 // How a job file writes a delimiter.
 std::string DelimiterWord(absl::string_view delimiter) {
   return delimiter == "\t" ? "tab" : std::string(delimiter);
+}
+
+// The kinds of models that are made of trees, in the order of the alphabet.
+std::vector<std::string> TreeModels() {
+  std::vector<std::string> kinds;
+  v1::Model model;
+  for (const std::string& kind :
+       job::EnumWords(*v1::Model::BuiltIn_descriptor())) {
+    model.set_kind(kind);
+    if (workloads::ToolsOf(model).Facts().trees) kinds.push_back(kind);
+  }
+  std::ranges::sort(kinds);
+  return kinds;
 }
 
 // The table `path` begins with `front`.
@@ -199,8 +204,16 @@ void OfferTable(const std::string& path, const std::string& front,
       "label: column ", label, found.empty() ? " (the last one)" : "", ", ",
       look.are, "; another one is csv: {path: ", path,
       ", label: NAME}, where NAME is one of ", SomeOf(*columns)));
-  offer->remarks.emplace_back(
-      "model: boosted_trees and forest train on the same lines");
+  // Trees take labels for classes, unless they are told otherwise.
+  const bool values = look.model == "linear";
+  offer->remarks.push_back(absl::StrCat(
+      "model: ",
+      absl::StrJoin(TreeModels(), " and ",
+                    [values](std::string* out, const std::string& kind) {
+                      absl::StrAppend(out, values ? "{kind: " : "", kind,
+                                      values ? ", labels: values}" : "");
+                    }),
+      " train on the same lines"));
 }
 
 absl::Status OfferSparse(const std::string& path, const std::string& front,
@@ -364,14 +377,16 @@ void OfferImages(const std::string& path, bool archive, Offer* offer) {
       "size: what each image is scaled to; leave it out if all have one size");
 }
 
-// `file` is the first of those that `path` stands for.
-void OfferParquet(const std::string& path, const std::string& file,
-                  Offer* offer) {
+// `file` is the first of those that `path` stands for. InvalidArgument: it
+// cannot be read as a Parquet file.
+absl::Status OfferParquet(const std::string& path, const std::string& file,
+                          Offer* offer) {
   const fs::path named =
       path == file ? fs::path(path) : fs::path(path).parent_path();
   const std::string packed = absl::StrCat(named.stem().string(), ".packed");
   Offer table;
   const auto front = FrontOf(file, WithParquet(data::OpenFile));
+  if (absl::IsInvalidArgument(front.status())) return front.status();
   OfferTable(path, front.value_or(""), &table);
   offer->is = "a table in a Parquet file";
   offer->job.mutable_model()->Swap(table.job.mutable_model());
@@ -390,6 +405,7 @@ void OfferParquet(const std::string& path, const std::string& file,
         remark, {{absl::StrCat("csv: {path: ", path, ", label: NAME}"),
                   "--set data.train.csv.label=NAME"}}));
   }
+  return absl::OkStatus();
 }
 
 bool IsPackedSet(const fs::path& folder) {
@@ -485,8 +501,9 @@ absl::Status OfferFolder(const std::string& path, Offer* offer) {
   }
   EBB_ASSIGN_OR_RETURN(const auto files, data::FindFiles(path));
   if (IsParquet(files.front())) {
-    OfferParquet(absl::StrCat(absl::StripSuffix(path, "/"), "/*.parquet"),
-                 files.front(), offer);
+    EBB_RETURN_IF_ERROR(
+        OfferParquet(absl::StrCat(absl::StripSuffix(path, "/"), "/*.parquet"),
+                     files.front(), offer));
     offer->is = "a folder of tables in Parquet files";
     return absl::OkStatus();
   }
@@ -503,7 +520,7 @@ absl::StatusOr<Offer> OfferOf(const std::string& path) {
   if (fs::is_directory(path, error)) {
     EBB_RETURN_IF_ERROR(OfferFolder(path, &offer));
   } else if (IsParquet(path)) {
-    OfferParquet(path, path, &offer);
+    EBB_RETURN_IF_ERROR(OfferParquet(path, path, &offer));
   } else if (absl::EndsWith(path, ".npz")) {
     EBB_RETURN_IF_ERROR(OfferArchive(path, &offer));
   } else {
@@ -534,6 +551,10 @@ std::optional<std::string> OfferJob(const std::string& path) {
   std::error_code error;
   if (!fs::exists(path, error)) return std::nullopt;
   auto offer = OfferOf(path);
+  // It says by its name what it should be.
+  if (absl::IsInvalidArgument(offer.status()) && IsParquet(path)) {
+    return std::string(offer.status().message());
+  }
   if (!offer.ok()) return std::nullopt;
   AddTestData(path, offer->job.mutable_data());
   const std::string lines =

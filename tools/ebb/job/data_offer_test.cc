@@ -24,6 +24,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Optional;
 
 class DataOfferTest : public ::testing::Test {
  protected:
@@ -119,6 +120,9 @@ TEST_F(DataOfferTest, ATableOfNumbers) {
             HasSubstr("- label: column price (the last one), numbers to "
                       "predict; another one is csv: {path: houses.csv, label: "
                       "NAME}, where NAME is one of rooms, area, price\n"),
+            HasSubstr("- model: {kind: boosted_trees, labels: values} and "
+                      "{kind: forest, labels: values} train on the same "
+                      "lines\n"),
             HasSubstr("hint: save them as houses.yaml, then `ebb run "
                       "houses.yaml`")));
 }
@@ -133,7 +137,9 @@ TEST_F(DataOfferTest, ALabelWithAUsualNameAndAnotherDelimiter) {
   EXPECT_THAT(job, AllOf(HasSubstr("model: softmax\n"),
                          HasSubstr("path: my flowers.tsv.txt"),
                          HasSubstr("label: class"), HasSubstr("\";\"")));
-  EXPECT_THAT(Said("my flowers.tsv.txt"), HasSubstr("3 classes"));
+  EXPECT_THAT(Said("my flowers.tsv.txt"),
+              AllOf(HasSubstr("3 classes"),
+                    HasSubstr("- model: boosted_trees and forest train on")));
 }
 
 TEST_F(DataOfferTest, TestDataThatStandsBesideIsTaken) {
@@ -288,6 +294,17 @@ TEST_F(DataOfferTest, TablesInParquetFiles) {
             HasSubstr("\n  ebb data pack 'days/*.parquet' days.packed --split"),
             HasSubstr("{packed: days.packed/train}")));
   unsetenv("EBB_PYTHON");
+}
+
+// Bug: two lines were offered to train on it.
+TEST_F(DataOfferTest, AFileThatIsNoParquetFileIsNone) {
+  Write("t.parquet", "x,y\n1,2\n");
+  EXPECT_EQ(OfferJob("t.parquet"),
+            "t.parquet: this is no Parquet file, for it does not begin with "
+            "PAR1; if it is a text, give it another name");
+  Write("empty.parquet", "");
+  EXPECT_THAT(OfferJob("empty.parquet"),
+              Optional(HasSubstr("this is no Parquet file")));
 }
 
 // It is refused for what it is.

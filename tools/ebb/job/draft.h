@@ -17,9 +17,10 @@
 #include "job/specification.h"
 #include "job/validate.h"
 #include "job/yaml.h"
-#include "tools/ebb/job/boosted_start.h"
 #include "tools/ebb/job/data_facts.h"
 #include "tools/ebb/job/start_values.h"
+#include "tools/ebb/model/beginning.h"
+#include "tools/ebb/model/job_sizes.h"
 #include "worker/python/python_model.h"
 
 namespace ebb::tools {
@@ -35,12 +36,10 @@ struct Draft {
   job::DataFacts known;
   DataExtent extent;
   std::vector<std::string> notes;
-  // The centroids that k-means++ chose, for a job that finds clusters.
-  std::vector<float> centroids;
   // The module, once it was asked.
   std::unique_ptr<worker::PythonModel> module;
-  // The start of boosted trees; absent: the job has none.
-  std::optional<BoostedStart> boosted;
+  // The values that the workload chose from the data.
+  Beginning begun;
   // StartValues::with_rows of the model with which the job starts.
   decltype(StartValues::with_rows) with_rows;
   // The source of the data, for errors that say that it is not there.

@@ -16,6 +16,7 @@
 #include "tools/ebb/job/draft_start.h"
 #include "worker/job_data.h"
 #include "worker/python/python_data.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -123,7 +124,8 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
     return out;
   }
   draft->known.train = *std::move(facts);
-  draft->extent = ExtentOf(draft->full.model(), *train);
+  draft->extent = workloads::ToolsOf(draft->full.model())
+                      .ExtentOf(draft->full.model(), *train);
   draft->NoteLeftOut(*train, "data.train");
   draft->NoteRemarks(*train, "data.train");
   const data::Index& index = train->index();

@@ -20,6 +20,7 @@
 #include "job/specification.h"
 #include "tools/ebb/job/draft_start.h"
 #include "tools/text/console.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -37,8 +38,7 @@ std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
       Count(data.examples, "example"), ", and `model: ", job.model().kind(),
       "` takes each for a class of its own. If they are quantities to predict, "
       "take ",
-      job::TraitsOf(job.model()).forest() ||
-              job::TraitsOf(job.model()).boosted()
+      workloads::ToolsOf(job.model()).Facts().trees
           ? "`model.labels: values`"
           : "`model: linear`, or `model.labels: values` with layers");
 }

@@ -12,22 +12,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "common/boosted_shape.h"
 #include "common/status_macros.h"
-#include "data/index.h"
 #include "ebb/v1/job.pb.h"
 #include "job/base/mistake.h"
-#include "job/base/traits.h"
-#include "job/boosted.h"
 #include "job/validate.h"
-#include "models/backends.h"
 #include "server/job_rule.h"
-#include "tools/ebb/job/boosted_start.h"
-#include "tools/ebb/job/centroids.h"
 #include "tools/ebb/job/job_paths.h"
-#include "tools/ebb/job/origins.h"
+#include "tools/ebb/model/beginning.h"
 #include "tools/ebb/model/initial_rows.h"
-#include "worker/first_centroids.h"
+#include "tools/ebb/model/origins.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -52,81 +46,10 @@ void KeepRounds(int64_t parameters, Draft* draft) {
       consistency.rounds_in_memory(), std::min(kMostBytes / bytes, kMost)));
 }
 
-// Chooses the intervals, of which the job says how many there are.
-void StartBoosted(const data::Dataset& train, Draft* draft) {
-  v1::Model& model = *draft->full.mutable_model();
-  const int64_t most = draft->file.job.model().has_bins()
-                           ? std::min(model.bins(), kMostBoostedBins)
-                           : DefaultBoostedBins(train.features());
-  auto start = ChooseBoostedStart(train, most, draft->full.seed());
-  draft->Fail(start.status(), "data.train");
-  if (!start.ok()) return;
-  model.set_bins(start->bins);
-  draft->boosted = *std::move(start);
-  KeepRounds(job::BoostedShapeOf(model, train.features(),
-                                 std::ssize(train.index().classes))
-                 .Parameters(),
-             draft);
-}
-
-// The centroids that k-means++ chose for a run that goes on, whatever it would
-// choose now.
-std::optional<v1::InitialValues> ChosenBefore(
-    const std::optional<v1::Specification>& stored, const v1::Job& job,
-    absl::string_view train_index) {
-  if (!stored || !stored->has_initial() ||
-      stored->job().model().has_initial() ||
-      stored->job().model().clusters() != job.model().clusters() ||
-      stored->job().model().seeding() != job.model().seeding() ||
-      stored->job().seed() != job.seed() ||
-      stored->train_index() != train_index) {
-    return std::nullopt;
-  }
-  return stored->initial();
-}
-
-// Clusters beyond the different examples stay empty, or share a place.
-void NoteEqualExamples(const data::Dataset& train, Draft* draft) {
-  const int64_t clusters = draft->full.model().clusters();
-  const auto different = worker::CountDifferent(train, clusters);
-  draft->Fail(different.status(), "data.train");
-  if (!different.ok() || *different >= clusters) return;
-  draft->notes.push_back(absl::StrCat(
-      "model.clusters: there are ", clusters, " clusters, but data.train has ",
-      *different, " different example", *different == 1 ? "" : "s",
-      ": the other clusters get none of their own"));
-}
-
-// Chooses the centroids, unless a run that goes on has them. Restarts choose by
-// themselves.
-void StartClusters(const data::Dataset& train, Draft* draft,
-                   job::JobFacts* facts) {
-  const v1::Job& job = draft->full;
-  if (job::HasRestarts(job)) {
-    draft->Fail(worker::CheckSeeding(train, job.model()), "data.train");
-    return;
-  }
-  facts->initial = ChosenBefore(draft->stored, job, facts->train_index);
-  if (facts->initial) return;
-  const auto backend = models::CreateBackend({});
-  draft->Fail(backend.status(), "model");
-  if (!backend.ok()) return;
-  auto centroids =
-      worker::ChooseCentroids(train, job.model(), job.seed(), backend->get());
-  draft->Fail(centroids.status(), "data.train");
-  if (centroids.ok()) draft->centroids = *std::move(centroids);
-}
-
-// An export of topics has their shares beside the counts, and where they were
-// drawn the assignments, too. What makes topics differ at first is of
-// no use to topics that differ.
 InitialValues::Differences DifferencesOf(const v1::Model& model,
                                          const job::JobFacts& facts) {
-  InitialValues::Differences differences;
-  if (job::TraitsOf(model).topics()) {
-    differences = {
-        {"topics", "assignments/keys", "assignments/rows"}, "start", {}};
-  }
+  InitialValues::Differences differences =
+      workloads::ToolsOf(model).Differences();
   for (const job::SparseTable& table : facts.sparse_tables) {
     differences.sparse_tables.push_back(table.name);
   }
@@ -145,16 +68,10 @@ absl::Status ReadInitial(const std::optional<v1::Specification>& stored,
     facts->initial = stored->initial();
     return absl::OkStatus();
   }
-  const std::vector<double> origins = OriginsOf(job, *facts);
-  if (job::TraitsOf(model).clusters()) {
-    EBB_ASSIGN_OR_RETURN(*initial, ReadCentroids(model.initial(), facts->tables,
-                                                 FirstSize(job), origins));
-  } else {
-    EBB_RETURN_IF_ERROR(CheckOrigins(origins));
-    EBB_ASSIGN_OR_RETURN(*initial,
-                         InitialValues::Read(model.initial(), facts->tables,
-                                             DifferencesOf(model, *facts)));
-  }
+  EBB_ASSIGN_OR_RETURN(*initial,
+                       workloads::ToolsOf(model).ReadInitial(
+                           job, facts->tables, DifferencesOf(model, *facts),
+                           OriginsOf(job, *facts)));
   facts->initial = (*initial)->ToProto();
   return absl::OkStatus();
 }
@@ -211,39 +128,27 @@ absl::StatusOr<InitialRows::Tables> RowTablesOf(const server::JobRule& rule,
 
 void ChooseStart(const data::Dataset& train, Draft* draft,
                  job::JobFacts* facts) {
-  const v1::Model& model = draft->full.model();
   if (draft->WrongIn("model")) return;
-  if (job::TraitsOf(model).clusters()) {
-    NoteEqualExamples(train, draft);
-    if (!model.has_initial()) StartClusters(train, draft, facts);
-    if (draft->full.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
-      KeepRounds(model.clusters() * (train.features() + 1), draft);
-    }
-  }
-  if (job::TraitsOf(model).boosted()) StartBoosted(train, draft);
+  const BeginInput input = {train, draft->file.job,
+                            draft->stored ? &*draft->stored : nullptr};
+  auto begun =
+      workloads::ToolsOf(draft->full.model()).Begin(input, &draft->full);
+  draft->Fail(begun.status(), "data.train");
+  if (!begun.ok()) return;
+  if (begun->kept_parameters > 0) KeepRounds(begun->kept_parameters, draft);
+  if (begun->before) facts->initial = begun->before;
+  for (const std::string& note : begun->notes) draft->notes.push_back(note);
+  draft->begun = *std::move(begun);
 }
 
 absl::Status MakeStart(const ModelOpener& open, Draft* draft,
                        job::JobFacts* facts,
                        std::shared_ptr<const InitialValues>* initial) {
   const v1::Job& job = draft->full;
-  if (!draft->centroids.empty()) {
-    // The sizes of the clusters are not known yet.
-    draft->centroids.resize(ParametersOf(*facts), FirstSize(job));
+  if (!draft->begun.values.empty()) {
     EBB_ASSIGN_OR_RETURN(
         *initial,
-        InitialValues::Of("model.seeding", std::move(draft->centroids),
-                          facts->tables));
-    facts->initial = (*initial)->ToProto();
-  } else if (draft->boosted) {
-    EBB_ASSIGN_OR_RETURN(const data::Index index,
-                         data::Index::Decode(facts->train_index));
-    const BoostedShape shape = job::BoostedShapeOf(job.model(), index.features,
-                                                   std::ssize(index.classes));
-    EBB_ASSIGN_OR_RETURN(
-        *initial,
-        InitialValues::Of("the intervals of the data",
-                          BoostedInitialValues(shape, *draft->boosted),
+        InitialValues::Of(draft->begun.origin, std::move(draft->begun.values),
                           facts->tables));
     facts->initial = (*initial)->ToProto();
   } else if (job.has_start()) {

@@ -14,8 +14,8 @@
 
 namespace ebb::tools {
 
-// Chooses from the data what boosted trees and clusters begin with. Other
-// models do not need the data for it.
+// Lets the workload choose from the data what the job begins with. Most models
+// do not need the data for it.
 void ChooseStart(const data::Dataset& train, Draft* draft,
                  job::JobFacts* facts);
 

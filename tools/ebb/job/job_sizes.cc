@@ -5,55 +5,36 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "client/actions.h"
 #include "client/job_limits.h"
 #include "common/filters/encoding.h"
 #include "common/filters/filter.h"
 #include "common/status_macros.h"
-#include "common/task_rows.h"
 #include "data/index.h"
 #include "job/base/traits.h"
 #include "job/frozen_rows.h"
 #include "job/specification.h"
-#include "models/lloyd_result.h"
 #include "server/job_rule.h"
 #include "server/memory_budget.h"
 #include "server/rows/row_frequency.h"
 #include "tools/text/console.h"
-#include "worker/task_maker.h"
+#include "workloads/seam/rules/rules.h"
+#include "workloads/seam/tools/tools.h"
+#include "workloads/seam/worker/worker.h"
 
 namespace ebb::tools {
 
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
-// A tree of a forest has two nodes for each example at most (forest.h), and is
-// stored in whole rows (docs/formats/task-rows.md).
-constexpr int64_t kTreeOfAnExample = 32;
-// Bytes of a row beside its floats, as docs/memory.md says: its key and marks,
-// and its place in the index. A version is at most half as large again.
-constexpr int64_t kRowOverhead = 12;
-constexpr int64_t kIndexOfARow = 16;
-// A row also has this if steps go by how late its gradient is.
+// A row has this, too, if steps go by how late its gradient is.
 constexpr int64_t kFrequencyOfARow = sizeof(server::RowFrequency);
 
 int64_t Encoded(const Filter& filter, int64_t floats) {
   return filter.kind == FilterKind::kNone
              ? floats * kFloat
              : EncodedBytes(EncodingOf(filter), floats);
-}
-
-// The rows of the runs of K-Means, all of which stay.
-void AddRestarts(const v1::Job& job, const JobPlan& plan, int64_t features,
-                 JobSizes* sizes) {
-  const int64_t run =
-      models::LloydResult::EncodedBytes(job.model().clusters(), features);
-  const int64_t rows = TaskRows(run);
-  const int64_t row = kRowOverhead + plan.sparse_tables.front().row_bytes();
-  const int64_t all = job.model().restarts() * rows;
-  sizes->servers += all * (row + row / 2 + kIndexOfARow);
-  sizes->disk += all * row;
-  sizes->pushed += rows * row;
 }
 
 // Distinct keys of a batch, at most; 0 of data without keys.
@@ -89,16 +70,14 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
   const client::ClientOptions options;
   const auto limits = client::LimitsFor(options, plan, 0);
   sizes.worker_data = prepared.data.bytes;
-  int64_t features = 0;
-  if (job::TasksOf(prepared.job) > 0) {
+  if (workloads::FactsOf(prepared.job).tasks > 0) {
     EBB_ASSIGN_OR_RETURN(const data::Index index,
                          data::Index::Decode(specification.train_index()));
     sizes.worker_data =
-        worker::TaskBytes(specification.job(), index, prepared.data.bytes);
-    features = index.features;
-    if (job::TraitsOf(prepared.job.model()).forest()) {
-      sizes.task = TaskRows(kTreeOfAnExample * index.examples) * kTaskRowBytes;
-    }
+        prepared.data.bytes + workloads::WorkerSideOf(prepared.job.model())
+                                  .TaskBytes(specification.job(), index);
+    workloads::ToolsOf(prepared.job.model())
+        .AddSizes(prepared.job, plan, index, &sizes);
   }
   sizes.worker = sizes.worker_data +
                  (limits ? client::JobBytes(options, plan, *limits) : 0);
@@ -125,18 +104,16 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
     return keys *
            (tables * static_cast<int64_t>(sizeof(uint64_t)) + floats * kFloat);
   };
-  sizes.pulled = Encoded(plan.filters.pull, plan.parameters) +
-                 rows_of(plan.trained_tables(), row_floats);
-  sizes.pushed = Encoded(plan.filters.push, trained) +
-                 rows_of(pushed_tables, pushed_floats);
-  if (job::HasRestarts(prepared.job)) {
-    AddRestarts(prepared.job, plan, features, &sizes);
-  }
+  sizes.pulled += Encoded(plan.filters.pull, plan.parameters) +
+                  rows_of(plan.trained_tables(), row_floats);
+  sizes.pushed += Encoded(plan.filters.push, trained) +
+                  rows_of(pushed_tables, pushed_floats);
   return sizes;
 }
 
 absl::Status CheckRoomForTasks(const PreparedJob& prepared, int64_t memory) {
-  if (memory == 0 || job::TasksOf(prepared.job) == 0) return absl::OkStatus();
+  if (memory == 0 || workloads::FactsOf(prepared.job).tasks == 0)
+    return absl::OkStatus();
   EBB_ASSIGN_OR_RETURN(const JobSizes sizes, SizesOf(prepared));
   if (sizes.worker_data <= memory) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat(
@@ -148,6 +125,7 @@ absl::Status CheckRoomForTasks(const PreparedJob& prepared, int64_t memory) {
 std::string SizesText(const PreparedJob& prepared, const JobSizes& sizes) {
   const JobPlan& plan = prepared.record.plan;
   const bool tasks = sizes.task > 0;
+  const std::string unit = workloads::FactsOf(prepared.job).unit;
   const bool rows = sizes.servers_of_a_key > 0;
   const std::string most = rows ? "at most " : "";
   std::string text = "It takes about\n  memory of all servers   ";
@@ -164,9 +142,10 @@ std::string SizesText(const PreparedJob& prepared, const JobSizes& sizes) {
                   BytesText(sizes.worker), ", ", BytesText(sizes.worker_data),
                   " of it data");
   if (tasks) {
-    absl::StrAppend(&text, "\n  a tree                  at most ",
-                    BytesText(sizes.task), " pushed",
-                    "\n  disk for checkpoints    as the servers' memory\n");
+    absl::StrAppend(
+        &text, absl::StrFormat("\n  %-24sat most ", absl::StrCat("a ", unit)),
+        BytesText(sizes.task), " pushed",
+        "\n  disk for checkpoints    as the servers' memory\n");
     return text;
   }
   absl::StrAppend(&text, "\n  a batch                 ", most,

@@ -7,30 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "tools/ebb/job/submission.h"
+#include "tools/ebb/model/job_sizes.h"
 
 namespace ebb::tools {
-
-// Bytes, about, without the memory of the program itself.
-struct JobSizes {
-  // Bytes of all servers together: weights, slots of the optimizer and the new
-  // weights of a step (docs/memory.md), without rows of sparse tables.
-  int64_t servers = 0;
-  // Bytes of a server, for each key that has a row in every trained sparse
-  // table.
-  int64_t servers_of_a_key = 0;
-  // Bytes of each worker without a limit: its data, and values and gradients.
-  int64_t worker = 0;
-  int64_t worker_data = 0;
-  // Bytes that a batch pulls and pushes, with rows for keys that are all
-  // distinct.
-  int64_t pulled = 0;
-  int64_t pushed = 0;
-  // Bytes that the result of a task takes, at most: of a forest a tree. 0: the
-  // job has no tasks.
-  int64_t task = 0;
-  // The stored versions that are kept, without rows of sparse tables.
-  int64_t disk = 0;
-};
 
 // The errors of server::JobRule::Create.
 absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared);

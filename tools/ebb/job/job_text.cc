@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "job/base/traits.h"
 #include "job/specification.h"
 #include "tools/text/console.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::tools {
 
@@ -23,9 +23,9 @@ std::string ChoicesText(const std::vector<job::Choice>& choices) {
 
 std::string WorkText(const PreparedJob& prepared, absl::string_view times) {
   const JobPlan& plan = prepared.record.plan;
-  std::string examples =
-      Count(plan.examples, job::NameOfAnExample(prepared.job));
-  if (job::TasksOf(prepared.job) > 0) return examples;
+  const workloads::WorkloadFacts facts = workloads::FactsOf(prepared.job);
+  std::string examples = Count(plan.examples, facts.unit);
+  if (facts.tasks > 0) return examples;
   return absl::StrCat(examples, times, Count(plan.epochs, "epoch"));
 }
 

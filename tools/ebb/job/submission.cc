@@ -32,6 +32,8 @@
 #include "tools/files/files.h"
 #include "worker/job_data.h"
 #include "worker/job_scores.h"
+#include "workloads/seam/rules/rules.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -58,17 +60,6 @@ void AddLabelChoice(const v1::Job& given, const v1::Job& full,
                                    " and deviation ", index.labels->stddev)});
 }
 
-// Forests take one interval more.
-void AddBinsChoice(const v1::Job& given, std::vector<job::Choice>* choices) {
-  if (!job::TraitsOf(given.model()).boosted() ||
-      given.model().bins() <= kMostBoostedBins) {
-    return;
-  }
-  choices->push_back({"model.bins", absl::StrCat(kMostBoostedBins),
-                      absl::StrCat("of ", given.model().bins(),
-                                   " intervals one is for missing values")});
-}
-
 // The job keeps the key absent, which older daemons understand.
 void AddPositiveChoice(const v1::Job& given, const std::string& positive,
                        std::vector<job::Choice>* choices) {
@@ -92,8 +83,7 @@ std::string LeaveOutExpectations(const JobChoice& choice,
       choice.overrides,
       [](const std::string& one) { return absl::StartsWith(one, "expect"); });
   if (asked || choice.overrides.empty() || !job->has_expect()) return "";
-  // It ends by itself.
-  if (job::TraitsOf(job->model()).boosted()) return "";
+  if (workloads::ToolsOf(job->model()).Facts().ends_itself) return "";
   v1::Job whole = ReadChosen(choice, {}).job;
   job::FillDefaults(&whole);
   job::FitToData(data, 0, &whole);
@@ -109,7 +99,9 @@ std::string LeaveOutExpectations(const JobChoice& choice,
 std::string LabelColumn(const v1::Job& job,
                         const std::optional<v1::Columns>& columns) {
   const v1::DataSource& train = job.data().train();
-  if (train.has_idx() || job::TraitsOf(job.model()).clusters()) return "";
+  if (train.has_idx() || !workloads::FactsOf(job).labels) {
+    return "";
+  }
   if (columns && !columns->label().empty()) {
     return absl::StrCat("column '", absl::Utf8SafeCEscape(columns->label()),
                         "'");
@@ -225,7 +217,9 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   prepared.choices =
       job::FitToData(*draft.known.train, ParametersOf(facts), &full);
   AddLabelChoice(file.job, full, index, &prepared.choices);
-  AddBinsChoice(file.job, &prepared.choices);
+  for (job::Choice& choice : draft.begun.choices) {
+    prepared.choices.push_back(std::move(choice));
+  }
   AddPositiveChoice(file.job, prepared.positive_class, &prepared.choices);
   const std::string unexpected =
       LeaveOutExpectations(choice, *draft.known.train, &full);

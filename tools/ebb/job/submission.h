@@ -15,9 +15,9 @@
 #include "job/fit.h"
 #include "job/yaml.h"
 #include "protocol/plan.h"
-#include "tools/ebb/job/data_facts.h"
 #include "tools/ebb/job/start_values.h"
 #include "tools/ebb/model/initial_values.h"
+#include "tools/ebb/model/job_sizes.h"
 #include "worker/fetched_data.h"
 
 namespace ebb::tools {

@@ -4,13 +4,16 @@
 #include "tools/command/command_line.h"
 #include "tools/command/commands.h"
 #include "tools/command/external_command.h"
-#include "tools/command/python_script.h"
+#include "tools/command/owned_program.h"
+#include "tools/command/program_arguments.h"
 
 int main(int argc, char** argv) {
-  ebb::tools::StartTool(argv[0]);
-  if (ebb::tools::RunsPythonScript(argc, argv)) {
-    return ebb::tools::BecomePythonScript(argc, argv);
+  // First: another program is to find all as it was.
+  if (ebb::tools::IsOwned(argc, argv)) {
+    return ebb::tools::BecomeOwned(argc, argv);
   }
+  ebb::tools::StartTool(argv[0]);
+  argc = ebb::tools::TakeProgramArguments(argc, argv);
   CLI::App app("ebb: trains models on machines that may go away.", "ebb");
   app.set_version_flag("--version", EBB_VERSION);
   app.require_subcommand(1);

@@ -55,4 +55,16 @@ Json ImportancesJson(const std::vector<Importance>& importances) {
   return list;
 }
 
+std::string NoSplitText() {
+  return "no tree has a split, so all predictions are the same: the features "
+         "say nothing about the labels, or model.leaf_examples is too large";
+}
+
+std::string NoTreeKeptText() {
+  return "no tree is kept, so all predictions are the same: model.patience "
+         "keeps examples back, and their loss was never smaller than without a "
+         "tree. Either the features say nothing about the labels, or "
+         "model.shrinkage is too large, or model.validation_share too small";
+}
+
 }  // namespace ebb::tools

@@ -28,6 +28,11 @@ std::vector<Importance> ImportancesOf(const StoredModel& stored,
 std::string ImportancesText(const std::vector<Importance>& importances);
 Json ImportancesJson(const std::vector<Importance>& importances);
 
+// A warning about trees that have no split at all.
+std::string NoSplitText();
+// A warning about a model of which early stopping has kept no tree.
+std::string NoTreeKeptText();
+
 }  // namespace ebb::tools
 
 #endif  // EBB_TOOLS_EBB_MODEL_IMPORTANCES_H_

@@ -3,20 +3,26 @@
 #define EBB_TOOLS_EBB_MODEL_STORED_MODEL_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "tools/ebb/model/row_runs.h"
-#include "tools/ebb/model/stored_restarts.h"
 #include "worker/base/exported_model.h"
 
 namespace ebb::tools {
 
-using worker::ForestPtr;
 using worker::StoredRows;
 
-// A forest's table, and the restarts' table, have no rows here.
+// Which parts of a stored model are read beside its parameters.
+struct StoredParts {
+  bool slots = false;  // All, also averages.
+  bool averages = false;
+  bool rows = true;  // Rows of sparse tables.
+  // Only the model of a complete job.
+  bool only_complete = false;
+};
+
+// Rows from which a workload assembled what it computes with are not here.
 struct StoredModel : worker::ExportedModel {
   // States of the optimizers: arrays as long as the parameters. Empty where
   // they were not asked for.
@@ -33,10 +39,6 @@ struct StoredModel : worker::ExportedModel {
   // With slots: by dense table, the steps that its rule made in all.
   std::vector<int64_t> steps;
 
-  // Restarts of K-Means. The best one's values are `parameters`, and
-  // the model computes as one without restarts. Absent: there are none, or it
-  // was exported.
-  std::optional<StoredRestarts> restarts;
   // For each sparse table there are values and slots as read from versions,
   // with their names beside; or, for an exported file, the means to find them.
   std::vector<RowRuns> runs;

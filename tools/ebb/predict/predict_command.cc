@@ -5,13 +5,13 @@
 
 #include "absl/status/status.h"
 #include "tools/command/command.h"
+#include "tools/ebb/checkpoint/stored_job_flags.h"
 #include "tools/ebb/cluster/access_flags.h"
 #include "tools/ebb/cluster/data_flags.h"
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/predict/predict_flags.h"
 #include "tools/ebb/predict/predict_here.h"
 #include "tools/ebb/predict/predict_on_workers.h"
-#include "tools/ebb/versions/stored_job_flags.h"
 #include "tools/process/most_processes.h"
 
 namespace ebb::tools {
@@ -85,13 +85,13 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
   AddDataFlags(command, &flags->remote);
   command->footer(R"(
 Writes a line per example: the prediction, and the probability of each class.
-If the model is word_vectors, DATA has questions: a line with one word asks for
+If the model has word vectors, DATA has questions: a line with one word asks for
 its nearest words, and "man king woman" for what is to woman as king is to man.
 With --score the right word follows.
 With --workers or --to a job predicts, on a cluster of its own or the one of
 --scheduler. Its workers must reach the model, the data and the folder by the
 same paths. _SUCCESS is in the folder once every prediction is there.
-docs/prediction.md has more.
+docs/export.md has more.
 Examples:
   ebb predict model.safetensors new-images.gz -o predictions.csv
   ebb predict model.safetensors new.csv --id customer -o predictions.csv

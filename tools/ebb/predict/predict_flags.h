@@ -10,9 +10,9 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "tools/ebb/checkpoint/checkpoint_source.h"
 #include "tools/ebb/cluster/data_flags.h"
 #include "tools/ebb/run/local_run.h"
-#include "tools/ebb/versions/checkpoint_source.h"
 
 namespace ebb::tools {
 

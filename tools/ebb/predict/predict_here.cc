@@ -18,14 +18,14 @@
 #include "tools/ebb/predict/predict_output.h"
 #include "tools/ebb/predict/prediction_scores.h"
 #include "tools/ebb/predict/predictions.h"
-#include "tools/ebb/predict/word_questions.h"
-#include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/trained/stored_model.h"
 #include "tools/files/files.h"
 #include "tools/files/standard_input.h"
 #include "tools/process/temporary_folder.h"
 #include "tools/text/console.h"
 #include "worker/job_data.h"
 #include "worker/job_scores.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -56,35 +56,40 @@ data::OpenBytes Anywhere(const InputFile& input) {
   });
 }
 
-// Prints what word vectors answer to questions.
-absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
+// Prints what a model answers to questions.
+absl::Status Answer(const PredictFlags& flags,
+                    const workloads::ToolsSide& workload,
+                    const StoredModel& stored) {
+  const workloads::ToolsFacts facts = workload.Facts();
   if (!flags.id.empty() || flags.labelled) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(flags.labelled ? "--labelled" : "--id",
-                     ": questions about words have neither columns nor labels; "
-                     "leave it out"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        flags.labelled ? "--labelled" : "--id", ": questions about ",
+        facts.about, " have neither columns nor labels; leave it out"));
   }
   if (flags.skip_bad) {
-    return absl::InvalidArgumentError(
-        "--bad-examples skip: word vectors answer questions, and a line that "
-        "asks none is a mistake; leave it out");
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--bad-examples skip: ", facts.answers,
+        " answer questions, and a line that asks none is a mistake; leave it "
+        "out"));
   }
-  EBB_ASSIGN_OR_RETURN(const WordIndex index, WordIndex::Create(stored));
+  EBB_ASSIGN_OR_RETURN(const auto questions, workload.Ask(stored));
+  if (questions == nullptr) {
+    return absl::InternalError(absl::StrCat(
+        facts.answers, " answer questions, but nothing asks them"));
+  }
   EBB_ASSIGN_OR_RETURN(const InputFile input, InputOf(flags));
-  EBB_ASSIGN_OR_RETURN(const std::string questions, ReadFile(input.path));
-  AnalogyTally tally;
+  EBB_ASSIGN_OR_RETURN(const std::string lines, ReadFile(input.path));
   const auto answer = [&](std::ostream& out) {
-    return AnswerQuestions(
-        index, stored.job.data().train().text().lower_case(), questions,
-        input.called, [&](absl::string_view text) { out << text; },
-        [&](const std::string& text) { flags.Warn(text); },
-        flags.score ? &tally : nullptr);
+    return questions->Answer(
+        lines, input.called, flags.score,
+        [&](absl::string_view text) { out << text; },
+        [&](const std::string& text) { flags.Warn(text); });
   };
   std::ofstream nowhere;  // The figures alone are wanted.
   EBB_RETURN_IF_ERROR(!flags.output.empty() ? WriteOutput(flags.output, answer)
                       : flags.score         ? answer(nowhere)
                                             : answer(std::cout));
-  if (flags.score) std::cout << TallyText(tally);
+  if (flags.score) std::cout << questions->ScoreText();
   std::cout.flush();
   return std::cout ? absl::OkStatus()
                    : absl::UnavailableError("cannot write the standard output");
@@ -98,8 +103,10 @@ int PredictHere(const PredictFlags& flags) {
   bool damaged = false;
   auto stored = LoadModel(flags, &damaged);
   if (!stored.ok()) return Report(stored.status());
-  if (job::TraitsOf(stored->job.model()).words()) {
-    const absl::Status answered = Answer(flags, *stored);
+  const workloads::ToolsSide& workload =
+      workloads::ToolsOf(stored->job.model());
+  if (!workload.Facts().answers.empty()) {
+    const absl::Status answered = Answer(flags, workload, *stored);
     if (!answered.ok()) return Report(answered);
     return damaged ? kExitFailed : kExitGood;
   }

@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "tools/buckets/bucket_file.h"
+#include "tools/ebb/checkpoint/model_doubts.h"
 #include "tools/ebb/predict/prediction_folder.h"
-#include "tools/ebb/versions/model_doubts.h"
 #include "tools/tensors/tensor_files.h"
 
 namespace ebb::tools {

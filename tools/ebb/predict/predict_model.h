@@ -8,9 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "tools/ebb/checkpoint/checkpoint_source.h"
 #include "tools/ebb/predict/predict_flags.h"
-#include "tools/ebb/stored/stored_model.h"
-#include "tools/ebb/versions/checkpoint_source.h"
+#include "tools/ebb/trained/stored_model.h"
 #include "tools/process/temporary_folder.h"
 
 namespace ebb::tools {

@@ -20,6 +20,7 @@
 #include "common/status_macros.h"
 #include "job/prediction.h"
 #include "tools/command/command.h"
+#include "tools/ebb/checkpoint/checkpoint_source.h"
 #include "tools/ebb/cluster/data_flags.h"
 #include "tools/ebb/predict/cluster_prediction.h"
 #include "tools/ebb/predict/predict_model.h"
@@ -29,8 +30,7 @@
 #include "tools/ebb/predict/prediction_scores.h"
 #include "tools/ebb/run/kill_every.h"
 #include "tools/ebb/run/local_run.h"
-#include "tools/ebb/versions/checkpoint_source.h"
-#include "tools/files/files.h"
+#include "tools/files/file_end.h"
 #include "tools/files/standard_input.h"
 #include "tools/process/last_words.h"
 #include "tools/process/temporary_folder.h"
@@ -64,7 +64,7 @@ std::string FailureIn(const std::string& run_folder) {
     if (!absl::StartsWith(entry.path().filename().string(), "worker-")) {
       continue;
     }
-    const std::string failure = LastFailedBatch(ReadFile(path).value_or(""));
+    const std::string failure = LastFailedBatch(ReadLastLines(path));
     if (!failure.empty()) return absl::StrCat(failure, " (", path, ")");
   }
   return "";

@@ -2,7 +2,7 @@
 
 #include "common/status_macros.h"
 #include "tools/buckets/bucket_file.h"
-#include "tools/ebb/versions/checkpoint_source.h"
+#include "tools/ebb/checkpoint/checkpoint_source.h"
 #include "tools/files/files.h"
 
 namespace ebb::tools {

@@ -15,12 +15,13 @@
 #include "job/prediction.h"
 #include "job/specification.h"
 #include "job/validate.h"
+#include "tools/ebb/checkpoint/model_doubts.h"
 #include "tools/ebb/job/open_anywhere.h"
-#include "tools/ebb/versions/model_doubts.h"
 #include "worker/predict/exported_model.h"
 #include "worker/predict/prediction_parts.h"
 #include "worker/predict/predictions.h"
 #include "worker/python/python_program.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -49,11 +50,11 @@ int64_t PartExamples(const PredictionWish& wish, int64_t examples) {
 // computes.
 absl::StatusOr<models::ModelDescription> CheckModel(
     const PredictionWish& wish, const worker::ExportedModel& model) {
-  if (job::TraitsOf(model.job.model()).words()) {
+  const std::string who = workloads::ToolsOf(model.job.model()).Facts().answers;
+  if (!who.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        wish.model,
-        ": word vectors answer questions, and a question is unlike an example: "
-        "it has "
+        wish.model, ": ", who,
+        " answer questions, and a question is unlike an example: it has "
         "ten answers, or none, so the parts of many workers could not be "
         "counted. Leave --to and --workers out: one process answers"));
   }

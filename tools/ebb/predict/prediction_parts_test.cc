@@ -27,7 +27,7 @@
 #include "job/yaml.h"
 #include "tools/ebb/predict/prediction_folder.h"
 #include "tools/ebb/predict/prediction_job.h"
-#include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/trained/stored_model.h"
 #include "tools/files/files.h"
 #include "tools/tensors/tensor_files.h"
 #include "worker/job_data.h"

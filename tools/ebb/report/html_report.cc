@@ -10,13 +10,15 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "common/scores/figures.h"
-#include "job/base/traits.h"
 #include "tools/text/charts.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
 #include "tools/text/lateness.h"
+#include "tools/text/page.h"
 #include "tools/text/progress_line.h"
 #include "tools/text/validation.h"
+#include "workloads/seam/rules/rules.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -40,18 +42,11 @@ std::string Figure(absl::string_view number, absl::string_view name,
                       "</span></div>\n");
 }
 
-std::string TreeFigures(const RunReport& report) {
+std::string ModelCounts(const RunReport& report) {
   std::string out;
-  const auto count = [&](int64_t number, absl::string_view name) {
+  if (!report.figures) return out;
+  for (const auto& [number, name] : report.figures->counts) {
     absl::StrAppend(&out, Figure(WithCommas(number), name));
-  };
-  if (report.boosted) {
-    count(report.boosted->trees, "trees");
-    count(report.boosted->splits, "splits");
-  }
-  if (report.forest) {
-    count(report.forest->trees, "trees");
-    count(report.forest->nodes, "nodes");
   }
   return out;
 }
@@ -71,7 +66,7 @@ std::string Figures(const RunReport& report) {
       &out, Figure(DurationText(absl::Seconds(report.seconds)), "training"),
       Figure(Short(report.examples_per_second()),
              absl::StrCat(report.unit(), "s/s")),
-      TreeFigures(report));
+      ModelCounts(report));
   if (!report.has_trees()) {
     absl::StrAppend(&out,
                     Figure(WithCommas(report.status.updates()), "updates"));
@@ -99,19 +94,16 @@ std::string Figures(const RunReport& report) {
   return out;
 }
 
-// `further` are classes of its element.
-std::string Card(absl::string_view title, absl::string_view content,
-                 absl::string_view further = "") {
-  return absl::StrCat("<div class=\"card", further, "\"><h2>",
-                      EscapeHtml(title), "</h2>", content, "</div>\n");
-}
-
 std::string ListCard(absl::string_view title,
                      const std::vector<std::string>& lines) {
   if (lines.empty()) return "";
   std::string list;
   for (const std::string& line : lines) {
-    absl::StrAppend(&list, "<li>", EscapeHtml(line), "</li>");
+    // A program's last words have lines of their own.
+    const bool several = line.find('\n') != std::string::npos;
+    absl::StrAppend(&list,
+                    several ? "<li style=\"white-space:pre-wrap\">" : "<li>",
+                    EscapeHtml(line), "</li>");
   }
   return Card(title, absl::StrCat("<ul>", list, "</ul>"));
 }
@@ -146,25 +138,23 @@ std::string ConfusionCard(const RunReport& report) {
 // Returns how much the features say, by the gains of the splits.
 std::string ImportancesCard(const RunReport& report) {
   constexpr size_t kMost = 20;
-  const std::vector<Importance>* all =
-      report.boosted  ? &report.boosted->importances
-      : report.forest ? &report.forest->importances
-                      : nullptr;
-  if (all == nullptr || all->empty() || all->front().share <= 0) return "";
-  const bool shuffled = all->front().permutation.has_value();
+  if (!report.figures) return "";
+  const std::vector<Importance>& all = report.figures->importances;
+  if (all.empty() || all.front().share <= 0) return "";
+  const bool shuffled = all.front().permutation.has_value();
   std::string table = absl::StrCat(
       "<table><tr><th>feature</th><th></th><th class=\"n\">share of the "
       "gains</th>",
       shuffled ? "<th class=\"n\">lost if shuffled</th>" : "", "</tr>");
-  for (size_t i = 0; i < all->size() && i < kMost; ++i) {
-    const Importance& one = (*all)[i];
+  for (size_t i = 0; i < all.size() && i < kMost; ++i) {
+    const Importance& one = all[i];
     if (one.share <= 0) break;
     absl::StrAppend(
         &table, "<tr><td>", EscapeHtml(one.feature),
         absl::StrFormat("</td><td style=\"width:35%%\"><div class=\"bar\" "
                         "style=\"width:%.1f%%\"></div></td><td "
                         "class=\"n\">%.1f %%</td>",
-                        100 * one.share / all->front().share, 100 * one.share));
+                        100 * one.share / all.front().share, 100 * one.share));
     if (shuffled) {
       absl::StrAppend(&table, "<td class=\"n\">",
                       one.permutation ? FigureText(*one.permutation) : "",
@@ -217,9 +207,7 @@ std::string Charts(const RunReport& report,
     const std::string chart = Chart(title, curves, options);
     if (!chart.empty()) absl::StrAppend(&out, Card(title, chart));
   };
-  // A tree of a forest has no loss.
-  const bool has_loss = !job::TraitsOf(report.job.model()).forest();
-  if (has_loss) {
+  if (workloads::ToolsOf(report.job.model()).Facts().loss) {
     add("Loss by seconds",
         {CurveOf("training", samples, [](const Progress& p) { return p.loss; }),
          CurveOf("test", samples,
@@ -328,7 +316,11 @@ std::string Details(const RunReport& report) {
   row_if("late updates scaled", ScaledText(report.status.scaled()));
   row_if("bound waits", BoundWaitText(report.status));
   row_if("trees", ValidationText(report.status));
-  if (report.forest) row_if("out of bag", OutOfBagText(*report.forest));
+  if (report.figures) {
+    for (const auto& [name, text] : report.figures->details) {
+      row_if(name, text);
+    }
+  }
   row_if("tested with the values of a later epoch",
          LateEvaluationsText(report.status));
   if (!report.kills.empty()) {
@@ -348,16 +340,13 @@ std::string Details(const RunReport& report) {
 std::string WorkDone(const RunReport& report) {
   const int64_t epochs = report.job.train().epochs();
   const int64_t examples = report.status.examples();
-  if (job::TasksOf(report.job) > 0) return Count(examples, report.unit());
-  if (job::TraitsOf(report.job.model()).boosted()) {
-    const std::string trees =
-        report.boosted
-            ? absl::StrCat(Count(report.boosted->trees, "tree"), ", grown in ")
-            : "";
-    return absl::StrCat(
-        trees, WithCommas(epochs), epochs == 1 ? " pass" : " passes", " over ",
-        Count(examples / std::max<int64_t>(1, epochs), "example"));
+  if (workloads::FactsOf(report.job).tasks > 0) {
+    return Count(examples, report.unit());
   }
+  std::string own = workloads::ToolsOf(report.job.model())
+                        .WorkText(report.figures ? &*report.figures : nullptr,
+                                  epochs, examples);
+  if (!own.empty()) return own;
   return absl::StrCat(report.converged ? "converged after " : "",
                       Count(epochs, report.converged ? "round" : "epoch"), ", ",
                       Count(examples, "example"), " in all");
@@ -373,18 +362,17 @@ std::string HtmlReport(const RunReport& report,
   const std::string state = passed               ? "passed"
                             : report.interrupted ? "interrupted"
                                                  : "failed";
-  return absl::StrCat(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<meta name=\"viewport\" content=\"width=device-width\"><title>",
-      EscapeHtml(report.job.name()), "</title><style>", kChartColors,
-      kPageStyle, kChartStyle, "</style></head><body>\n<h1>",
-      EscapeHtml(report.job.name()), " <span class=\"", passed ? "good" : "bad",
-      "\">", state, "</span></h1>\n<p class=\"sub\">", WorkDone(report),
-      ", seed ", report.job.seed(), ", ", EscapeHtml(report.folder), "</p>\n",
-      problems, Figures(report), Charts(report, samples),
-      "<div class=\"grid\">", Details(report), ImportancesCard(report),
-      ConfusionCard(report), CalibrationCard(report), StalenessCard(report),
-      Disturbances(report), "</div>\n</body></html>\n");
+  return HtmlPage(
+      report.job.name(),
+      absl::StrCat(" <span class=\"", passed ? "good" : "bad", "\">", state,
+                   "</span>"),
+      absl::StrCat(WorkDone(report), ", seed ", report.job.seed(), ", ",
+                   EscapeHtml(report.folder)),
+      absl::StrCat(problems, Figures(report), Charts(report, samples),
+                   "<div class=\"grid\">", Details(report),
+                   ImportancesCard(report), ConfusionCard(report),
+                   CalibrationCard(report), StalenessCard(report),
+                   Disturbances(report), "</div>\n"));
 }
 
 }  // namespace ebb::tools

@@ -53,6 +53,9 @@ std::string WrongText(const AuditResult& result, bool complete) {
 // together follow by that name, if they are others.
 std::string AppliedText(const RunReport& report) {
   const AuditReport& audit = *report.audit;
+  if (audit.sum.partitions == 0 && !audit.silent.empty()) {
+    return absl::StrCat("not known: ", absl::StrJoin(audit.Problems(), "; "));
+  }
   const bool complete = report.complete();
   const std::string done =
       report.job.has_predict()
@@ -312,7 +315,7 @@ class ReportWriter {
   std::string Write() {
     AddHead();
     AddFigures();
-    AddTrees();
+    AddModelFigures();
     AddEnd();
     AddAudit();
     for (const auto& [name, text] : TableLines(report_)) Learnt(name, text);
@@ -364,13 +367,7 @@ class ReportWriter {
 
   void AddFigures() {
     for (const auto& [name, text] : FigureLines(report_)) Learnt(name, text);
-    if (report_.restarted) {
-      const StoredRestarts::Run& best = report_.restarted->best_run();
-      Line("inertia",
-           absl::StrCat(FigureText(best.inertia), ", of run ", best.number,
-                        " after ", Count(best.rounds, "round"), "; ",
-                        Count(report_.restarted->runs.size(), "run"), " done"));
-    } else if (status().has_inertia()) {
+    if (status().has_inertia()) {
       Line("inertia",
            absl::StrCat(FigureText(status().inertia().sum()), " in round ",
                         status().inertia().epoch() + 1));
@@ -378,18 +375,9 @@ class ReportWriter {
     Learnt("validation", ValidationText(status()));
   }
 
-  void AddTrees() {
-    if (report_.forest) {
-      Line("out of bag", OutOfBagText(*report_.forest));
-      Line("importance", ImportancesText(report_.forest->importances));
-      Line("forest", absl::StrCat(Count(report_.forest->trees, "tree"), ", ",
-                                  Count(report_.forest->nodes, "node")));
-    }
-    if (report_.boosted) {
-      Line("importance", ImportancesText(report_.boosted->importances));
-      Line("trees", absl::StrCat(WithCommas(report_.boosted->trees), ", ",
-                                 Count(report_.boosted->splits, "split")));
-    }
+  void AddModelFigures() {
+    if (!report_.figures) return;
+    for (const auto& [name, text] : report_.figures->lines) Line(name, text);
   }
 
   // How evaluations ended it, or it itself.

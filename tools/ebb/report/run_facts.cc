@@ -88,6 +88,10 @@ std::string IdlePredictorsText(const JobPlan& plan, int workers) {
 
 absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {
   EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder.File(kFacts)));
+  const auto damaged = [&folder](const auto&... what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder.shown(), "/", kFacts, ": ", what...));
+  };
   std::map<std::string, int> values;
   RunFacts facts;
   for (const absl::string_view line :
@@ -99,8 +103,12 @@ absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {
       continue;
     }
     if (!absl::SimpleAtoi(parts.second, &values[parts.first])) {
-      return absl::DataLossError(
-          absl::StrCat(folder.File(kFacts), ": cannot read \"", line, "\""));
+      return damaged("cannot read \"", line, "\"");
+    }
+  }
+  for (const char* const key : {"servers", "workers"}) {
+    if (values[key] < 1) {
+      return damaged("it does not say how many ", key, " there are");
     }
   }
   facts.servers = values["servers"];
@@ -137,9 +145,9 @@ absl::StatusOr<std::vector<std::string>> ChangesOf(const RunFolder& folder,
   v1::Specification now;
   if (!before.ParseFromArray(stored.data(), static_cast<int>(stored.size())) ||
       !now.ParseFromArray(given.data(), static_cast<int>(given.size()))) {
-    return absl::DataLossError(
-        absl::StrCat("the job of the run in ", folder.shown(),
-                     " cannot be read; start a new run"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder.shown(), "/", kSpecification,
+                     ": the job of the run cannot be read; start a new run"));
   }
   if (job::EndsEarlyAs(now.job(), before.job())) {
     job::TakeEpochs(now.job(), before.mutable_job());

@@ -35,8 +35,8 @@ std::string IdleWorkersText(const JobPlan& plan, int workers);
 // The same for `ebb predict`, whose job takes one worker for each part.
 std::string IdlePredictorsText(const JobPlan& plan, int workers);
 
-// In the folder as "key value" lines. NotFound: there are none. DataLoss: they
-// cannot be read.
+// In the folder as "key value" lines. NotFound: there are none.
+// InvalidArgument, naming the file: they cannot be read.
 absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder);
 absl::Status WriteFacts(const RunFolder& folder, const RunFacts& facts);
 
@@ -50,7 +50,7 @@ absl::StatusOr<std::string> ReadSpecification(const RunFolder& folder);
 // differs from the run's job; empty: none. Both are specifications. The stored
 // job may have ended early (job::EndsEarlyAs).
 // InvalidArgument, naming them: a run cannot go on with these changes
-// (job::CheckChange). DataLoss: the stored one cannot be read.
+// (job::CheckChange); or the stored one cannot be read.
 absl::StatusOr<std::vector<std::string>> ChangesOf(const RunFolder& folder,
                                                    absl::string_view stored,
                                                    absl::string_view given);

@@ -1,9 +1,13 @@
 #include "tools/ebb/report/run_facts.h"
 
+#include <string>
+
+#include "absl/status/status.h"
 #include "common/testing/test_folder.h"
 #include "ebb/v1/specification.pb.h"
 #include "gtest/gtest.h"
 #include "tools/ebb/report/run_folder.h"
+#include "tools/files/files.h"
 
 namespace ebb::tools {
 namespace {
@@ -64,6 +68,26 @@ TEST(RunFactsTest, FactsAreReadAsTheyWereWritten) {
     EXPECT_TRUE(facts->complete);
     EXPECT_EQ(facts->shared_checkpoints, place);
   }
+}
+
+// Bug: the exit code was 1, and a file without a size was one of 0 servers.
+TEST(RunFactsTest, DamagedFactsAreBadInput) {
+  const TestFolder folder;
+  const auto run = RunFolder::Make("near", folder / "run");
+  ASSERT_TRUE(run.ok()) << run.status();
+  const auto error = [&](const std::string& text) {
+    EXPECT_TRUE(WriteFile(run->File("run"), text).ok());
+    const absl::Status status = ReadFacts(*run).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    return std::string(status.message());
+  };
+  const std::string file = run->shown() + "/run: ";
+  EXPECT_EQ(error("servers 2\nworkers two\n"),
+            file + "cannot read \"workers two\"");
+  EXPECT_EQ(error("servers 2\n"),
+            file + "it does not say how many workers there are");
+  EXPECT_EQ(error(""), file + "it does not say how many servers there are");
+  EXPECT_TRUE(absl::IsInvalidArgument(ChangesOf(*run, "\xff", "").status()));
 }
 
 // Bug: a job that had converged was called another one.

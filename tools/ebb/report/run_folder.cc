@@ -257,6 +257,7 @@ absl::Status RunFolder::AppendSamples(
   const auto before = fs::file_size(path, error);
   errno = 0;
   std::ofstream out(path, std::ios::app);
+  if (error || before == 0) out << kHeader;
   for (const RunSample& sample : samples) out << LineOf(sample);
   out.close();
   if (out) return absl::OkStatus();

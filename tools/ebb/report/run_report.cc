@@ -6,13 +6,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/scores/figures.h"
-#include "job/base/traits.h"
+#include "tools/ebb/status/status_text.h"
 #include "tools/text/daemon_names.h"
 #include "tools/text/evaluation_text.h"
 #include "tools/text/lateness.h"
 #include "tools/text/progress_line.h"
 #include "tools/text/traffic.h"
 #include "tools/text/validation.h"
+#include "workloads/seam/rules/rules.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -52,8 +54,8 @@ void AddShares(const RunReport& report, Json* json) {
   for (const auto& loss : status.losses()) {
     (*json)["training_loss"].Add(loss.mean());
   }
-  if (report.restarted) {
-    (*json)["inertia"] = report.restarted->best_run().inertia;
+  if (report.figures && report.figures->inertia) {
+    (*json)["inertia"] = *report.figures->inertia;
   } else if (status.has_inertia()) {
     (*json)["inertia"] = status.inertia().sum();
   }
@@ -96,6 +98,7 @@ void AddChaos(const RunReport& report, Json* json) {
     Json one = Json::Object();
     one["seconds"] = event.seconds;
     one["what"] = event.what;
+    one["ended_s"] = OptionalJson(event.ended_s);
     one["resumed_s"] = OptionalJson(event.resumed_s);
     one["recovery_s"] = OptionalJson(event.recovery_s);
     (*json)["events"].Add(std::move(one));
@@ -146,11 +149,10 @@ std::string AuditVerdict(const RunReport& report) {
   return audit.exact() ? "exact" : "not exact";
 }
 
-absl::string_view RunReport::unit() const { return job::NameOfAnExample(job); }
+std::string RunReport::unit() const { return workloads::FactsOf(job).unit; }
 
 bool RunReport::has_trees() const {
-  const v1::ModelTraits& traits = job::TraitsOf(job.model());
-  return traits.forest() || traits.boosted();
+  return workloads::ToolsOf(job.model()).Facts().trees;
 }
 
 std::optional<double> RunReport::accuracy() const {
@@ -205,6 +207,7 @@ Json ReportJson(const RunReport& report) {
   const v1::JobStatus& status = report.status;
   Json json = Json::Object();
   json["name"] = report.job.name();
+  if (!report.script.empty()) json["script"] = report.script;
   json["passed"] = report.problems.empty() && !report.interrupted;
   json["complete"] = report.complete();
   json["interrupted"] = report.interrupted;
@@ -243,7 +246,9 @@ Json ReportJson(const RunReport& report) {
   json["restarts"]["workers"] = report.restarts.workers;
   json["kills"] = Json::List();
   for (const std::string& daemon : report.kills) json["kills"].Add(daemon);
-  if (!report.events.empty() || report.goodput) AddChaos(report, &json);
+  if (report.planned || report.batch_time > absl::ZeroDuration()) {
+    AddChaos(report, &json);
+  }
   json["generation"] = status.summary().generation();
   json["rollbacks"] = report.rollbacks;
   json["rolled_back"] = status.rolled_back();
@@ -261,9 +266,7 @@ Json ReportJson(const RunReport& report) {
   json["evaluations"] = EvaluationsJson(status);
   json["best"] = status.has_best() ? BestJson(status) : Json();
   json["ended"] = status.ended();
-  if (report.forest) json["forest"] = ForestFiguresJson(*report.forest);
-  if (report.boosted) json["boosted"] = BoostedFiguresJson(*report.boosted);
-  if (report.restarted) json["runs"] = RestartsJson(*report.restarted);
+  if (report.figures) json[report.figures->key] = report.figures->json;
   AddShares(report, &json);
   json["expectations"] = Json::List();
   for (const Expectation& expectation : report.expectations) {
@@ -273,6 +276,16 @@ Json ReportJson(const RunReport& report) {
     one["found"] = OptionalJson(expectation.found);
     one["met"] = expectation.met;
     json["expectations"].Add(std::move(one));
+  }
+  if (!report.script.empty()) {
+    json["jobs"] = Json::List();
+    for (const JobVerdict& verdict : report.jobs) {
+      Json one = Json::Object();
+      one["name"] = verdict.name;
+      one["state"] = StateWord(verdict.state);
+      one["exact"] = verdict.exact;
+      json["jobs"].Add(std::move(one));
+    }
   }
   json["folder"] = report.folder;
   json["problems"] = Json::List();

@@ -15,9 +15,7 @@
 #include "ebb/v1/scheduler.pb.h"
 #include "tools/chaos/goodput.h"
 #include "tools/ebb/cluster/audit.h"
-#include "tools/ebb/model/stored_restarts.h"
-#include "tools/ebb/report/boosted_figures.h"
-#include "tools/ebb/report/forest_figures.h"
+#include "tools/ebb/model/model_figures.h"
 #include "tools/ebb/status/planned_event.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
@@ -43,11 +41,23 @@ struct Restarts {
   int total() const { return scheduler + servers + workers; }
 };
 
+// The end of a job that a program of the run submitted.
+struct JobVerdict {
+  std::string name;
+  v1::JobState state = v1::JOB_STATE_UNSPECIFIED;
+  bool exact = false;  // Its audit.
+};
+
 struct RunReport {
   v1::Job job;
   v1::JobStatus status;  // The last one.
   // The text of each class, as the data has it; empty: it is not known.
   std::vector<std::string> classes;
+  // The program that the run started, as the user typed it, and the jobs that
+  // it submitted, of which `job` is the newest. Empty: the run is of a job
+  // file.
+  std::string script;
+  std::vector<JobVerdict> jobs;
   std::string folder;              // A path as a person would write it.
   std::vector<std::string> files;  // In it, for people.
   // The servers of the run copied their checkpoints here; empty: into the
@@ -65,13 +75,13 @@ struct RunReport {
   int64_t rollbacks = 0;  // In this part of the run.
   // `job` has as many epochs because it ended early by itself.
   bool converged = false;
-  std::optional<ForestFigures> forest;  // Absent: the job grows none.
-  // Absent: the job grows none, or is not complete.
-  std::optional<BoostedFigures> boosted;
-  // The runs of K-Means; absent: the job has no restarts.
-  std::optional<StoredRestarts> restarted;
+  // The workload measures them on the stored model. Absent: it does not, or
+  // not yet.
+  std::optional<ModelFigures> figures;
   // The daemons that were killed by plan, in order.
   std::vector<std::string> kills;
+  // A scenario or a record of a market says what happens when: `ebb chaos`.
+  bool planned = false;
   std::vector<PlannedEvent> events;
   absl::Duration batch_time;  // Time that workers emulate; zero: none.
   std::optional<chaos::Goodput> goodput;  // Absent: it was not measured.
@@ -84,7 +94,7 @@ struct RunReport {
     return status.summary().state() == v1::JOB_STATE_COMPLETE;
   }
   // The kind of which the job has items (job/base/traits.h).
-  absl::string_view unit() const;
+  std::string unit() const;
   double examples_per_second() const {
     const int64_t applied = status.applied_min() - applied_before;
     return seconds > 0 && applied > 0 ? static_cast<double>(applied) / seconds

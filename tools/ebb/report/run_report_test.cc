@@ -11,11 +11,14 @@
 #include "gtest/gtest.h"
 #include "tools/ebb/report/html_report.h"
 #include "tools/ebb/report/run_folder.h"
+#include "tools/files/files.h"
+#include "tools/text/read_json.h"
 
 namespace ebb::tools {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -265,8 +268,12 @@ TEST(RunReportTest, ThePagesOfTreesTellOfTrees) {
   report.job.mutable_model()->set_kind("boosted_trees");
   report.job.mutable_train()->set_epochs(60);
   report.status.set_examples(6000);
-  report.boosted = BoostedFigures{
-      20, 140, true, {{"petal <cm>", 0.75, {}}, {"width", 0.25, {}}}};
+  report.figures.emplace();
+  report.figures->counts = {{20, "trees"}, {140, "splits"}};
+  report.figures->lines = {{"trees", "20, 140 splits"}};
+  report.figures->key = "boosted";
+  report.figures->json["trees"] = 20;
+  report.figures->importances = {{"petal <cm>", 0.75, {}}, {"width", 0.25, {}}};
   const std::string html = HtmlReport(report, {});
   EXPECT_THAT(
       html,
@@ -276,24 +283,18 @@ TEST(RunReportTest, ThePagesOfTreesTellOfTrees) {
             HasSubstr("<h2>Importance of the features</h2>"),
             HasSubstr("<td>petal &lt;cm&gt;</td>"), HasSubstr("75.0 %"),
             Not(HasSubstr("updates")), Not(HasSubstr("epoch"))));
-  EXPECT_THAT(
-      ReportText(report, Console()),
-      AllOf(HasSubstr("importance      petal <cm> 75.0 %, width 25.0 %"),
-            HasSubstr("trees           20, 140 splits\n")));
+  EXPECT_THAT(ReportText(report, Console()),
+              HasSubstr("trees           20, 140 splits\n"));
   EXPECT_THAT(ReportJson(report).ToLine(),
-              HasSubstr("\"boosted\": {\"trees\": 20, \"splits\": 140, "
-                        "\"importances\": [{\"feature\": \"petal <cm>\", "
-                        "\"share\": 0.75, \"permutation\": null}"));
+              HasSubstr("\"boosted\": {\"trees\": 20}"));
 
-  report.boosted.reset();
   report.job.mutable_model()->set_kind("forest");
   report.job.mutable_model()->set_trees(20);
   report.job.mutable_algorithm()->set_kind(v1::Algorithm::KIND_TASKS);
   report.status.set_examples(20);
-  report.forest.emplace();
-  report.forest->trees = 20;
-  report.forest->nodes = 300;
-  report.forest->importances = {{"width", 1, 0.125}};
+  report.figures.emplace();
+  report.figures->counts = {{20, "trees"}, {300, "nodes"}};
+  report.figures->importances = {{"width", 1, 0.125}};
   EXPECT_THAT(HtmlReport(report, {}),
               AllOf(HasSubstr(">20 trees, seed "),
                     HasSubstr("300</b><span>nodes</span>"),
@@ -482,6 +483,36 @@ TEST(RunReportTest, TellsThatTheJobConverged) {
   EXPECT_THAT(HtmlReport(report, {}), HasSubstr("converged after 3 rounds"));
 }
 
+TEST(RunReportTest, TellsWhyAJobEndedEarly) {
+  RunReport report = Good();
+  EXPECT_THAT(
+      ReportText(report, Console()),
+      AllOf(Not(HasSubstr("\n  best  ")), Not(HasSubstr("\n  ended  "))));
+  auto* best = report.status.mutable_best();
+  best->set_epoch(1);
+  best->set_figure("loss");
+  best->set_value(0.25);
+  report.status.set_ended(
+      "stopped after epoch 4: 2 evaluations without a better loss");
+  EXPECT_THAT(ReportText(report, Console()),
+              AllOf(HasSubstr("\n  best            epoch 2, "),
+                    HasSubstr("\n  ended           stopped after epoch 4: 2 "
+                              "evaluations without a better loss\n")));
+}
+
+// Bug: "0 of 480,000 applied in each of 0 partitions: 0 missing".
+TEST(RunReportTest, WithoutAnAnswerNothingIsKnown) {
+  RunReport report = Good();
+  AuditReport& audit = *report.audit;
+  audit.worst = {480'000, 0, 0, 0, 0, 0};
+  audit.sum = {};
+  for (PartitionAudit& one : audit.partitions) one.server = -1;
+  audit.silent = {{.server = 1, .partitions = {0, 1, 2}, .why = "it is away"}};
+  EXPECT_THAT(ReportText(report, Console()),
+              HasSubstr("  examples        not known: no answer from ps-1 "
+                        "(partitions 0-2): it is away\n"));
+}
+
 TEST(RunReportTest, TellsOfRollbacks) {
   RunReport report = Good();
   EXPECT_THAT(ReportText(report, Console()), Not(HasSubstr("rollbacks")));
@@ -642,6 +673,51 @@ TEST(RunReportTest, TheVerdictIsReadBackFromTheJson) {
     ASSERT_TRUE(status.ok()) << status;
     EXPECT_EQ(read.problems, report.problems);
     EXPECT_EQ(read.interrupted, report.interrupted);
+  }
+}
+
+TEST(RunReportTest, ARunOfAProgramNamesItAndItsJobs) {
+  EXPECT_THAT(ReportJson(Good()).ToString(), Not(HasSubstr("\"script\"")));
+  RunReport report = Good();
+  report.script = "mine.py";
+  report.jobs = {{"first", v1::JOB_STATE_COMPLETE, true},
+                 {"second", v1::JOB_STATE_CANCELLED, false}};
+  const auto json = ParseJsonObject(ReportJson(report).ToString(), "report");
+  ASSERT_TRUE(json.ok()) << json.status();
+  EXPECT_EQ(TextIn(*json, "script"), "mine.py");
+  const auto& jobs = ListIn(*json, "jobs").values();
+  ASSERT_EQ(jobs.size(), 2);
+  EXPECT_EQ(TextIn(jobs[0].struct_value(), "name"), "first");
+  EXPECT_EQ(TextIn(jobs[1].struct_value(), "state"), "cancelled");
+  EXPECT_TRUE(FlagIn(jobs[0].struct_value(), "exact"));
+  EXPECT_FALSE(FlagIn(jobs[1].struct_value(), "exact"));
+}
+
+// A program that ended before it submitted one.
+TEST(RunReportTest, ARunWithoutAJobHasAReport) {
+  RunReport report;
+  report.script = "idle.py";
+  report.job.set_name("idle");
+  report.problems = {"idle.py ended without a job"};
+  Judge(&report);
+  EXPECT_EQ(report.problems.size(), 1);
+  EXPECT_THAT(ReportJson(report).ToString(), HasSubstr("\"passed\": false"));
+  EXPECT_THAT(ReportText(report, Console()), HasSubstr("without a job"));
+  EXPECT_THAT(HtmlReport(report, {}), HasSubstr("without a job"));
+}
+
+TEST(RunReportTest, OnlyProgramsNeedNotEvaluate) {
+  for (const bool program : {false, true}) {
+    RunReport report = Good();
+    report.audit.emplace();
+    if (program) {
+      report.job.mutable_model()->set_kind("program");
+    }
+    report.status.mutable_evaluations(0)->set_error("nobody evaluates");
+    Judge(&report);
+    EXPECT_THAT(program ? report.warnings : report.problems,
+                Contains(HasSubstr("epoch 8 was not evaluated")))
+        << program;
   }
 }
 
@@ -866,6 +942,19 @@ TEST_F(RunFolderTest, RemembersSamples) {
   EXPECT_EQ(samples[1].progress.bound_wait, std::nullopt);
   EXPECT_EQ(samples[1].progress.test_calibration_error, 0.0125);
   EXPECT_EQ(samples[1].progress.test_epochs, 2.5);
+}
+
+TEST_F(RunFolderTest, TheFirstSampleBringsTheHeaderThatIsMissing) {
+  const auto run = RunFolder::Make("job", "");
+  ASSERT_TRUE(run.ok());
+  const std::string file = run->File("metrics.csv");
+  const std::string header = *ReadFile(file);
+  std::filesystem::remove(file);
+  const std::vector<RunSample> one(1);
+  ASSERT_TRUE(run->AppendSamples(one).ok());
+  ASSERT_TRUE(run->AppendSamples(one).ok());
+  EXPECT_EQ(ReadFile(file)->substr(0, header.size()), header);
+  EXPECT_EQ(run->ReadSamples().size(), 2);
 }
 
 TEST_F(RunFolderTest, ReadsSamplesOfOlderEbbs) {

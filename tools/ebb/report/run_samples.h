@@ -3,9 +3,11 @@
 #define EBB_TOOLS_EBB_REPORT_RUN_SAMPLES_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/text/progress_line.h"
@@ -46,6 +48,11 @@ class RunSamples {
   const double seconds_before_;  // Seconds of earlier parts of the run.
   absl::Duration taken_ = -absl::InfiniteDuration();
 };
+
+// Renames the metrics.csv of a run if it has other columns, as an older `ebb
+// run SCRIPT.py` wrote, so that the next samples begin a new one. Returns its
+// new name; empty: there was none. Call it before samples are read.
+absl::StatusOr<std::string> SetAsideOtherSamples(const RunFolder& folder);
 
 }  // namespace ebb::tools
 

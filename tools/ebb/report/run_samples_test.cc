@@ -8,6 +8,7 @@
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tools/files/files.h"
 
 namespace ebb::tools {
 namespace {
@@ -86,6 +87,29 @@ TEST_F(RunSamplesTest, AreWrittenLaterIfTheDiskIsFull) {
   ASSERT_TRUE(samples.TakeLast(Applied(4), absl::Seconds(3)).ok());
   EXPECT_EQ(samples.unwritten(), 0);
   EXPECT_THAT(Seconds(folder_.ReadSamples()), ElementsAre(0, 1, 2, 3));
+}
+
+// Bug: `ebb run SCRIPT.py` of 0.2 wrote eight columns. The samples of a run
+// that went on with it came behind them, without a header.
+TEST_F(RunSamplesTest, SamplesWithOtherColumnsAreSetAside) {
+  const std::vector<RunSample> one(1);
+  ASSERT_TRUE(folder_.AppendSamples(one).ok());
+  EXPECT_EQ(*SetAsideOtherSamples(folder_), "");
+  EXPECT_EQ(folder_.ReadSamples().size(), 1);
+  const std::string older =
+      "seconds,epoch,applied,examples,examples_per_second,training_loss,"
+      "workers,servers\r\n0.5,0,20,600,40,0.5,2,1\r\n";
+  for (const char* const name : {"metrics-old.csv", "metrics-old-2.csv"}) {
+    ASSERT_TRUE(WriteFile(folder_.File("metrics.csv"), older).ok());
+    EXPECT_EQ(*SetAsideOtherSamples(folder_), name);
+    EXPECT_EQ(*ReadFile(folder_.File(name)), older);
+    ASSERT_TRUE(folder_.AppendSamples(one).ok());
+    EXPECT_THAT(*ReadFile(folder_.File("metrics.csv")),
+                ::testing::StartsWith("seconds,epoch,applied,examples,"
+                                      "examples_per_second,training_loss,"
+                                      "test_accuracy"));
+    EXPECT_EQ(folder_.ReadSamples().size(), 1);
+  }
 }
 
 }  // namespace

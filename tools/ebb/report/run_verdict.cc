@@ -2,10 +2,10 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
-#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +14,7 @@
 #include "job/expectations.h"
 #include "tools/ebb/report/run_report.h"
 #include "tools/text/evaluation_text.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
@@ -38,28 +39,10 @@ void JudgeSkipped(RunReport* report) {
   }
 }
 
-// Words that are left out as frequent ones have no pairs, and a batch without
-// pairs has a loss of 0.
-void JudgeWords(RunReport* report) {
-  const auto& losses = report->status.losses();
-  const bool none =
-      !losses.empty() && std::ranges::all_of(losses, [](const auto& loss) {
-        return loss.mean() == 0;
-      });
-  if (!job::TraitsOf(report->job.model()).words() || !none) return;
-  report->problems.push_back(
-      "no word stood beside another, so nothing was learnt: model.subsample "
-      "leaves nearly all words out; take a larger one, or 0, which leaves out "
-      "none");
-}
-
 // Says what helps a model that learns its training data by heart.
 std::string AgainstLearningByHeart(const v1::Job& job) {
-  const v1::ModelTraits& traits = job::TraitsOf(job.model());
-  if (traits.forest()) return "a larger model.leaf_examples may help";
-  if (traits.boosted()) {
-    return "model.patience ends the job at the best number of trees";
-  }
+  std::string own = workloads::ToolsOf(job.model()).Facts().against_rote;
+  if (!own.empty()) return own;
   const v1::AlgorithmTraits& algorithm = job::TraitsOf(job.algorithm().kind());
   if (algorithm.statistics() || algorithm.line_search()) {
     return "fewer train.epochs may help";
@@ -78,8 +61,8 @@ void JudgeCourse(RunReport* report) {
   if (last == nullptr) return;
   const std::string useless = UselessText(*last, report->has_trees());
   if (!useless.empty()) report->warnings.push_back(useless);
-  // The job went back to the best one.
-  if (report->job.has_keep_best()) return;
+  // The job went back to the best one, or has the best number of trees.
+  if (report->job.has_keep_best() || report->job.model().has_patience()) return;
   const std::string risen = RisenText(report->status);
   if (risen.empty()) return;
   report->warnings.push_back(
@@ -146,12 +129,16 @@ void Judge(RunReport* report) {
     }
     JudgeSkipped(report);
   }
-  JudgeWords(report);
+  std::string wrong =
+      workloads::ToolsOf(report->job.model()).Problem(report->status);
+  if (!wrong.empty()) problems.push_back(std::move(wrong));
   for (const auto& evaluation : report->status.evaluations()) {
     if (evaluation.error().empty()) continue;
-    problems.push_back(
-        absl::StrCat("epoch ", evaluation.epoch() + 1,
-                     " was not evaluated: ", evaluation.error()));
+    // Programs need not evaluate.
+    const bool own = job::TraitsOf(report->job.model()).program();
+    (own ? report->warnings : problems)
+        .push_back(absl::StrCat("epoch ", evaluation.epoch() + 1,
+                                " was not evaluated: ", evaluation.error()));
   }
   if (const auto loss = report->test_loss(); loss && !std::isfinite(*loss)) {
     problems.push_back(absl::StrCat(

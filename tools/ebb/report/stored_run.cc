@@ -2,8 +2,8 @@
 
 #include "common/status_macros.h"
 #include "job/specification.h"
-#include "tools/ebb/stored/stored_model.h"
-#include "tools/ebb/versions/checkpoint_source.h"
+#include "tools/ebb/checkpoint/checkpoint_source.h"
+#include "tools/ebb/trained/stored_model.h"
 
 namespace ebb::tools {
 

@@ -10,8 +10,8 @@
 #include "common/status_macros.h"
 #include "rpc/convert.h"
 #include "scheduler/job/rollback.h"
+#include "tools/ebb/checkpoint/checkpoint_source.h"
 #include "tools/ebb/cluster/jobs.h"
-#include "tools/ebb/versions/checkpoint_source.h"
 #include "tools/text/when.h"
 
 namespace ebb::tools {

@@ -9,8 +9,8 @@
 #include "common/status_macros.h"
 #include "models/non_finite.h"
 #include "protocol/plan.h"
-#include "tools/ebb/versions/checkpoint_source.h"
-#include "tools/ebb/versions/read_model.h"
+#include "tools/ebb/checkpoint/checkpoint_source.h"
+#include "tools/ebb/checkpoint/read_model.h"
 
 namespace ebb::tools {
 

@@ -1,4 +1,6 @@
 // `ebb chaos`.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <iostream>
@@ -21,6 +23,7 @@
 #include "tools/ebb/run/chaos_run.h"
 #include "tools/ebb/run/run_flags.h"
 #include "tools/files/files.h"
+#include "tools/files/standard_input.h"
 #include "tools/process/most_processes.h"
 
 namespace ebb::tools {
@@ -34,11 +37,13 @@ struct ChaosFlags {
   RunOptions run;
   std::string trace;
   std::string scenario;
+  bool live = false;
   double speed = 1;
   absl::Duration notice;
   // Zero: not given.
   absl::Duration warm_up;
-  absl::Duration batch_time;
+  absl::Duration end_after;
+  bool may_end_early = false;
   uint64_t seed = 0;
   bool make_trace = false;
   chaos::Market market;
@@ -79,6 +84,7 @@ absl::StatusOr<ChaosOptions> ByScenario(ChaosFlags* flags) {
                        chaos::ReadScenario(text, flags->scenario));
   ChaosOptions options;
   options.events = std::move(scenario.events);
+  options.may_end_early = flags->may_end_early;
   options.warm_up = flags->warm_up;
   options.batch_time = scenario.compute.value_or(absl::ZeroDuration());
   if (!flags->run.servers) flags->run.servers = scenario.servers;
@@ -92,13 +98,41 @@ absl::StatusOr<ChaosOptions> ByScenario(ChaosFlags* flags) {
   return options;
 }
 
+// Events come while the run goes on, and it ends when there are no more.
+absl::StatusOr<ChaosOptions> Live(ChaosFlags* flags) {
+  if (flags->job.file == kStandardInput) {
+    return absl::InvalidArgumentError(
+        "the job and --live both read the standard input\nhint: write the job "
+        "to a file");
+  }
+  ChaosOptions options;
+  options.warm_up = flags->warm_up;
+  options.live = STDIN_FILENO;
+  options.may_end_early = true;
+  if (!flags->run.workers) flags->run.workers = RunFacts().workers;
+  options.workers = *flags->run.workers;
+  return options;
+}
+
+absl::StatusOr<ChaosOptions> OptionsOf(ChaosFlags* flags) {
+  const int ways = (flags->trace.empty() ? 0 : 1) +
+                   (flags->scenario.empty() ? 0 : 1) + (flags->live ? 1 : 0);
+  if (flags->job.file.empty() || ways != 1) {
+    return absl::InvalidArgumentError(
+        "give a job file and one of --scenario FILE, --trace FILE and --live");
+  }
+  if (flags->may_end_early && flags->scenario.empty()) {
+    return absl::InvalidArgumentError(
+        "--may-end-early is for --scenario FILE\nhint: leave it out; a job may "
+        "end before a trace or the standard input does");
+  }
+  if (flags->live) return Live(flags);
+  return flags->trace.empty() ? ByScenario(flags) : ByTrace(flags);
+}
+
 int Chaos(ChaosFlags& flags) {
   if (flags.make_trace) return MakeTrace(flags);
-  if (flags.job.file.empty() || flags.trace.empty() == flags.scenario.empty()) {
-    return Report(absl::InvalidArgumentError(
-        "give a job file and either --scenario FILE or --trace FILE"));
-  }
-  auto options = flags.trace.empty() ? ByScenario(&flags) : ByTrace(&flags);
+  auto options = OptionsOf(&flags);
   if (!options.ok()) return Report(options.status());
   flags.run.job = flags.job.Choice();
   // All that come are to work; what the person sets goes before.
@@ -111,8 +145,11 @@ int Chaos(ChaosFlags& flags) {
   flags.run.job.overrides.insert(flags.run.job.overrides.begin(),
                                  absl::StrCat("workers.max=", most));
   options->seed = flags.seed;
-  if (flags.batch_time > absl::ZeroDuration()) {
-    options->batch_time = flags.batch_time;
+  if (flags.run.batch_time > absl::ZeroDuration()) {
+    options->batch_time = flags.run.batch_time;
+  }
+  if (flags.end_after > absl::ZeroDuration()) {
+    options->ends_after = flags.end_after;
   }
   ChaosRun chaos(*std::move(options));
   flags.run.disturbance = &chaos;
@@ -130,6 +167,9 @@ void AddChaosCommand(CLI::App* app, int* exit_code) {
   command->add_option(
       "--scenario", flags->scenario,
       "File that says which faults happen when (YAML); see examples/chaos/");
+  command->add_flag("--live", flags->live,
+                    "Carry out events as they come on the standard input, a "
+                    "line each: {at: 0s, kill: ps-0}; the run ends with them");
   command->add_option("--trace", flags->trace,
                       "Spot-market record: workers come and go (CSV "
                       "t_s,op,node)");
@@ -139,11 +179,14 @@ void AddChaosCommand(CLI::App* app, int* exit_code) {
       ->check(CLI::PositiveNumber);
   AddDurationFlag(command, "--notice", &flags->notice,
                   "How long before the trace takes a worker it is told (0)");
-  AddDurationFlag(command, "--batch-time", &flags->batch_time,
-                  "Least time of a batch, to emulate more workers than cores");
   AddDurationFlag(command, "--warm-up", &flags->warm_up,
                   "How long one worker is alone at the start; its rate is the "
                   "basis of goodput (10s with --trace, else 0)");
+  AddDurationFlag(
+      command, "--end-after", &flags->end_after,
+      "End the run this long after the plan began, complete or not");
+  command->add_flag("--may-end-early", flags->may_end_early,
+                    "The job may end before all of the scenario was done");
   command->add_option("--chaos-seed", flags->seed,
                       "Seed of the choice of daemons, and of --make-trace");
   AddRunFlags(command, &flags->run);

@@ -162,7 +162,7 @@ std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
   const auto seen = Look(moment);
   if (seen) last_ = *seen;
   if (network_ != nullptr) network_->Know(*cluster);
-  NoteEnds(moment.elapsed, *cluster);
+  NoteEnds(moment.elapsed, *cluster, report);
   std::vector<std::string> lines;
   if (!begun_) {
     if (!seen || !Begins(*seen)) return lines;
@@ -179,6 +179,7 @@ std::vector<std::string> ChaosRun::Act(const RunMoment& moment,
       if (!added.ok()) report->problems.emplace_back(added.message());
     }
   }
+  TakeLive(moment.elapsed - begun_->at, report);
   const double progress =
       static_cast<double>(last_.counted) /
       static_cast<double>(std::max<int64_t>(last_.examples, 1));
@@ -270,21 +271,41 @@ absl::StatusOr<bool> ChaosRun::CarryOut(const chaos::Disturb& disturb,
 }
 
 // A worker that was told to leave computes until it has left.
-void ChaosRun::NoteEnds(absl::Duration at, const LocalCluster& cluster) {
+void ChaosRun::NoteEnds(absl::Duration at, const LocalCluster& cluster,
+                        RunReport* report) {
   std::erase_if(ending_, [&](const auto& one) {
     if (cluster.Pid(one.first) == one.second) return false;
     spans_.Ended(one.first, at);
+    const auto event = std::find_if(
+        report->events.rbegin(), report->events.rend(),
+        [&](const PlannedEvent& planned) { return planned.lost == one.first; });
+    if (event != report->events.rend() && !event->ended_s) {
+      event->ended_s = absl::ToDoubleSeconds(at) - event->seconds;
+    }
     return true;
   });
 }
 
+void ChaosRun::TakeLive(absl::Duration since_begin, RunReport* report) {
+  if (!live_) return;
+  for (absl::StatusOr<chaos::ChaosEvent>& event : live_->Take()) {
+    if (!event.ok()) {
+      report->problems.emplace_back(event.status().message());
+      continue;
+    }
+    event->when.at += since_begin;
+    plan_.Add(*std::move(event));
+  }
+}
+
 void ChaosRun::Finish(RunReport* report) {
-  report->batch_time = options_.batch_time;
+  report->planned = true;
   if (!report->interrupted) {
     if (!begun_) {
       report->problems.push_back(
           "the job ended before the plan began: give it more --epochs");
-    } else if (!options_.goodput_until_done && !plan_.all_begun()) {
+    } else if (!options_.goodput_until_done && !options_.may_end_early &&
+               !plan_.all_begun()) {
       report->problems.push_back(
           "the job ended before all of the scenario was done: give it more "
           "--epochs");

@@ -17,6 +17,7 @@
 #include "tools/chaos/plan.h"
 #include "tools/ebb/run/chaos_network.h"
 #include "tools/ebb/run/disturbance.h"
+#include "tools/ebb/run/live_events.h"
 
 namespace ebb::tools {
 
@@ -31,23 +32,31 @@ struct ChaosOptions {
   // The plan, as a trace, says when its last worker went: the goodput is of the
   // time until then.
   bool goodput_until_done = false;
+  // The job may end before all of the plan was done.
+  bool may_end_early = false;
   // The run ends this long after the plan began; infinite: when the job does.
   absl::Duration ends_after = absl::InfiniteDuration();
   // Least time of a worker's batch.
   absl::Duration batch_time;
+  // Events come from this file, too. The run ends when the file has ended and
+  // all of them are done. Absent: all are known. It is not closed.
+  std::optional<int> live;
 };
 
 class ChaosRun final : public Disturbance {
  public:
   explicit ChaosRun(ChaosOptions options)
-      : options_(std::move(options)), plan_(options_.events, options_.seed) {}
+      : options_(std::move(options)), plan_(options_.events, options_.seed) {
+    if (options_.live) live_.emplace(*options_.live);
+  }
 
   absl::Status Prepare(const v1::Job& job,
                        LocalClusterOptions* cluster) override;
   std::vector<std::string> Act(const RunMoment& moment, LocalCluster* cluster,
                                RunReport* report) override;
   bool EndsRun() const override {
-    return begun_ && last_.at - begun_->at >= options_.ends_after;
+    return begun_ && (last_.at - begun_->at >= options_.ends_after ||
+                      (live_ && live_->over() && plan_.done()));
   }
   void Finish(RunReport* report) override;
 
@@ -69,10 +78,14 @@ class ChaosRun final : public Disturbance {
   absl::StatusOr<bool> CarryOut(const chaos::Disturb& disturb,
                                 const std::string& daemon, absl::Duration at,
                                 LocalCluster* cluster, std::string* did);
-  void NoteEnds(absl::Duration at, const LocalCluster& cluster);
+  void NoteEnds(absl::Duration at, const LocalCluster& cluster,
+                RunReport* report);
+  // Adds the events that have come since to the plan.
+  void TakeLive(absl::Duration since_begin, RunReport* report);
 
   const ChaosOptions options_;
   chaos::ChaosPlan plan_;
+  std::optional<LiveEvents> live_;         // Absent: all events are known.
   std::unique_ptr<ChaosNetwork> network_;  // Null: the plan leaves it alone.
   chaos::WorkerSpans spans_;
   std::map<std::string, pid_t> ending_;  // Told to end, and their process.

@@ -9,58 +9,39 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "job/base/traits.h"
-#include "tools/ebb/report/forest_figures.h"
+#include "common/status_macros.h"
 #include "tools/ebb/report/html_report.h"
-#include "tools/ebb/report/restart_figures.h"
+#include "tools/ebb/report/stored_run.h"
 #include "tools/ebb/rollback/sound_versions.h"
 #include "tools/ebb/run/stopped_job.h"
 #include "tools/files/files.h"
+#include "tools/text/shell_word.h"
 #include "worker/predict/prediction_parts.h"
+#include "workloads/seam/tools/tools.h"
 
 namespace ebb::tools {
 
 namespace {
 
-// Only all trees together are a model, so workers evaluate none.
-void AddForestFigures(const RunFolder& folder, RunReport* report) {
-  auto figures = MeasureForest(folder);
-  if (absl::IsNotFound(figures.status())) return;
+// Adds the figures of the stored model that no worker measures.
+void AddModelFigures(const v1::Job& job, const RunFolder& folder,
+                     RunReport* report) {
+  auto figures =
+      workloads::ToolsOf(job.model()).Measure(report->complete(), job, [&] {
+        return LoadStoredRun(folder);
+      });
   if (!figures.ok()) {
-    report->problems.push_back(absl::StrCat("the forest cannot be measured: ",
-                                            figures.status().message()));
+    report->problems.emplace_back(figures.status().message());
     return;
   }
-  if (figures->test) *report->status.add_evaluations() = *figures->test;
-  if (figures->nodes == figures->trees) {
-    report->warnings.push_back(NoSplitText());
+  if (!*figures) return;
+  report->figures = *std::move(*figures);
+  if (report->figures->test) {
+    *report->status.add_evaluations() = *report->figures->test;
   }
-  report->forest = *std::move(figures);
-}
-
-// A job whose rounds found no split ends as others do.
-void AddBoostedFigures(const RunFolder& folder, RunReport* report) {
-  auto figures = MeasureBoosted(folder);
-  if (!figures.ok()) {
-    report->problems.push_back(
-        absl::StrCat("the trees cannot be read: ", figures.status().message()));
-    return;
-  }
-  if (!figures->any_split) report->warnings.push_back(NoSplitText());
-  report->boosted = *std::move(figures);
-}
-
-// Only the best of the runs of K-Means is the model, so workers evaluate none.
-void AddRestartFigures(const RunFolder& folder, RunReport* report) {
-  auto figures = MeasureRestarts(folder);
-  if (absl::IsNotFound(figures.status())) return;
-  if (!figures.ok()) {
-    report->problems.push_back(absl::StrCat(
-        "the runs of kmeans cannot be measured: ", figures.status().message()));
-    return;
-  }
-  if (figures->test) *report->status.add_evaluations() = *figures->test;
-  report->restarted = std::move(figures->restarts);
+  report->warnings.insert(report->warnings.end(),
+                          report->figures->warnings.begin(),
+                          report->figures->warnings.end());
 }
 
 // Reports whether workers have written predictions into a folder. The parts of
@@ -107,11 +88,7 @@ void FinishReport(const v1::Job& job, const RunFolder& folder,
     report->job.mutable_train()->set_epochs(epochs);
   }
   if (report->audit) report->status.set_updates(report->audit->updates);
-  if (job::TraitsOf(job.model()).forest()) AddForestFigures(folder, report);
-  if (job::TraitsOf(job.model()).boosted() && report->complete()) {
-    AddBoostedFigures(folder, report);
-  }
-  if (job::HasRestarts(job)) AddRestartFigures(folder, report);
+  AddModelFigures(job, folder, report);
   report->expectations = CheckExpectations(job, report->status);
   if (!report->interrupted) Judge(report);
 }
@@ -141,17 +118,23 @@ void WriteReport(const RunFolder& folder, const std::vector<RunSample>& samples,
   write(copy, IsPage(copy) ? HtmlReport(*report, samples) : json);
 }
 
+absl::Status CopyReport(const RunFolder& folder, const std::string& copy) {
+  const std::string name = IsPage(copy) ? "report.html" : "report.json";
+  EBB_ASSIGN_OR_RETURN(const std::string content, ReadFile(folder.File(name)));
+  return WriteFile(copy, content);
+}
+
 bool NothingLeft(const RunReport& report) {
   return report.complete() && !report.interrupted && report.audit &&
          report.audit->silent.empty();
 }
 
 std::string CommandToGoOn(const JobChoice& choice, absl::string_view folder) {
-  std::string command = absl::StrCat("ebb run ", choice.file);
+  std::string command = absl::StrCat("ebb run ", ShellWord(choice.file));
   for (const std::string& one : choice.overrides) {
-    absl::StrAppend(&command, " --set '", one, "'");
+    absl::StrAppend(&command, " --set ", ShellWord(one));
   }
-  absl::StrAppend(&command, " --resume --run-dir ", folder);
+  absl::StrAppend(&command, " --resume --run-dir ", ShellWord(folder));
   return command;
 }
 

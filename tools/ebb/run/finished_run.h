@@ -47,6 +47,10 @@ void WriteReport(const RunFolder& folder, const std::vector<RunSample>& samples,
                  const std::string& copy, FileWriter write_file,
                  RunReport* report);
 
+// Copies the report that lies in the folder to the file `copy`: the page if its
+// name ends in .html, else the JSON. The errors of reading and writing.
+absl::Status CopyReport(const RunFolder& folder, const std::string& copy);
+
 // Reports whether all is applied, audited and judged. Otherwise --resume can
 // add to the run: a server that did not answer may be audited then, and a run
 // that was interrupted may be judged.

@@ -64,6 +64,20 @@ TEST_F(FinishedRunTest, APartThatWasFinishedAtTheEndCounts) {
   EXPECT_FALSE(PredictedNothing(job_, report_));
 }
 
+// Bug: a page was asked for, and JSON was in it.
+TEST_F(FinishedRunTest, ACopyIsThePageOrTheJsonByItsName) {
+  ASSERT_TRUE(WriteFile(folder_.File("report.html"), "page").ok());
+  ASSERT_TRUE(WriteFile(folder_.File("report.json"), "json").ok());
+  for (const char* name : {"a.html", "a.HTM"}) {
+    ASSERT_TRUE(CopyReport(folder_, tests_ / name).ok());
+    EXPECT_EQ(*ReadFile(tests_ / name), "page");
+  }
+  ASSERT_TRUE(CopyReport(folder_, tests_ / "a.json").ok());
+  EXPECT_EQ(*ReadFile(tests_ / "a.json"), "json");
+  EXPECT_THAT(CopyReport(folder_, tests_ / "nowhere/a.json").message(),
+              HasSubstr("No such file"));
+}
+
 TEST_F(FinishedRunTest, ARunGoesOnWithWhatItLacks) {
   EXPECT_TRUE(NothingLeft(report_));
   report_.interrupted = true;
@@ -82,8 +96,14 @@ TEST_F(FinishedRunTest, TheCommandToGoOnKeepsTheOverrides) {
   const JobChoice choice = {.file = "jobs/mlp.yaml",
                             .overrides = {"train.epochs=9", "data.seed=1"}};
   EXPECT_EQ(CommandToGoOn(choice, "runs/mlp-1"),
-            "ebb run jobs/mlp.yaml --set 'train.epochs=9' --set 'data.seed=1' "
+            "ebb run jobs/mlp.yaml --set train.epochs=9 --set data.seed=1 "
             "--resume --run-dir runs/mlp-1");
+  // Bug: a shell read other words.
+  EXPECT_EQ(
+      CommandToGoOn({.file = "my jobs/mlp.yaml", .overrides = {"name=it's"}},
+                    "my runs/1"),
+      "ebb run 'my jobs/mlp.yaml' --set 'name=it'\"'\"'s' --resume "
+      "--run-dir 'my runs/1'");
 }
 
 TEST_F(FinishedRunTest, WhyItStoppedComesBeforeOtherProblems) {

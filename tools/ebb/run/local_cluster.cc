@@ -21,8 +21,11 @@
 #include "common/status_macros.h"
 #include "common/steady_time.h"
 #include "common/tls/issue.h"
+#include "tools/command/owned_program.h"
+#include "tools/files/file_end.h"
 #include "tools/files/files.h"
 #include "tools/process/last_words.h"
+#include "tools/process/parent_process.h"
 #include "tools/process/tls_process.h"
 #include "tools/text/console.h"
 #include "tools/text/daemon_names.h"
@@ -36,6 +39,8 @@ namespace fs = std::filesystem;
 // A worker drains within 20 s, a server too (their flags); a bit more each.
 constexpr absl::Duration kWorkerGrace = absl::Seconds(22);
 constexpr absl::Duration kServerGrace = absl::Seconds(25);
+// A program, too, has Python to end, and what it started itself.
+constexpr absl::Duration kProgramGrace = absl::Seconds(20);
 constexpr absl::Duration kSchedulerGrace = absl::Seconds(10);
 constexpr absl::Duration kStartLimit = absl::Seconds(20);
 // This folder stands for the volume that servers share: any of them may go on
@@ -75,20 +80,6 @@ void LimitFiles(pid_t pid, bool limited) {
   prlimit(pid, RLIMIT_FSIZE, &limit, nullptr);
 }
 
-// The parent of a process; 0: unknown.
-pid_t ParentOf(const fs::path& process) {
-  const auto stat = ReadFile((process / "stat").string());
-  if (!stat.ok()) return 0;
-  // "PID (NAME) STATE PARENT ...", and the name may hold anything.
-  const size_t end = stat->rfind(')');
-  if (end == std::string::npos) return 0;
-  const std::vector<std::string> fields =
-      absl::StrSplit(stat->substr(end + 1), ' ', absl::SkipEmpty());
-  int parent = 0;
-  if (fields.size() < 2 || !absl::SimpleAtoi(fields[1], &parent)) return 0;
-  return parent;
-}
-
 std::string RoleOf(absl::string_view program) {
   absl::ConsumePrefix(&program, "ebb-");  // They are called as their roles.
   return std::string(program);
@@ -121,7 +112,8 @@ absl::Status LocalCluster::StartOne(const std::string& daemon,
 }
 
 bool LocalCluster::Kill(const std::string& daemon, const std::string& then_at) {
-  if (then_at.empty()) return supervisor_.Kill(daemon);
+  const bool program = options_.program && workers_.contains(daemon);
+  if (then_at.empty() || program) return supervisor_.Kill(daemon);
   ProcessSpec next = specs_.at(daemon);
   next.argv.insert(next.argv.end(), {"--kill-at", then_at});
   return supervisor_.KillThenAt(daemon, next, then_at);
@@ -173,10 +165,10 @@ ProcessSpec LocalCluster::SchedulerSpec(int servers) const {
       "--listen",       port_.address(),
       "--address-file", folder_.File(kAddressFile),
       "--state-dir",    folder_.State(kSchedulerName),
-      "--min-servers",  absl::StrCat(servers)};
-  if (!options_.backup_tasks) {
-    // More than any item takes.
-    arguments.insert(arguments.end(), {"--backup-gain", "1000h"});
+      "--min-servers",  absl::StrCat(servers),
+      "--of-a-run"};
+  if (options_.data_sets) {
+    arguments.insert(arguments.end(), {"--data-folder", folder_.File("data")});
   }
   return Spec(kSchedulerName, "ebb-scheduler", arguments);
 }
@@ -237,6 +229,7 @@ void LocalCluster::AddMemory(std::vector<std::string>* arguments) const {
 
 absl::Status LocalCluster::AddWorker(const std::string& name) {
   workers_.insert(name);
+  if (options_.program) return StartProgram(name);
   // The user who started all of them named the data.
   std::vector<std::string> arguments = {
       "--scheduler", scheduler_front_, "--name", name, "--sources", "all"};
@@ -253,6 +246,18 @@ absl::Status LocalCluster::AddWorker(const std::string& name) {
                      {"--batch-time", absl::FormatDuration(batch_time)});
   }
   return StartOne(name, Spec(name, "ebb-worker", arguments));
+}
+
+absl::Status LocalCluster::StartProgram(const std::string& name) {
+  ProcessSpec spec;
+  spec.argv = OwnedBy(getpid(), options_.program.argv);
+  spec.log = folder_.Log(name);
+  spec.environment = {absl::StrCat("EBB_SCHEDULER=", scheduler_front_),
+                      absl::StrCat("EBB_NAME=", name),
+                      absl::StrCat("EBB_RUN_NAME=", folder_.path()),
+                      absl::StrCat("EBB_LAST_ERROR=", NoteOf(name))};
+  specs_[name] = spec;
+  return supervisor_.StartProgram(name, spec, SteadyNow());
 }
 
 absl::Duration LocalCluster::BatchTimeOf(const std::string& worker) const {
@@ -358,8 +363,8 @@ bool LocalCluster::SetDiskFull(const std::string& daemon, bool full) {
   return supervisor_.Running(daemon);
 }
 
-absl::Status LocalCluster::Stop(OnDeath on_death,
-                                std::vector<std::string>* problems) {
+absl::Status LocalCluster::StopWorkers(OnDeath on_death,
+                                       std::vector<std::string>* problems) {
   // They leave at their own speed, and can write a last version.
   for (const auto& [daemon, machine] : machines_) {
     slow_motion_.Clear(machine.slowed);
@@ -367,9 +372,18 @@ absl::Status LocalCluster::Stop(OnDeath on_death,
   }
   machines_.clear();
   const std::vector<std::string> workers(workers_.begin(), workers_.end());
+  if (!options_.program) {
+    return StopGroup(workers, kWorkerGrace, on_death, problems);
+  }
+  std::vector<std::string> slow;
+  return StopGroup(workers, kProgramGrace, on_death, &slow);
+}
+
+absl::Status LocalCluster::Stop(OnDeath on_death,
+                                std::vector<std::string>* problems) {
+  EBB_RETURN_IF_ERROR(StopWorkers(on_death, problems));
   std::vector<std::string> servers;
   for (const int server : servers_) servers.push_back(ServerName(server));
-  EBB_RETURN_IF_ERROR(StopGroup(workers, kWorkerGrace, on_death, problems));
   // The scheduler before the servers: it would give the partitions of the first
   // that leaves to the others, without their older versions.
   EBB_RETURN_IF_ERROR(
@@ -441,9 +455,8 @@ std::vector<std::string> LocalCluster::StrayFiles() const {
 }
 
 std::string LocalCluster::LastWords(absl::string_view daemon) const {
-  const auto log = ReadFile(folder_.Log(daemon));
-  if (!log.ok()) return std::string(log.status().message());
-  const std::string words = tools::LastWords(*log);
+  const std::string words =
+      tools::LastWords(ReadLastLines(folder_.Log(daemon)));
   return words.empty() ? "its log does not say why" : words;
 }
 
@@ -461,7 +474,7 @@ std::vector<std::string> EndDescendants() {
     for (const auto& entry : fs::directory_iterator("/proc", error)) {
       int pid = 0;
       if (!absl::SimpleAtoi(entry.path().filename().string(), &pid) ||
-          ParentOf(entry.path()) != getpid()) {
+          ParentOf(pid) != getpid()) {
         continue;
       }
       const auto name = ReadFile((entry.path() / "comm").string());

@@ -27,9 +27,20 @@
 
 namespace ebb::tools {
 
+// A program of the user's that works in the place of an ebb-worker.
+struct WorkerProgram {
+  // Its command line. It runs in this process's working folder, and is killed
+  // when this process ends. Empty: there is none.
+  std::vector<std::string> argv;
+
+  explicit operator bool() const { return !argv.empty(); }
+};
+
 struct LocalClusterOptions {
   int servers = 2;
   int workers = 3;  // At the start.
+  // Each worker is a copy of it; none: an ebb-worker.
+  WorkerProgram program;
   // Folder of the daemons' programs.
   std::string program_folder;
   // From the root.
@@ -43,12 +54,12 @@ struct LocalClusterOptions {
   std::string shared_checkpoints;
   // All daemons speak TLS, with certificates that are made for each start.
   bool tls = false;
+  // The scheduler takes data sets, into the folder `data` of the run.
+  bool data_sets = false;
   // Least time of a worker's batch.
   absl::Duration batch_time = absl::ZeroDuration();
   // For single workers, instead: by name.
   std::map<std::string, absl::Duration> batch_times;
-  // Workers that would be idle help others (scheduler/job/backups.h).
-  bool backup_tasks = true;
   // Returns where others reach the daemon that listens at `address`; empty
   // function: there. Called once for each daemon that serves.
   std::function<absl::StatusOr<std::string>(const std::string& daemon,
@@ -104,7 +115,9 @@ class LocalCluster {
     return folder_.State(daemon);
   }
   // Adds a new worker, or a new life of a removed one; kills the rest of the
-  // old life.
+  // old life. A program finds the cluster by EBB_SCHEDULER and has its name in
+  // EBB_NAME, the folder of the run in EBB_RUN_NAME, and NoteOf(name) in
+  // EBB_LAST_ERROR.
   absl::Status AddWorker(const std::string& name);
   // It leaves within `grace` (zero: it is killed) and does not come back.
   void RemoveWorker(const std::string& name, absl::Duration grace);
@@ -121,6 +134,15 @@ class LocalCluster {
     return supervisor_.Kept(daemon);
   }
   pid_t Pid(absl::string_view daemon) const { return supervisor_.Pid(daemon); }
+  // A program ended with exit code 0, and will not be started again.
+  bool Finished(const std::string& worker) const {
+    return supervisor_.Finished(worker);
+  }
+  // The file in which a program notes that its own error ended it
+  // (python/ebb/tracebacks.py).
+  std::string NoteOf(const std::string& worker) const {
+    return folder_.File("logs/" + worker + ".error");
+  }
 
   // Ends workers, then the scheduler, then servers, each in good order: they
   // finish batches and write checkpoints. No partition moves, and each keeps
@@ -130,6 +152,10 @@ class LocalCluster {
   // then.
   using OnDeath = absl::FunctionRef<void(const DaemonEvent&)>;
   absl::Status Stop(OnDeath on_death, std::vector<std::string>* problems);
+  // The first part of that. Programs are asked as by Ctrl-C, and one that
+  // takes too long is killed without a word.
+  absl::Status StopWorkers(OnDeath on_death,
+                           std::vector<std::string>* problems);
 
   // Files that daemons have open to write, as of now, outside the folder of the
   // run and that of the shared checkpoints.
@@ -143,6 +169,7 @@ class LocalCluster {
   absl::Status StartOne(const std::string& daemon, const ProcessSpec& spec);
   absl::Status MakeCertificates();
   absl::Status StartServer(int server);
+  absl::Status StartProgram(const std::string& name);
   ProcessSpec SchedulerSpec(int servers) const;
   // For the next lives of the scheduler.
   void AwaitServers();

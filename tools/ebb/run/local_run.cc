@@ -29,7 +29,7 @@
 #include "tools/ebb/run/screen.h"
 #include "tools/ebb/run/shared_place.h"
 #include "tools/ebb/run/watched_run.h"
-#include "tools/ebb/start/start_model.h"
+#include "tools/ebb/trained/start_model.h"
 #include "tools/files/files.h"
 #include "tools/process/signals.h"
 #include "tools/text/console.h"
@@ -67,6 +67,7 @@ WatchOptions WatchOptionsOf(const RunOptions& options) {
   watch.disturbance = options.disturbance;
   watch.parent = options.parent;
   watch.details = options.details;
+  watch.statuses_file = options.statuses_file;
   return watch;
 }
 
@@ -186,9 +187,12 @@ absl::Status LocalRun::StartCluster() {
   options.memory_bytes = options_.memory_bytes;
   options.shared_checkpoints = facts_.shared_checkpoints;
   options.tls = options_.tls;
+  options.batch_time = options_.batch_time;
+  options.batch_times = options_.batch_times;
   if (options_.disturbance != nullptr) {
     EBB_RETURN_IF_ERROR(options_.disturbance->Prepare(prepared_.job, &options));
   }
+  report_.batch_time = options.batch_time;
   return watched_.StartDaemons(std::move(options), std::move(port_));
 }
 
@@ -284,7 +288,14 @@ absl::StatusOr<RunFacts> ChooseFacts(const RunOptions& options,
   RunFacts facts;
   facts.shared_checkpoints = shared_place;
   if (options.resume) {
-    EBB_ASSIGN_OR_RETURN(facts, ReadFacts(folder));
+    auto before = ReadFacts(folder);
+    if (absl::IsInvalidArgument(before.status())) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          before.status().message(),
+          "\n  hint: it has a line for each of servers, workers and complete, "
+          "such as \"servers 2\"; mend it, or start a new run"));
+    }
+    EBB_ASSIGN_OR_RETURN(facts, std::move(before));
     if (options.servers && *options.servers != facts.servers) {
       return absl::InvalidArgumentError(
           absl::StrCat("--servers ", *options.servers, ": the run in ",
@@ -311,13 +322,12 @@ absl::StatusOr<RunReport> PointToReport(const RunOptions& options,
   const std::string file = absl::StrCat(folder.shown(), "/report.json");
   const absl::Status read = ReadVerdict(json, &report);
   if (!read.ok()) {
-    return absl::Status(
-        read.code(),
+    return absl::InvalidArgumentError(
         absl::StrCat(file, ": ", read.message(),
                      ". Remove it: the run is then judged again."));
   }
   if (!options.report_file.empty()) {
-    EBB_RETURN_IF_ERROR(WriteFile(options.report_file, json));
+    EBB_RETURN_IF_ERROR(CopyReport(folder, options.report_file));
   }
   Screen screen(DetectConsole(), options.quiet, stdout);
   screen.Print(absl::StrCat("the run is complete",
@@ -376,8 +386,8 @@ JobChoice WithStored(const RunOptions& options) {
 
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   const absl::Time started = SteadyNow();
-  if (!options.report_file.empty()) {
-    EBB_RETURN_IF_ERROR(CheckWritable(options.report_file));
+  for (const std::string& file : {options.report_file, options.statuses_file}) {
+    if (!file.empty()) EBB_RETURN_IF_ERROR(CheckWritable(file));
   }
   const JobChoice choice = WithStored(options);
   EBB_ASSIGN_OR_RETURN(PreparedJob prepared, PrepareJob(choice));

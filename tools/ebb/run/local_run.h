@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,8 +47,15 @@ struct RunOptions {
   bool follow_scale = false;
   // Disturbs the daemons meanwhile; null: nothing does. Not owned.
   Disturbance* disturbance = nullptr;
+  // Workers take at least this long for a batch; the names are those of workers
+  // that take another time. Zero and empty: as long as computing takes.
+  absl::Duration batch_time;
+  std::map<std::string, absl::Duration> batch_times;
   // The report is also written here; empty: only into the run's folder.
   std::string report_file;
+  // Each answer of the scheduler is appended here as it comes, as a line of
+  // what `ebb status --json` prints; empty: none is.
+  std::string statuses_file;
   // As soon as this is not the parent of the process any more, the run ends as
   // on Ctrl-C; 0: it may outlive its parent.
   pid_t parent = 0;
@@ -63,8 +71,8 @@ struct RunOptions {
 // wrong before the start, or if a run cannot be continued; its files are then
 // unchanged. The report has whatever happens later. All processes have ended
 // when it returns. For a run that is complete already it starts no process and
-// keeps the files; the report has its job, folder and verdict only. DataLoss:
-// the verdict cannot be read.
+// keeps the files; the report has its job, folder and verdict only.
+// InvalidArgument: the verdict cannot be read.
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options);
 
 // The same with a job that is prepared already, and that no file describes.

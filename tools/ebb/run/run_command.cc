@@ -16,10 +16,12 @@
 #include "absl/strings/strip.h"
 #include "job/yaml.h"
 #include "tools/command/command.h"
+#include "tools/command/program_arguments.h"
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/rollback/rollback_flags.h"
 #include "tools/ebb/run/kill_every.h"
 #include "tools/ebb/run/local_run.h"
+#include "tools/ebb/run/program_run.h"
 #include "tools/ebb/run/run_flags.h"
 #include "tools/files/files.h"
 
@@ -35,6 +37,10 @@ struct RunFlags {
   std::optional<uint64_t> kill_seed;
 };
 
+bool EmulatesTime(const RunOptions& run) {
+  return run.batch_time > absl::ZeroDuration() || !run.batch_times.empty();
+}
+
 bool HasFolds(const JobChoice& choice) {
   const job::JobFile file = job::ReadJobFile(choice.file, choice.overrides);
   return file.ok() && file.job.has_validate() && !file.job.data().has_fold();
@@ -45,14 +51,14 @@ bool HasFolds(const JobChoice& choice) {
 int RunFolds(const RunFlags& flags) {
   const RunOptions& run = flags.run;
   if (run.tls || run.skip || run.details || !run.report_file.empty() ||
+      !run.statuses_file.empty() || EmulatesTime(run) ||
       !run.shared_checkpoints.empty() || TargetsOf(flags.back) > 0 ||
       flags.kill_every > absl::ZeroDuration()) {
     return Report(absl::InvalidArgumentError(
         "validate trains a job for each fold, and --tls, --skip, --report, "
-        "--details, --shared-checkpoints, --kill-every and going back are for "
-        "a single "
-        "job.\nhint: leave them out; the results are in trials.json of the "
-        "run's folder"));
+        "--statuses, --details, --batch-time, --shared-checkpoints, "
+        "--kill-every and going back are for a single job.\nhint: leave them "
+        "out; the results are in trials.json of the run's folder"));
   }
   std::vector<std::string> words = {"ebb", "sweep", run.job.file};
   const auto add = [&](const std::string& flag, const std::string& value) {
@@ -86,7 +92,37 @@ int RunFolds(const RunFlags& flags) {
       absl::StrCat(program, ": ", std::generic_category().message(errno))));
 }
 
+// Names a flag that describes a job, which the program itself submits, or that
+// programs do not know; empty: there is none.
+std::string FlagOfJobs(const RunFlags& flags) {
+  const JobFlags& job = flags.job;
+  return !job.set.empty()                        ? "--set"
+         : !job.epochs.empty()                   ? "--epochs"
+         : !job.seed.empty()                     ? "--seed"
+         : !job.plugin_folders.empty()           ? "--allow-plugins"
+         : flags.run.memory_bytes > 0            ? "--memory"
+         : EmulatesTime(flags.run)               ? "--batch-time"
+         : flags.run.tls                         ? "--tls"
+         : !flags.run.shared_checkpoints.empty() ? "--shared-checkpoints"
+         : TargetsOf(flags.back) > 0 ? "going back to older versions"
+                                     : "";
+}
+
+int RunScript(RunFlags& flags) {
+  if (const std::string other = FlagOfJobs(flags); !other.empty()) {
+    return Report(absl::InvalidArgumentError(absl::StrCat(
+        flags.job.file, " is a program, and ", other,
+        " is for job files\n  hint: the program gets what stands behind --")));
+  }
+  KillEvery kills(flags.kill_every, flags.kill_seed);
+  if (flags.kill_every > absl::ZeroDuration()) flags.run.disturbance = &kills;
+  const auto report =
+      RunProgram(flags.run, {flags.job.file, ProgramArguments()});
+  return ExitCodeOf(report, /*tell_problems=*/true);
+}
+
 int Run(RunFlags& flags) {
+  if (IsProgramFile(flags.job.file)) return RunScript(flags);
   flags.run.job = flags.job.Choice();
   if (HasFolds(flags.run.job)) return RunFolds(flags);
   flags.run.follow_scale = true;
@@ -135,11 +171,14 @@ report.html. Ctrl-C ends the run in good order. --resume continues it, also with
 another rate or more epochs, or (--versions-ago) from an older version. `ebb
 scale` starts and ends servers and workers while it trains. A job with the key
 validate is trained once for each fold, as `ebb sweep` does.
+SCRIPT.py is started --workers times, and submits or joins a job by itself: see
+docs/python.md. Flags that describe a job are not for it.
 Exit code: 0 good; 1 incomplete, audit not exact, a daemon crashed or gave up,
 an `expect:` missed, ...; 2 a wrong flag or job file, nothing started; 130
 interrupted. A daemon that is killed from outside only gets a warning.
 Example:
-  ebb run examples/jobs/fashion_mlp.yaml --epochs 3 --set optimizer.rate=0.002)");
+  ebb run examples/jobs/fashion_mlp.yaml --epochs 3 --set optimizer.rate=0.002
+  ebb run digits.py --workers 3 --servers 2 --kill-every 1)");
   command->callback([flags, exit_code] { *exit_code = Run(*flags); });
 }
 

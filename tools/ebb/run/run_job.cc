@@ -98,21 +98,38 @@ absl::StatusOr<bool> RunJob::GoOn(const PreparedJob& prepared,
     return absl::InternalError(absl::StrCat("the scheduler has job ", id_,
                                             ", and says nothing of it"));
   }
-  for (const auto& bad : status.jobs(0).quarantined()) {
+  EBB_RETURN_IF_ERROR(Reopen(status.jobs(0), skip));
+  return !status.jobs(0).quarantined().empty();
+}
+
+absl::Status RunJob::Reopen(const v1::JobStatus& status, bool skip) const {
+  rpc::SchedulerAdminClient client(scheduler_, security_);
+  const uint64_t job = status.summary().job();
+  for (const auto& bad : status.quarantined()) {
     v1::ResolveItemRequest resolve;
-    resolve.set_job(id_);
+    resolve.set_job(job);
     *resolve.mutable_item() = bad.item();
     resolve.set_decision(skip && bad.failed_end() > bad.position()
                              ? v1::ResolveItemRequest::DECISION_SKIP
                              : v1::ResolveItemRequest::DECISION_RETRY);
     EBB_RETURN_IF_ERROR(client.ResolveItem(resolve, kAnswer).status());
   }
-  if (status.jobs(0).paused_for_divergence()) {
-    v1::ResumeJobRequest resume;
-    resume.set_job(id_);
-    EBB_RETURN_IF_ERROR(client.ResumeJob(resume, kAnswer).status());
-  }
-  return !status.jobs(0).quarantined().empty();
+  if (!status.paused_for_divergence()) return absl::OkStatus();
+  v1::ResumeJobRequest resume;
+  resume.set_job(job);
+  return client.ResumeJob(resume, kAnswer).status();
+}
+
+absl::StatusOr<v1::GetJobResponse> RunJob::Stored() const {
+  v1::GetJobRequest request;
+  request.set_job(id_);
+  return rpc::SchedulerAdminClient(scheduler_, security_)
+      .GetJob(request, kAnswer);
+}
+
+absl::StatusOr<v1::GetStatusResponse> RunJob::All() const {
+  return rpc::SchedulerAdminClient(scheduler_, security_)
+      .GetStatus({}, kAnswer);
 }
 
 absl::Status RunJob::Change(const v1::GetJobResponse& stored,
@@ -156,11 +173,7 @@ bool RunJob::AllServed() const {
 }
 
 absl::StatusOr<AuditReport> RunJob::Audit() const {
-  v1::GetJobRequest request;
-  request.set_job(id_);
-  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored,
-                       rpc::SchedulerAdminClient(scheduler_, security_)
-                           .GetJob(request, kAnswer));
+  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse stored, Stored());
   return FetchAudit(stored, kAnswer, security_);
 }
 

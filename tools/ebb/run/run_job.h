@@ -39,8 +39,19 @@ class RunJob {
                             const RunFolder& folder, bool skip,
                             const std::optional<RollbackWish>& back);
 
+  // From now on it is the job of this number, which a program submitted.
+  void Follow(uint64_t id) { id_ = id; }
+  // If the job of this status is paused for a batch, that is tried again or,
+  // with `skip`, left out; a pause because its loss diverges ends. An
+  // operator's pause stays.
+  absl::Status Reopen(const v1::JobStatus& status, bool skip) const;
+
   // The scheduler's number for it. 0: it has not begun.
   uint64_t id() const { return id_; }
+  // Asks what the scheduler has stored of it.
+  absl::StatusOr<v1::GetJobResponse> Stored() const;
+  // Asks for the status of all jobs of the scheduler.
+  absl::StatusOr<v1::GetStatusResponse> All() const;
   // Audits what its servers have applied now.
   absl::StatusOr<AuditReport> Audit() const;
 

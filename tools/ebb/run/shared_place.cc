@@ -10,9 +10,9 @@
 #include "absl/strings/strip.h"
 #include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
-#include "server/store/folder_store.h"
+#include "server/store/folder_checkpoints.h"
 #include "server/store/object_checkpoints.h"
-#include "tools/ebb/versions/checkpoint_source.h"
+#include "tools/ebb/checkpoint/checkpoint_source.h"
 
 namespace ebb::tools {
 
@@ -58,7 +58,7 @@ absl::Status CheckBucket(const std::string& place) {
 
 absl::Status CheckFolder(const std::string& place) {
   std::error_code error;
-  if (server::FolderStore::IsOne(place)) return HasCopies(place);
+  if (server::HasFolderCheckpoints(place)) return HasCopies(place);
   if (fs::is_directory(place, error)) return absl::OkStatus();
   if (fs::exists(place, error)) {
     return absl::InvalidArgumentError(

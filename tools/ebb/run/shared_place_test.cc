@@ -9,7 +9,7 @@
 
 #include "common/objects/testing/s3_server.h"
 #include "common/testing/test_folder.h"
-#include "server/store/folder_store.h"
+#include "server/store/folder_checkpoints.h"
 #include "server/store/object_checkpoints.h"
 
 namespace ebb::tools {
@@ -23,7 +23,7 @@ TEST(SharedPlaceTest, ANewRunTakesAFolderThatNoOtherUses) {
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_TRUE(std::filesystem::is_directory(*made));
   EXPECT_TRUE(TakeSharedPlace(*made).ok());
-  ASSERT_TRUE(server::FolderStore::Open({.folder = *made}).ok());
+  ASSERT_TRUE(server::OpenFolderCheckpoints({.folder = *made}).ok());
   const auto taken = TakeSharedPlace(*made);
   EXPECT_EQ(taken.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_THAT(taken.status().message(), HasSubstr("of another run"));

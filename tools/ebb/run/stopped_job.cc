@@ -7,7 +7,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
-#include "job/base/traits.h"
 #include "job/job_change.h"
 #include "tools/ebb/status/status_watcher.h"
 #include "tools/text/daemon_names.h"
@@ -38,14 +37,6 @@ std::string LowerRate(const v1::Job& job) {
   return job::ChangeFlag(
       "optimizer.rate",
       rate > 0 ? absl::StrFormat("%.6g", rate / 10) : std::string("RATE"));
-}
-
-// True if the servers make steps of a rate. If not, what is not finite comes
-// from the data.
-bool HasRate(const v1::Job& job) {
-  const v1::ModelTraits& model = job::TraitsOf(job.model());
-  return !model.boosted() && !model.topics() &&
-         workloads::RulesOf(job.model()).Facts(job).steps;
 }
 
 constexpr absl::string_view kSmallerNumbers =
@@ -128,7 +119,8 @@ std::string WhatHelps(const v1::JobStatus& job, const v1::Job& specification,
   }
   const bool all_applied = job.summary().items() > 0 &&
                            job.summary().full_items() == job.summary().items();
-  if (ValuesMatter(job) && !HasRate(specification)) {
+  if (ValuesMatter(job) && !workloads::FactsOf(specification).diverges) {
+    // So it comes from the data.
     hints.emplace_back(kSmallerNumbers);
   } else if (bad != nullptr && bad->non_finite() && job.examples() > 0 &&
              job.applied_max() == 0) {

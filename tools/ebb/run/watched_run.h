@@ -6,14 +6,18 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/scheduler.pb.h"
+#include "tools/ebb/cluster/audit.h"
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/ebb/report/run_report.h"
@@ -21,6 +25,7 @@
 #include "tools/ebb/run/daemon_record.h"
 #include "tools/ebb/run/disturbance.h"
 #include "tools/ebb/run/local_cluster.h"
+#include "tools/ebb/run/programs.h"
 #include "tools/ebb/run/run_job.h"
 #include "tools/ebb/run/scale_plan.h"
 #include "tools/ebb/run/screen.h"
@@ -53,6 +58,11 @@ struct WatchOptions {
   pid_t parent = 0;
   // The progress line also shows how late updates are.
   bool details = false;
+  // The workers are these programs, and the job of the run is the newest that
+  // they submitted; null: it is there when the watch begins. Not owned.
+  Programs* programs = nullptr;
+  // Each status is appended here, a line of JSON; empty: none is.
+  std::string statuses_file;
 };
 
 // Runs the daemons and follows the job: shows its progress and news, takes
@@ -82,15 +92,26 @@ class WatchedRun {
   absl::Status StartDaemons(LocalClusterOptions options, ReservedPort port);
   // From StartDaemons to EndDaemons.
   const LocalCluster& cluster() const { return *cluster_; }
+  // Starts the programs, of which `job` will be the newest job.
+  absl::Status StartPrograms(RunJob* job) {
+    return options_.programs->Start(cluster_.get(), job);
+  }
   // The job was rolled back on the way to Watch.
   void NoteRollback() { tally_.AddRollback(); }
 
   // Watches the job, which has just begun on the cluster, until the run is
-  // over: complete and audited, interrupted, or unable to go on. Blocks. `job`
-  // is not owned and outlives this.
+  // over: complete and audited, interrupted, or unable to go on. A run of
+  // programs is over when they have finished, or failed. Blocks. `job` is not
+  // owned and outlives this.
   void Watch(const RunJob& job);
-  // Ends the daemons in good order, and kills every process that is left. A
-  // second signal makes it quicker. Blocks.
+  // Audits an earlier job of the programs, between Watch and EndDaemons.
+  // Repeats that while a server is silent, which may have to come back first;
+  // for a minute, whichever jobs there are. A signal interrupts the run.
+  // Blocks.
+  absl::StatusOr<AuditReport> AuditEarlier(const RunJob& job);
+  // Ends the daemons in good order, and kills every process that is left, which
+  // is a problem unless programs may have started it. A second signal makes it
+  // quicker. Blocks.
   void EndDaemons();
   // Adds what only all statuses of the run tell together. Call it last.
   void CompleteReport();
@@ -105,12 +126,26 @@ class WatchedRun {
  private:
   // One turn of Watch; false: it is over.
   bool Turn();
+  // The same for programs, up to their audit.
+  bool ProgramsTurn(absl::Time now);
+  // Fills in the problem that stops the job from going on. False: there is one.
+  bool CanGoOn(absl::Time now);
   void HandleDaemons(absl::Time now);
   void HandleStatus(absl::Time now);
+  // Appends the status that was just heard to the file of statuses.
+  void WriteStatus();
   // Carries out what the job was scaled to.
   void FollowScale(absl::Time now);
   void NoteSize();
   void Disturb(absl::Time now);
+  // The programs have a new job: what was counted was of the one before.
+  void BeginAnew();
+  // A program that leaves a job that is over is not lost.
+  void LetProgramsLeave();
+  // Asks the programs to leave, and takes the last figures of their job. False:
+  // a signal asks to be quicker.
+  bool LeavePrograms();
+  StatusWatcher MakeWatcher();
   bool JobEnded() const { return completed_ != absl::InfiniteFuture(); }
   bool Orphaned() const {
     return options_.parent != 0 && getppid() != options_.parent;
@@ -137,25 +172,28 @@ class WatchedRun {
   Screen& screen_;
   RunReport& report_;
   std::unique_ptr<LocalCluster> cluster_;  // Null: before and after.
+  std::ofstream statuses_;                 // Closed: they are not kept.
   const RunJob* run_job_ = nullptr;        // Not owned; since Watch.
   std::unique_ptr<StatusPoller> poller_;   // From Watch to EndDaemons.
   ScalePlan scale_;
   DaemonRecord daemons_;
-  StatusWatcher watcher_{[this](const std::string& daemon) -> int64_t {
-    return cluster_->Pid(daemon);
-  }};
+  StatusWatcher watcher_ = MakeWatcher();
   RunTally tally_;
   RecoveryLog recoveries_;
   FullDisk full_disk_;
-  FullTable full_table_;
+  std::optional<FullTable> full_table_;
   RunSamples samples_;
   bool samples_wait_ = false;  // For room.
   bool size_waits_ = false;
   KnownMarks marks_;
   int64_t seen_ = 0;  // PolledStatus::number of the last one handled ...
-  v1::GetStatusResponse polled_;  // ... and what it says.
+  absl::Time seen_when_ = absl::InfinitePast();  // ... when it came ...
+  v1::GetStatusResponse polled_;                 // ... and what it says.
   absl::Time submitted_ = absl::InfiniteFuture();
   absl::Time completed_ = absl::InfiniteFuture();
+  absl::Time finished_ = absl::InfiniteFuture();  // All programs.
+  // AuditEarlier was called then for the first time.
+  absl::Time audits_since_ = absl::InfiniteFuture();
   absl::Time stray_looked_ = absl::InfinitePast();
   std::string why_stopped_;
 };

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tools/text/console.h"
+#include "tools/text/progress_line.h"
 
 namespace ebb::tools {
 
@@ -47,7 +48,7 @@ std::string FullTable::Update(const v1::JobStatus& job, absl::Time now) {
         if (now - since_ < kPatience) return "";
         return absl::StrCat(
             "nothing went on for ", DurationText(kPatience), ": ",
-            reason.text().substr(0, reason.text().find(". What to do: ")),
+            WithoutAdvice(reason.text()),
             ". A job keeps its limits: begin one anew with more tables.", table,
             ".max_rows, or with at_limit: evict");
       }

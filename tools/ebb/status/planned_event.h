@@ -18,6 +18,9 @@ struct PlannedEvent {
   // observed, or was not made up for.
   std::optional<double> resumed_s;
   std::optional<double> recovery_s;
+  // From the event, which killed the daemon or told it to end, until its
+  // process had ended. Absent: the event did neither, or the run ended before.
+  std::optional<double> ended_s;
 };
 
 }  // namespace ebb::tools

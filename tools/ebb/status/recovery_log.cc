@@ -6,8 +6,6 @@
 
 namespace ebb::tools {
 
-namespace {
-
 std::string DaemonOf(const v1::Recovery& recovery) {
   switch (recovery.kind()) {
     case v1::Recovery::KIND_WORKER:
@@ -18,6 +16,8 @@ std::string DaemonOf(const v1::Recovery& recovery) {
       return kSchedulerName;
   }
 }
+
+namespace {
 
 // When it was lost; that a lease ran out shows when the item is leased again.
 absl::Time LostAt(const v1::Recovery& recovery) {

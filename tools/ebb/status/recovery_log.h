@@ -16,6 +16,9 @@
 
 namespace ebb::tools {
 
+// Returns the name of the daemon that was lost; empty: a worker without one.
+std::string DaemonOf(const v1::Recovery& recovery);
+
 // Not thread-safe.
 class RecoveryLog {
  public:

@@ -4,6 +4,7 @@
 
 #include "absl/time/time.h"
 #include "tools/ebb/status/event_text.h"
+#include "tools/ebb/status/recovery_log.h"
 #include "tools/ebb/status/status_text.h"
 #include "tools/text/daemon_names.h"
 #include "tools/text/evaluation_text.h"
@@ -215,6 +216,21 @@ void AddResults(const v1::JobStatus& job, Json* json) {
   (*json)["ended"] = job.ended();
 }
 
+// The losses of daemons that were made up for, or are being: when, in the time
+// of the scheduler; 0: not yet, or it was not seen.
+Json RecoveriesJson(const v1::JobStatus& job) {
+  Json list = Json::List();
+  for (const v1::Recovery& recovery : job.recoveries()) {
+    Json one = Json::Object();
+    one["daemon"] = DaemonOf(recovery);
+    one["lost_unix_us"] = recovery.lost_unix_us();
+    one["resumed_unix_us"] = recovery.resumed_unix_us();
+    one["counted_unix_us"] = recovery.counted_unix_us();
+    list.Add(std::move(one));
+  }
+  return list;
+}
+
 Json QuarantinedJson(const v1::JobStatus& job) {
   Json list = Json::List();
   for (const auto& bad : job.quarantined()) {
@@ -246,6 +262,7 @@ Json JobJson(const v1::JobStatus& job) {
   AddLeases(job, &json);
   AddProgress(job, &json);
   json["lost_daemons"] = job.lost_daemons();
+  json["recoveries"] = RecoveriesJson(job);
   json["updates"] = job.updates();
   AddLateness(job, &json);
   json["late_updates"] = job.late_updates();

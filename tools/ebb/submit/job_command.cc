@@ -12,8 +12,9 @@
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/job/job_sizes.h"
 #include "tools/ebb/job/job_text.h"
-#include "tools/ebb/start/start_model.h"
+#include "tools/ebb/trained/start_model.h"
 #include "tools/text/console.h"
+#include "tools/text/json.h"
 
 namespace ebb::tools {
 
@@ -23,7 +24,20 @@ struct JobCommandFlags {
   JobFlags file;
   ClusterAccess access;
   DataFlags data;
+  bool json = false;
 };
+
+// The plan of the job, for programs that run it.
+Json PlanJson(const JobPlan& plan) {
+  Json json = Json::Object();
+  json["examples"] = plan.examples;
+  json["epochs"] = plan.epochs;
+  json["batch"] = plan.batch_by_epoch.front();
+  json["parameters"] = plan.parameters;
+  json["partitions"] = plan.partitions;
+  json["max_workers"] = plan.max_workers;
+  return json;
+}
 
 int Check(const JobCommandFlags& flags) {
   JobChoice choice = flags.file.Choice();
@@ -35,6 +49,13 @@ int Check(const JobCommandFlags& flags) {
   const auto sizes = SizesOf(*prepared);
   if (!sizes.ok()) return Report(sizes.status());
   const JobPlan& plan = prepared->record.plan;
+  if (flags.json) {
+    Json json = Json::Object();
+    json["name"] = prepared->record.name;
+    json["plan"] = PlanJson(plan);
+    std::cout << json.ToString();
+    return kExitGood;
+  }
   std::cout << prepared->record.name << " is good: "
             << WorkText(*prepared,
                         absl::StrCat(" in ", Count(plan.shards(), "item"),
@@ -95,6 +116,7 @@ void AddJobCommand(CLI::App* app, int* exit_code) {
     AddAccessFlags(command, &flags->access);
     AddDataFlags(command, &flags->data);
     command->footer(footer);
+    if (run == &Check) AddJsonFlag(command, &flags->json);
     command->callback([=] { *exit_code = run(*flags); });
   };
   add("check", "Reports all mistakes in a job file and its data", R"(

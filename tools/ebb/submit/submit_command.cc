@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "job/base/values.h"
+#include "common/utf8.h"
 #include "rpc/data_sets.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
@@ -15,8 +15,8 @@
 #include "tools/ebb/cluster/token_files.h"
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/job/job_text.h"
-#include "tools/ebb/start/start_model.h"
 #include "tools/ebb/status/no_answer.h"
+#include "tools/ebb/trained/start_model.h"
 #include "tools/text/json.h"
 
 namespace ebb::tools {
@@ -32,7 +32,7 @@ struct SubmitFlags {
 };
 
 int Submit(const SubmitFlags& flags) {
-  if (!job::IsUtf8(flags.request_id)) {
+  if (!IsUtf8(flags.request_id)) {
     return Report(absl::InvalidArgumentError("--request-id is not UTF-8 text"));
   }
   JobChoice choice = flags.job.Choice();

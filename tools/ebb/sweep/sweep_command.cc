@@ -15,8 +15,8 @@
 #include "tools/ebb/cluster/data_flags.h"
 #include "tools/ebb/cluster/token_files.h"
 #include "tools/ebb/job/job_flags.h"
-#include "tools/ebb/start/start_model.h"
 #include "tools/ebb/sweep/sweep_driver.h"
+#include "tools/ebb/trained/start_model.h"
 #include "tools/process/most_processes.h"
 
 namespace ebb::tools {

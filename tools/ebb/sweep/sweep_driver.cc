@@ -270,7 +270,8 @@ std::string SweepDriver::Description() const {
 
 absl::StatusOr<SweepResult> SweepDriver::Run() {
   // A sweep of an older ebb has none.
-  clock_.Restore(ReadFile(folder_.File(kTimes)).value_or(""));
+  clock_.Restore(ReadFile(folder_.File(kTimes)).value_or(""),
+                 absl::ToUnixMillis(absl::Now()));
   Say(absl::StrCat(Paint(console_, Ink::kBold, sweep_.name), ": ",
                    Description()));
   absl::Status status;
@@ -346,7 +347,6 @@ absl::StatusOr<bool> SweepDriver::Turn() {
     const absl::Status cancelled = jobs_->Cancel(stop.job);
     if (away(cancelled)) return false;
     EBB_RETURN_IF_ERROR(cancelled);
-    Say(absl::StrCat(sweep::LabelOf(sweep_, stop.number), ": ", stop.reason));
   }
   for (const sweep::Step::Begin& begin : step.begin) {
     // Reading the data of many trials may take long.
@@ -394,16 +394,20 @@ void SweepDriver::NoteChanges(const std::vector<Trial>& trials) {
     const auto [before, is_new] = seen_.emplace(trial.number, trial.state);
     if (!is_new && before->second == trial.state) continue;
     before->second = trial.state;
-    if (console_.terminal) continue;  // The table shows it.
+    const bool stopped = trial.state == TrialState::kStopped;
+    // The table shows the rest.
+    if (console_.terminal && (is_new || !stopped)) continue;
     const auto result = sweep::ResultOf(trial);
-    std::string line = absl::StrCat(sweep::LabelOf(sweep_, trial.number), " ",
-                                    StateText(sweep_, trials, i));
+    std::string line =
+        absl::StrCat(sweep::LabelOf(sweep_, trial.number), stopped ? ": " : " ",
+                     stopped ? sweep::WhyStopped(sweep_, trials, i)
+                             : StateText(sweep_, trials, i));
     if (trial.state == TrialState::kRunning) {
       if (!OnlyFolds()) {
         absl::StrAppend(&line, ": ", SettingText(trial.choices));
       }
     } else if (result) {
-      absl::StrAppend(&line, ": ", sweep_.metric, " ",
+      absl::StrAppend(&line, stopped ? ", " : ": ", sweep_.metric, " ",
                       FigureText(sweep::Directed(sweep_, *result)));
     }
     Say(line);
@@ -525,6 +529,14 @@ void SweepDriver::PrintEnd() {
   }
   if (options_.quiet) return;
   std::cout << TrialsTable(sweep_, trials_, console_, trials_.size());
+  const int64_t quick = sweep::TooQuickToStop(sweep_, trials_);
+  if (quick > 0) {
+    std::cout << "halving: " << quick
+              << (quick == 1 ? " trial was" : " trials were")
+              << " complete before it could be stopped. Trials of a second or "
+                 "less gain nothing by it: leave it out, or let them train "
+                 "longer\n";
+  }
   const std::vector<Trial> ranked = RankedTrials(sweep_, trials_);
   const auto best = sweep::BestOf(ranked);
   if (best && !OnlyFolds()) {

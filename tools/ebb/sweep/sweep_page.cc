@@ -14,6 +14,7 @@
 #include "tools/text/charts.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
+#include "tools/text/page.h"
 
 namespace ebb::tools {
 
@@ -142,10 +143,10 @@ std::string Open(double width, absl::string_view title) {
       kHeight, style, EscapeHtml(title));
 }
 
-std::string Card(absl::string_view title, absl::string_view content) {
+// Empty: there is nothing in it.
+std::string ScrollCard(absl::string_view title, absl::string_view content) {
   if (content.empty()) return "";
-  return absl::StrCat("<div class=\"card\"><h2>", EscapeHtml(title),
-                      "</h2><div class=\"scroll\">", content, "</div></div>\n");
+  return Card(title, absl::StrCat("<div class=\"scroll\">", content, "</div>"));
 }
 
 std::string TableOf(const Sweep& sweep, const std::vector<Trial>& trials) {
@@ -182,9 +183,17 @@ std::string TableOf(const Sweep& sweep, const std::vector<Trial>& trials) {
   return table + "</table>";
 }
 
+// The class that figures of one class are of. The trials' data is the same.
+std::string PositiveClassOf(const std::vector<Trial>& trials) {
+  const auto known = std::ranges::find_if(
+      trials, [](const Trial& one) { return !one.positive_class.empty(); });
+  return known == trials.end() ? "" : known->positive_class;
+}
+
 // The figures of each fold of a setting, and their means and deviations.
 std::string FoldsOf(const Sweep& sweep, const std::vector<Trial>& trials,
                     const sweep::Setting& setting) {
+  const std::string positive = PositiveClassOf(trials);
   std::string table = "<table><tr><th>fold</th><th>state</th>";
   const auto add_row = [&](absl::string_view first, absl::string_view second,
                            const auto& value_of) {
@@ -196,9 +205,11 @@ std::string FoldsOf(const Sweep& sweep, const std::vector<Trial>& trials,
   };
   for (const sweep::FigureSpread& figure : setting.figures) {
     const FigureKind* kind = FindFigureKind(figure.name);
-    absl::StrAppend(&table, "<th>",
-                    EscapeHtml(kind == nullptr ? figure.name : kind->title),
-                    "</th>");
+    absl::StrAppend(
+        &table, "<th>",
+        EscapeHtml(absl::StrCat(kind == nullptr ? figure.name : kind->title,
+                                OfClass(figure.name, positive))),
+        "</th>");
   }
   absl::StrAppend(&table, "</tr>\n");
   for (const size_t index : setting.folds) {
@@ -232,7 +243,7 @@ std::string FoldCards(const Sweep& sweep, const std::vector<Trial>& trials) {
       sweep.space.empty()
           ? "Folds"
           : absl::StrCat("Folds of trial ", settings[best].whole.number);
-  return Card(title, FoldsOf(sweep, trials, settings[best]));
+  return ScrollCard(title, FoldsOf(sweep, trials, settings[best]));
 }
 
 }  // namespace
@@ -343,15 +354,17 @@ std::string LearningCurves(const Sweep& sweep,
   return Chart(absl::StrCat(sweep.metric, " by epoch"), curves, options);
 }
 
-std::string SweepPage(const Sweep& sweep, const std::vector<Trial>& all) {
+std::string SweepPage(const Sweep& chosen, const std::vector<Trial>& all) {
+  Sweep sweep = chosen;  // With the metric as the page calls it.
+  absl::StrAppend(&sweep.metric, OfClass(sweep.metric, PositiveClassOf(all)));
   // Without a space there is one setting, and folds have the curves.
   const bool only_folds = sweep.folds > 0 && sweep.space.empty();
   const std::vector<Trial> trials = RankedTrials(sweep, all);
   std::string slices;
   for (const Dimension& dimension : sweep.space) {
-    absl::StrAppend(&slices,
-                    Card(absl::StrCat(sweep.metric, " by ", dimension.key),
-                         SlicePlot(sweep, trials, dimension)));
+    absl::StrAppend(
+        &slices, ScrollCard(absl::StrCat(sweep.metric, " by ", dimension.key),
+                            SlicePlot(sweep, trials, dimension)));
   }
   const auto best = sweep::BestOf(trials);
   const std::string sub =
@@ -361,25 +374,24 @@ std::string SweepPage(const Sweep& sweep, const std::vector<Trial>& all) {
                                                      trials[*best].number),
                            ", ", sweep.metric, " ",
                            FigureText(MetricOf(sweep, trials[*best])));
-  return absl::StrCat(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<meta name=\"viewport\" content=\"width=device-width\">\n<title>",
-      EscapeHtml(sweep.name), "</title>\n<style>", kChartColors, kPageStyle,
-      kChartStyle, "</style></head><body>\n<h1>", EscapeHtml(sweep.name),
-      "</h1>\n<p class=\"sub\">",
-      Count(static_cast<int64_t>(only_folds ? all.size() : trials.size()),
-            only_folds ? "fold" : "trial"),
-      "; ", EscapeHtml(sub), "</p>\n",
-      Card("Choices and results",
-           only_folds ? "" : ParallelCoordinates(sweep, trials)),
-      slices.empty() ? ""
-                     : absl::StrCat("<div class=\"grid\">", slices, "</div>\n"),
-      Card(absl::StrCat(sweep.metric, " by epoch"),
-           LearningCurves(sweep, only_folds ? all : trials)),
-      "<div class=\"grid\" style=\"grid-template-columns:minmax(0,1fr)\">",
-      FoldCards(sweep, all),
-      Card("Trials", only_folds ? "" : TableOf(sweep, trials)),
-      "</div></body></html>\n");
+  return HtmlPage(
+      sweep.name, "",
+      absl::StrCat(
+          Count(static_cast<int64_t>(only_folds ? all.size() : trials.size()),
+                only_folds ? "fold" : "trial"),
+          "; ", EscapeHtml(sub)),
+      absl::StrCat(
+          ScrollCard("Choices and results",
+                     only_folds ? "" : ParallelCoordinates(sweep, trials)),
+          slices.empty()
+              ? ""
+              : absl::StrCat("<div class=\"grid\">", slices, "</div>\n"),
+          ScrollCard(absl::StrCat(sweep.metric, " by epoch"),
+                     LearningCurves(sweep, only_folds ? all : trials)),
+          "<div class=\"grid\" style=\"grid-template-columns:minmax(0,1fr)\">",
+          FoldCards(sweep, all),
+          ScrollCard("Trials", only_folds ? "" : TableOf(sweep, trials)),
+          "</div>"));
 }
 
 }  // namespace ebb::tools

@@ -70,6 +70,40 @@ TEST(SweepPageTest, ThePageHasEverythingAndNoMarkupOfTheUsers) {
   EXPECT_THAT(page, Not(HasSubstr("<b>")));
 }
 
+TEST(SweepPageTest, AFigureOfOneClassNamesIt) {
+  sweep::Sweep sweep = Rates();
+  sweep.metric = "f1";
+  sweep.maximise = true;
+  std::vector<sweep::Trial> trials = Three();
+  for (sweep::Trial& trial : trials) {
+    trial.measured = {{1, 5, -0.25}, {2, 10, -0.5}};
+    trial.positive_class = "left";
+  }
+  EXPECT_THAT(SweepPage(sweep, trials),
+              HasSubstr("best: trial 0, f1 of 'left' 0.5000"));
+  EXPECT_THAT(SweepPage(sweep, trials), HasSubstr("f1 of 'left' by epoch"));
+  sweep.metric = "accuracy";
+  EXPECT_THAT(SweepPage(sweep, trials), Not(HasSubstr("'left'")));
+}
+
+TEST(SweepPageTest, TheFiguresOfFoldsNameTheirClass) {
+  sweep::Sweep sweep;
+  sweep.name = "digits";
+  sweep.metric = "loss";
+  sweep.folds = 2;
+  std::vector<sweep::Trial> trials(2);
+  for (size_t i = 0; i < trials.size(); ++i) {
+    trials[i].number = static_cast<int64_t>(i);
+    trials[i].state = sweep::TrialState::kComplete;
+    trials[i].measured = {{1, 5, 0.5}};
+    trials[i].figures = {{"accuracy", 0.75}, {"recall", 0.25}};
+    trials[i].positive_class = "left";
+  }
+  const std::string page = SweepPage(sweep, trials);
+  EXPECT_THAT(page, HasSubstr("<th>accuracy</th>"));
+  EXPECT_THAT(page, HasSubstr("<th>recall of 'left'</th>"));
+}
+
 TEST(SweepPageTest, WithoutResultsItSaysSo) {
   EXPECT_THAT(SweepPage(Rates(), {}), HasSubstr("no trial has a result yet"));
   EXPECT_EQ(ParallelCoordinates(Rates(), {}), "");

@@ -32,14 +32,14 @@ int64_t EndOf(const Trial& trial) {
 
 }  // namespace
 
-void TrialClock::Restore(absl::string_view text) {
+void TrialClock::Restore(absl::string_view text, int64_t now_ms) {
   for (const absl::string_view line :
        absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
     int64_t number = 0;
     Times times;
     times.looked_at = true;
-    times.restored = true;
+    times.restored_ms = now_ms;
     if (words.size() < 3 || !absl::SimpleAtoi(words[0], &number)) continue;
     int64_t trained_ms = 0;
     if (words.size() == 3 && words[1] == kTrained &&
@@ -82,7 +82,8 @@ void TrialClock::Look(int64_t now_ms, std::vector<Trial>* trials) {
     const auto known = trials_.find(trial.number);
     if (known == trials_.end()) continue;
     Times& times = known->second;
-    const bool dead = std::exchange(times.restored, false);
+    const int64_t restored_ms = std::exchange(times.restored_ms, 0);
+    const bool dead = restored_ms != 0;
     const bool first = !std::exchange(times.looked_at, true);
     if (!times.trained_ms && dead && outlive_) {
       trials_.erase(known);
@@ -91,8 +92,14 @@ void TrialClock::Look(int64_t now_ms, std::vector<Trial>* trials) {
     if (!times.trained_ms) {
       const bool runs = trial.state == TrialState::kRunning;
       // Before the first look it was on its way to the scheduler.
-      const bool rested = dead || (runs && !first && (missed || trial.idle));
-      Follow(trial, rested, now_ms, &times);
+      const bool rested = runs && !first && (missed || trial.idle);
+      Follow(trial, rested ? now_ms : restored_ms, now_ms, &times);
+    }
+    // It ended before a driver had looked at it: how long it trained before
+    // that, no driver saw.
+    if (times.trained_ms == 0) {
+      trials_.erase(known);
+      continue;
     }
     if (times.trained_ms) {
       constexpr double kSecond = 1000;
@@ -101,11 +108,12 @@ void TrialClock::Look(int64_t now_ms, std::vector<Trial>* trials) {
   }
 }
 
-void TrialClock::Follow(const Trial& trial, bool rested, int64_t now_ms,
-                        Times* times) {
+void TrialClock::Follow(const Trial& trial, int64_t rested_until_ms,
+                        int64_t now_ms, Times* times) {
   const int64_t end = EndOf(trial);
-  const int64_t until = end == 0 ? now_ms : std::min(end, now_ms);
-  if (rested) times->idle_ms += std::max<int64_t>(0, until - times->seen_ms);
+  const int64_t until =
+      std::min(rested_until_ms, end == 0 ? now_ms : std::min(end, now_ms));
+  times->idle_ms += std::max<int64_t>(0, until - times->seen_ms);
   times->seen_ms = now_ms;
   if (end == 0) return;
   times->trained_ms =

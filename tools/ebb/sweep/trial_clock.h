@@ -26,8 +26,9 @@ class TrialClock {
   explicit TrialClock(bool outlive) : outlive_(outlive) {}
 
   // Takes over what ToText() of an earlier driver gave. Leaves out lines that
-  // it cannot read: the times of these trials are not known then.
-  void Restore(absl::string_view text);
+  // it cannot read: the times of these trials are not known then. Nothing
+  // trained from the last look of the earlier driver to now.
+  void Restore(absl::string_view text, int64_t now_ms);
   std::string ToText() const;
 
   // The trial is about to be submitted. The times of trials that were never
@@ -47,11 +48,12 @@ class TrialClock {
     int64_t idle_ms = 0;  // How long it ran until then, and did not train.
     std::optional<int64_t> trained_ms;  // It is over.
     bool looked_at = false;             // Since it was begun.
-    bool restored = false;              // And not looked at since.
+    // When it was taken over; 0: it was not, or was looked at since.
+    int64_t restored_ms = 0;
   };
-  // `rested`: it did not train since it was seen.
-  static void Follow(const sweep::Trial& trial, bool rested, int64_t now_ms,
-                     Times* times);
+  // It did not train from when it was seen to `rested_until_ms`.
+  static void Follow(const sweep::Trial& trial, int64_t rested_until_ms,
+                     int64_t now_ms, Times* times);
 
   const bool outlive_;
   std::map<int64_t, Times> trials_;  // By number.

@@ -53,13 +53,13 @@ TEST(TrialClockTest, TheTimeOfADeathDoesNotCount) {
   clock.Begin(3, kStart);
   Look(&clock, kStart + 1010, Running());
   TrialClock next(/*outlive=*/false);
-  next.Restore(clock.ToText());
+  next.Restore(clock.ToText(), kStart + 61'010);
   EXPECT_EQ(Look(&next, kStart + 61'010, Running()), std::nullopt);
   EXPECT_EQ(
       Look(&next, kStart + 63'000, Complete(kStart + 62'510, kStart + 62'600)),
       2.5);
   TrialClock third(/*outlive=*/false);
-  third.Restore(next.ToText());
+  third.Restore(next.ToText(), kStart + 99'000);
   EXPECT_EQ(
       Look(&third, kStart + 99'000, Complete(kStart + 62'510, kStart + 98'000)),
       2.5);
@@ -70,7 +70,7 @@ TEST(TrialClockTest, ADeathAfterTheEndTakesNothingAway) {
   clock.Begin(3, kStart);
   Look(&clock, kStart + 1010, Running());
   TrialClock next(/*outlive=*/false);
-  next.Restore(clock.ToText());
+  next.Restore(clock.ToText(), kStart + 61'000);
   // It was done before the death, but no driver looked any more: the time from
   // the last look to its end is lost.
   EXPECT_EQ(
@@ -82,9 +82,30 @@ TEST(TrialClockTest, ADeathBeforeTheFirstLookIsTakenAway) {
   TrialClock clock(/*outlive=*/false);
   clock.Begin(3, kStart);
   TrialClock next(/*outlive=*/false);
-  next.Restore(clock.ToText());
+  next.Restore(clock.ToText(), kStart + 50'010);
   Look(&next, kStart + 50'010, Running());
   EXPECT_EQ(Look(&next, kStart + 53'000, Complete(kStart + 52'020, 0)), 2.0);
+}
+
+// Bug: its time was 0.
+TEST(TrialClockTest, ATrialTrainsFromTheBeginOfTheNextDriver) {
+  TrialClock clock(/*outlive=*/false);
+  clock.Begin(3, kStart);
+  Look(&clock, kStart + 510, Running());
+  TrialClock next(/*outlive=*/false);
+  next.Restore(clock.ToText(), kStart + 50'010);
+  EXPECT_EQ(Look(&next, kStart + 53'000, Complete(kStart + 52'010, 0)), 2.5);
+}
+
+// Bug: its time was 0.
+TEST(TrialClockTest, ATrialThatEndedBeforeAnyLookHasNoKnownTime) {
+  TrialClock clock(/*outlive=*/false);
+  clock.Begin(3, kStart);
+  TrialClock next(/*outlive=*/false);
+  next.Restore(clock.ToText(), kStart + 50'010);
+  EXPECT_EQ(Look(&next, kStart + 53'000, Complete(kStart + 510, 0)),
+            std::nullopt);
+  EXPECT_EQ(next.over(), 0);
 }
 
 TEST(TrialClockTest, ATrialWithoutWorkersDoesNotTrain) {
@@ -119,19 +140,20 @@ TEST(TrialClockTest, WhatNobodySawIsNotKnown) {
   Look(&clock, kStart + 1010, Running());
   // It trained on without this one.
   TrialClock next(/*outlive=*/true);
-  next.Restore(clock.ToText());
+  next.Restore(clock.ToText(), kStart + 2600);
   EXPECT_EQ(Look(&next, kStart + 2600, Complete(kStart + 2510, 0)),
             std::nullopt);
   // But it had ended before that.
   Look(&clock, kStart + 2600, Complete(kStart + 2510, 0));
   TrialClock third(/*outlive=*/true);
-  third.Restore(clock.ToText());
+  third.Restore(clock.ToText(), kStart + 9000);
   EXPECT_EQ(Look(&third, kStart + 9000, Complete(kStart + 2510, 0)), 2.5);
 }
 
 TEST(TrialClockTest, LinesThatCannotBeReadAreLeftOut) {
   TrialClock clock(/*outlive=*/false);
-  clock.Restore("3 trained\nx trained 5\n4 seen 5\n5 trained 2500\n\n9");
+  clock.Restore("3 trained\nx trained 5\n4 seen 5\n5 trained 2500\n\n9",
+                kStart);
   EXPECT_EQ(clock.ToText(), "5 trained 2500\n");
 }
 

@@ -107,6 +107,7 @@ absl::StatusOr<sweep::Trial> TrialJobs::TrialOf(int64_t number,
   trial.ended_unix_ms = summary.finished_unix_ms();
   trial.idle = IsIdle(status);
   trial.trouble = TroubleOf(status);
+  trial.positive_class = status.positive_class();
   for (const auto& evaluation : status.evaluations()) {
     if (!evaluation.error().empty()) continue;
     const auto figure = FigureOf(evaluation, file_.sweep.metric);

@@ -3,9 +3,10 @@
 // Guestrin 2016, "XGBoost").
 //
 // The job's flat vector has the trees so far, and a histogram for each node
-// that a round looks at (common/boosted_shape.h). In a round each example adds
-// its gradient, second derivative and 1 to the cells of its node, one for each
-// feature. So the sum of a round has what decides the best split of each node.
+// that a round looks at (workloads/boosted/base/boosted_shape.h). In a round
+// each example adds its gradient, second derivative and 1 to the cells of its
+// node, one for each feature. So the sum of a round has what decides the best
+// split of each node.
 //
 // Partitions cut the vector anywhere. Each finds the best split among the
 // features whose histograms it has whole, and tells the cells of a histogram
@@ -29,7 +30,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "algorithms/coordinator.h"
-#include "common/boosted_shape.h"
+#include "workloads/boosted/base/boosted_shape.h"
 
 namespace ebb {
 

@@ -12,8 +12,8 @@
 #include "absl/strings/string_view.h"
 #include "algorithms/round_rule.h"
 #include "common/status_macros.h"
-#include "job/boosted.h"
 #include "job/specification.h"
+#include "workloads/boosted/rules/shape.h"
 #include "workloads/boosted/server/boosting.h"
 #include "workloads/seam/server/server.h"
 
@@ -74,14 +74,14 @@ absl::StatusOr<BoostingOptions> OptionsOf(
     return table == tables.end() ? 0 : table->size;
   };
   BoostingOptions options;
-  options.shape = job::BoostedShapeOf(
+  options.shape = BoostedShapeOf(
       model, size_of("edges") / std::max<int64_t>(1, model.bins() - 1),
       size_of("base"));
   options.shape.outputs = size_of("base");
   if (model.has_shrinkage()) options.shrinkage = model.shrinkage();
   options.l2 = model.l2();
   if (model.has_leaf_examples()) options.leaf_examples = model.leaf_examples();
-  options.samples = job::DrawsShares(model);
+  options.samples = DrawsShares(model);
   options.patience = model.patience();
   EBB_RETURN_IF_ERROR(options.Validate());
   if (options.shape.Parameters() != plan.parameters) {

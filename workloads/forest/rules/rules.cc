@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "job/base/keys.h"
 #include "job/base/refusals.h"
 #include "job/base/traits.h"
 #include "workloads/seam/rules/rules.h"
@@ -17,6 +18,15 @@ namespace {
 constexpr char kNoGradient[] =
     "is for models that have a gradient, and a forest has none";
 
+// The number of tasks; 0: the job has another algorithm, and is refused.
+int64_t TreesOf(const v1::Job& job) {
+  if (!job::TraitsOf(job.algorithm().kind()).tasks()) return 0;
+  // The default stands beside the key.
+  v1::Model model = job.model();
+  job::FillAnnotatedDefaults(&model);
+  return model.trees();
+}
+
 class ForestRules final : public GradientRules {
  public:
   void Fill(v1::Job* job) const override {
@@ -24,10 +34,13 @@ class ForestRules final : public GradientRules {
     job->mutable_algorithm()->set_kind(v1::Algorithm::KIND_TASKS);
   }
 
-  WorkloadFacts Facts(const v1::Job& /*job*/) const override {
-    return {.quantities = false,
-            .tasks = true,
+  WorkloadFacts Facts(const v1::Job& job) const override {
+    return {.tasks = TreesOf(job),
+            .unit = "tree",
+            .all_data = true,
+            .quantities = false,
             .steps = false,
+            .diverges = false,
             .evaluates = false,
             .why_no_average =
                 "averages weights that step along a gradient, and the forest "
@@ -48,7 +61,7 @@ class ForestRules final : public GradientRules {
 
   void CheckAlgorithm(const v1::Job& job,
                       job::Complaints* found) const override {
-    if (!job::AlgorithmTraitsOf(job).tasks()) {
+    if (!job::TraitsOf(job.algorithm().kind()).tasks()) {
       found->Add("algorithm.kind", "a forest has no gradient to step along",
                  "kind: tasks");
       return;
@@ -73,6 +86,7 @@ class ForestRules final : public GradientRules {
 
   void CheckTrain(const v1::Job& job, const job::SourceFacts& train,
                   job::Complaints* found) const override {
+    job::CheckLeaves(job, train, found);
     const v1::Model& model = job.model();
     if (train.classes == 1) {
       found->Add("data.train", "has only one class, which is no choice",

@@ -3,22 +3,69 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "job/base/traits.h"
+#include "job/base/values.h"
 #include "job/base/workload.h"
 
 namespace ebb::workloads {
 
+std::optional<OtherFigure> GradientRules::InPlaceOf(
+    const v1::Job& /*job*/, absl::string_view figure) const {
+  if (figure != "perplexity") return std::nullopt;
+  return OtherFigure{.why = "is a figure of documents whose topics lda finds",
+                     .name = "loss",
+                     .bound = "\"<= 0.4\""};
+}
+
+namespace {
+
+// Tables have another label than none, if models look at it.
+void CheckLabels(const v1::Job& job, job::Complaints* found) {
+  const auto refuse = [&](const v1::DataSource& source, const char* path) {
+    if (source.csv().label() != "none") return;
+    found->Add(path,
+               "none is for kmeans, which looks at no labels; this model "
+               "learns to predict a label",
+               "the column to predict, by its name or number");
+  };
+  refuse(job.data().train(), "data.train.csv.label");
+  refuse(job.data().test(), "data.test.csv.label");
+}
+
+// Other models than boosted trees multiply with the values.
+void RefuseGaps(const v1::Job& job, job::Complaints* found) {
+  const auto refuse = [&](const v1::DataSource& source, const char* path) {
+    const auto rule = job::ParseMissing(source.csv().missing());
+    if (!rule || rule->kind != job::MissingRule::Kind::kKeep) return;
+    found->Add(path,
+               "keep is for boosted_trees, which tell missing values from "
+               "others",
+               "missing: mean");
+  };
+  refuse(job.data().train(), "data.train.csv.missing");
+  refuse(job.data().test(), "data.test.csv.missing");
+}
+
+}  // namespace
+
 void GradientRules::Check(const v1::Job& job, job::Complaints* found) const {
+  CheckExamples(job, found);
+  RefuseGaps(job, found);
+}
+
+void GradientRules::CheckExamples(const v1::Job& job,
+                                  job::Complaints* found) const {
   const v1::Model& model = job.model();
+  if (Facts(job).labels) CheckLabels(job, found);
   const v1::DataSource& train = job.data().train();
   const v1::FormatTraits& format = job::TraitsOf(train);
   if (format.text() || format.bags()) {
-    if (job::TraitsOf(model).topics()) return;
     found->Add("data.train",
                absl::StrCat("its examples are documents of words, which ",
                             model.kind(), " does not learn from"),
@@ -50,6 +97,14 @@ void GradientRules::CheckKeyed(const v1::Job& job,
                           job.model().kind(), " learns from 64-bit keys"),
              job::TraitsOf(train).records() ? "features with as: key or keys"
                                             : "libsvm: FILE, or libffm: FILE");
+}
+
+void GradientRules::CheckAlgorithm(const v1::Job& job,
+                                   job::Complaints* found) const {
+  if (!job::TraitsOf(job.algorithm().kind()).tasks()) return;
+  found->Add("algorithm.kind",
+             "tasks makes the parts of a model, and this one has none",
+             "model: forest");
 }
 
 namespace {

@@ -71,7 +71,7 @@ class LbfgsRounds final : public RoundRule {
   const std::unique_ptr<const Coordinator> coordinator_;
 };
 
-absl::StatusOr<std::unique_ptr<const RoundRule>> MakeRounds(
+absl::StatusOr<std::unique_ptr<const RoundRule>> MakeLbfgsRounds(
     const v1::Specification& specification, const JobPlan& plan) {
   if (!plan.algorithm.operated) return std::unique_ptr<const RoundRule>();
   const LbfgsOptions options = LbfgsOptionsOf(specification.job().algorithm());
@@ -101,7 +101,7 @@ LbfgsOptions LbfgsOptionsOf(const v1::Algorithm& algorithm) {
 }
 
 void RegisterGradientsServer(ServerSides* sides) {
-  sides->Add("gradients", MakeRounds);
+  sides->Add("gradients", MakeLbfgsRounds);
 }
 
 }  // namespace ebb::workloads

@@ -1,21 +1,26 @@
 // The rules of K-Means.
 #include "workloads/gradients/rules/rules.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "job/base/keys.h"
 #include "job/base/refusals.h"
 #include "job/base/traits.h"
 #include "job/base/values.h"
+#include "workloads/kmeans/rules/restarts.h"
 #include "workloads/seam/rules/rules.h"
 
 namespace ebb::workloads {
 
 namespace {
 
-constexpr char kNoGradient[] =
+constexpr char kNoGradientOfClusters[] =
     "is for models that have a gradient, and kmeans has none";
 
 void CheckRestarts(const v1::Job& job, job::Complaints* found) {
@@ -67,7 +72,7 @@ class KMeansRules final : public GradientRules {
     if (!algorithm.has_kind()) algorithm.set_kind(v1::Algorithm::KIND_LLOYD);
     if (algorithm.kind() != v1::Algorithm::KIND_LLOYD) return;
     constexpr int64_t kMostRounds = 100;
-    if (job::HasRestarts(*job)) {
+    if (HasRestarts(*job)) {
       if (!algorithm.has_max_rounds()) algorithm.set_max_rounds(kMostRounds);
       return;
     }
@@ -84,12 +89,16 @@ class KMeansRules final : public GradientRules {
   }
 
   WorkloadFacts Facts(const v1::Job& job) const override {
-    const bool restarts = job::HasRestarts(job);
+    const bool restarts = HasRestarts(job);
     return {
+        // A number that is refused still says what the job is.
+        .tasks = restarts ? std::max<int64_t>(1, job.model().restarts()) : 0,
+        .unit = restarts ? "Lloyd run" : "example",
+        .all_data = restarts,
         .labels = false,
         .quantities = false,
-        .tasks = restarts,
         .steps = false,
+        .diverges = false,
         .evaluates = !restarts,
         .begins_with_values = !restarts,
         .least_loss = restarts,  // Each run has another model.
@@ -97,17 +106,21 @@ class KMeansRules final : public GradientRules {
             "averages weights that step along a gradient, and the kmeans model "
             "has none",
         .why_no_start = "kmeans begins with centroids, and moves all of them",
-        .figure =
-            OnlyFigure{.name = "loss",
-                       .why = "compares predictions with labels, and kmeans "
-                              "looks at none",
-                       .bound = "\"<= 40\", the mean squared distance"},
         .format = 10};
+  }
+
+  std::optional<OtherFigure> InPlaceOf(
+      const v1::Job& job, absl::string_view figure) const override {
+    if (auto other = GradientRules::InPlaceOf(job, figure)) return other;
+    return OtherFigure{
+        .why = "compares predictions with labels, and kmeans looks at none",
+        .name = "loss",
+        .bound = "\"<= 40\", the mean squared distance"};
   }
 
   void Check(const v1::Job& job, job::Complaints* found) const override {
     GradientRules::Check(job, found);
-    if (!job::HasRestarts(job) || !job::TraitsOf(job.data().train()).packed()) {
+    if (!HasRestarts(job) || !job::TraitsOf(job.data().train()).packed()) {
       return;
     }
     found->Add("data.train.packed",
@@ -126,7 +139,7 @@ class KMeansRules final : public GradientRules {
       found->Add("algorithm.kind", "kmeans has no gradient to step along",
                  "kind: lloyd, or kind: mini_batch");
       return;
-    } else if (job::HasRestarts(job)) {
+    } else if (HasRestarts(job)) {
       CheckRestarts(job, found);
     } else {
       CheckLloyd(job, found);
@@ -135,11 +148,25 @@ class KMeansRules final : public GradientRules {
       found->Add("model.clusters", "is missing: how many are there to find?",
                  "clusters: 10");
     }
-    job::RefuseSteps(job, kNoGradient, found);
+    job::RefuseSteps(job, kNoGradientOfClusters, found);
     if (job.model().l2() != 0) {
-      found->Add("model.l2", kNoGradient, "leave it out");
+      found->Add("model.l2", kNoGradientOfClusters, "leave it out");
     }
     job::RefuseFilters(job, "rounds off sums and counts", found);
+  }
+
+  void RefuseModel(const v1::Job& job, job::Complaints* found) const override {
+    found->Add("algorithm.kind",
+               absl::StrCat(job::KindOf(job.algorithm()),
+                            " moves the centroids of kmeans"),
+               "model: {kind: kmeans, clusters: 10}");
+  }
+
+  Wishes WishesOf(const v1::Job& job, const job::SourceFacts& /*data*/,
+                  int64_t /*parameters*/) const override {
+    constexpr int64_t kMostOfAMiniBatch = 1024;
+    if (job.algorithm().kind() != v1::Algorithm::KIND_MINI_BATCH) return {};
+    return {.most_of_a_batch = kMostOfAMiniBatch};
   }
 
   void CheckTrain(const v1::Job& job, const job::SourceFacts& train,

@@ -7,11 +7,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "algorithms/lloyd/lloyd.h"
 #include "algorithms/round_rule.h"
 #include "common/status_macros.h"
-#include "job/base/traits.h"
-#include "job/training.h"
+#include "workloads/kmeans/server/lloyd.h"
+#include "workloads/kmeans/server/lloyd_options.h"
+#include "workloads/seam/rules/rules.h"
 #include "workloads/seam/server/server.h"
 
 namespace ebb::workloads {
@@ -66,13 +66,13 @@ class LloydRounds final : public RoundRule {
 };
 
 // Restarts are tasks, and steps of batches are those of an optimizer.
-absl::StatusOr<std::unique_ptr<const RoundRule>> MakeRounds(
+absl::StatusOr<std::unique_ptr<const RoundRule>> MakeLloydRounds(
     const v1::Specification& specification, const JobPlan& plan) {
   const v1::Job& job = specification.job();
-  if (!job::AlgorithmTraitsOf(job).statistics()) {
+  if (!AlgorithmTraitsOf(job).statistics()) {
     return std::unique_ptr<const RoundRule>();
   }
-  const LloydOptions options = job::LloydOptionsOf(job);
+  const LloydOptions options = LloydOptionsOf(job);
   EBB_RETURN_IF_ERROR(options.Validate());
   return std::make_unique<LloydRounds>(options, plan.parameters);
 }
@@ -80,7 +80,7 @@ absl::StatusOr<std::unique_ptr<const RoundRule>> MakeRounds(
 }  // namespace
 
 void RegisterKmeansServer(ServerSides* sides) {
-  sides->Add("kmeans", MakeRounds);
+  sides->Add("kmeans", MakeLloydRounds);
 }
 
 }  // namespace ebb::workloads

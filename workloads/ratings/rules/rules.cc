@@ -1,6 +1,7 @@
 // The rules of models that learn from ratings of items by users.
 #include "workloads/gradients/rules/rules.h"
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -11,15 +12,16 @@ namespace ebb::workloads {
 
 namespace {
 
-// Measured in docs/job-defaults.md: with a lower rate factors do not arrive
-// within ten epochs. Without the penalty they then learn noise by heart.
+// Measured in docs/measured/job-defaults.md: with a lower rate factors do not
+// arrive within ten epochs. Without the penalty they then learn noise by heart.
 constexpr double kRate = 0.005;
 constexpr double kL2 = 0.1;
 constexpr char kReason[] = "the default of ratings";
 
 class RatingRules final : public GradientRules {
  public:
-  Wishes WishesOf(const v1::Job& /*job*/) const override {
+  Wishes WishesOf(const v1::Job& /*job*/, const job::SourceFacts& /*data*/,
+                  int64_t /*parameters*/) const override {
     return {.l2 = Wish{kL2, kReason}, .rate = Wish{kRate, kReason}};
   }
 

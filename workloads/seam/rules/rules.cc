@@ -1,24 +1,35 @@
 #include "workloads/seam/rules/rules.h"
 
-#include "job/base/workload.h"
+#include "job/base/traits.h"
 
 namespace ebb::workloads {
 
 // Generated: adds all of them.
 void RegisterRulesSides(RulesSides* sides);
 
-const Rules& RulesSides::Find(const std::string& workload) const {
-  const auto own = rules_.find(workload);
-  return own != rules_.end() ? *own->second : *rules_.at(job::kGradients);
+namespace {
+
+const RulesSides& AllSides() {
+  static const auto* const sides = new RulesSides(RegisterRulesSides);
+  return *sides;
 }
 
-const Rules& RulesOf(const v1::Model& model) {
-  static const auto* const sides = [] {
-    auto* all = new RulesSides;
-    RegisterRulesSides(all);
-    return all;
-  }();
-  return sides->Find(job::WorkloadOf(model));
+}  // namespace
+
+const Rules& RulesOf(const v1::Model& model) { return *AllSides().Of(model); }
+
+const Rules* RulesOf(v1::Algorithm::Kind algorithm) {
+  const std::string& named = job::TraitsOf(algorithm).workload();
+  return named.empty() ? nullptr : AllSides().Find(named).get();
+}
+
+WorkloadFacts FactsOf(const v1::Job& job) {
+  return RulesOf(job.model()).Facts(job);
+}
+
+const v1::AlgorithmTraits& AlgorithmTraitsOf(const v1::Job& job) {
+  return job::TraitsOf(FactsOf(job).tasks > 0 ? v1::Algorithm::KIND_TASKS
+                                              : job.algorithm().kind());
 }
 
 }  // namespace ebb::workloads

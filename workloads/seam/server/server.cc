@@ -5,7 +5,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "job/base/workload.h"
 #include "job/specification.h"
 
 namespace ebb::workloads {
@@ -13,20 +12,10 @@ namespace ebb::workloads {
 // Generated: adds all of them.
 void RegisterServerSides(ServerSides* sides);
 
-MakeRoundRule ServerSides::Find(const std::string& workload) const {
-  const auto own = makers_.find(workload);
-  return own != makers_.end() ? own->second : makers_.at(job::kGradients);
-}
-
 absl::StatusOr<std::unique_ptr<const RoundRule>> RoundRuleOf(
     const v1::Specification& specification, const JobPlan& plan) {
-  static const auto* const sides = [] {
-    auto* all = new ServerSides;
-    RegisterServerSides(all);
-    return all;
-  }();
-  const std::string workload = job::WorkloadOf(specification.job().model());
-  return sides->Find(workload)(specification, plan);
+  static const auto* const sides = new ServerSides(RegisterServerSides);
+  return sides->Of(specification.job().model())(specification, plan);
 }
 
 absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(

@@ -13,15 +13,14 @@
 #ifndef EBB_WORKLOADS_SEAM_SERVER_SERVER_H_
 #define EBB_WORKLOADS_SEAM_SERVER_SERVER_H_
 
-#include <map>
 #include <memory>
-#include <string>
 
 #include "absl/status/statusor.h"
 #include "algorithms/coordinator.h"
 #include "algorithms/round_rule.h"
 #include "ebb/v1/specification.pb.h"
 #include "protocol/plan.h"
+#include "workloads/seam/rules/registry.h"
 
 namespace ebb::workloads {
 
@@ -31,18 +30,7 @@ namespace ebb::workloads {
 using MakeRoundRule = absl::StatusOr<std::unique_ptr<const RoundRule>> (*)(
     const v1::Specification& specification, const JobPlan& plan);
 
-// By the names of workloads.
-class ServerSides {
- public:
-  void Add(const std::string& workload, MakeRoundRule make) {
-    makers_[workload] = make;
-  }
-  // Returns the gradients' side for a workload that has none of its own.
-  MakeRoundRule Find(const std::string& workload) const;
-
- private:
-  std::map<std::string, MakeRoundRule> makers_;
-};
+using ServerSides = Registry<MakeRoundRule>;
 
 // Returns what closes the rounds of this job, by its workload.
 absl::StatusOr<std::unique_ptr<const RoundRule>> RoundRuleOf(

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "job/base/traits.h"
 #include "workloads/seam/rules/rules.h"
 
@@ -14,7 +16,7 @@ namespace ebb::workloads {
 namespace {
 
 // Measured in docs/workloads.md.
-constexpr double kRate = 0.1;
+constexpr double kRateOfWords = 0.1;
 constexpr double kAccumulator = 1e-12;
 constexpr int64_t kMostOfABatch = 16;  // Each example has hundreds of pairs.
 
@@ -26,24 +28,29 @@ class WordRules final : public GradientRules {
     v1::Optimizer& optimizer = *job->mutable_optimizer();
     if (optimizer.has_kind()) return;
     optimizer.set_kind(v1::Optimizer::KIND_ADAGRAD);
-    if (!optimizer.has_rate()) optimizer.set_rate(kRate);
+    if (!optimizer.has_rate()) optimizer.set_rate(kRateOfWords);
     if (!optimizer.has_initial_accumulator()) {
       optimizer.set_initial_accumulator(kAccumulator);
     }
   }
 
-  WorkloadFacts Facts(const v1::Job& job) const override {
+  WorkloadFacts Facts(const v1::Job& /*job*/) const override {
     return {
         .labels = false,
         .documents = true,
         .zero_loss_is_none = true,  // Batches may have no pairs of words.
         .why_no_start =
-            "the words of another text have other numbers, and so other rows",
-        .figure = OnlyFigure{
-            .name = "loss",
-            .why = absl::StrCat("compares predictions with labels, and ",
-                                job.model().kind(), " looks at none"),
-            .bound = "\"<= 2.5\", the mean over pairs of words"}};
+            "the words of another text have other numbers, and so other rows"};
+  }
+
+  std::optional<OtherFigure> InPlaceOf(
+      const v1::Job& job, absl::string_view figure) const override {
+    if (auto other = GradientRules::InPlaceOf(job, figure)) return other;
+    return OtherFigure{
+        .why = absl::StrCat("compares predictions with labels, and ",
+                            job.model().kind(), " looks at none"),
+        .name = "loss",
+        .bound = "\"<= 2.5\", the mean over pairs of words"};
   }
 
   void Check(const v1::Job& job, job::Complaints* found) const override {
@@ -67,7 +74,8 @@ class WordRules final : public GradientRules {
     RefuseSingleWords(test, path, "documents of more words", found);
   }
 
-  Wishes WishesOf(const v1::Job& /*job*/) const override {
+  Wishes WishesOf(const v1::Job& /*job*/, const job::SourceFacts& /*data*/,
+                  int64_t /*parameters*/) const override {
     return {.most_of_a_batch = kMostOfABatch};
   }
 
