@@ -38,6 +38,7 @@
 #include "client/job_computer.h"
 #include "client/leased_items.h"
 #include "client/local_training.h"
+#include "client/options.h"
 #include "client/trained_gradient.h"
 #include "client/training_core.h"
 #include "common/kill_point.h"

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "client/actions.h"
+#include "client/options.h"
 #include "protocol/plan.h"
 
 namespace ebb::client {

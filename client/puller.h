@@ -15,6 +15,7 @@
 
 #include "absl/time/time.h"
 #include "client/actions.h"
+#include "client/options.h"
 #include "client/routes.h"
 #include "client/row_cache.h"
 #include "common/ids.h"

@@ -28,6 +28,7 @@
 #include "client/evaluation_work.h"
 #include "client/job_work.h"
 #include "client/leased_items.h"
+#include "client/options.h"
 #include "client/worker_state.h"
 #include "common/ids.h"
 #include "protocol/messages.h"

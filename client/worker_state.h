@@ -10,6 +10,7 @@
 
 #include "client/actions.h"
 #include "client/computation.h"
+#include "client/options.h"
 #include "client/row_cache.h"
 #include "common/ids.h"
 #include "protocol/peer_trouble.h"

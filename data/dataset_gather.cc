@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "common/status_macros.h"
+#include "data/bytes/wrong_data.h"
 #include "data/dataset.h"
 #include "data/dataset/kernels.h"
-#include "data/internal/wrong_data.h"
 #include "data/pack/mapped_bytes.h"
 
 namespace ebb::data {

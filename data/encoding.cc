@@ -4,8 +4,8 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "data/internal/fixed64.h"
-#include "data/internal/text.h"
+#include "data/bytes/fixed64.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data {
 namespace {

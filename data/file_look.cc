@@ -9,8 +9,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "data/internal/text.h"
-#include "data/internal/tf_record.h"
+#include "data/bytes/text.h"
+#include "data/bytes/tf_record.h"
 
 namespace ebb::data {
 namespace {

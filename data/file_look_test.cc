@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "data/internal/tf_record.h"
+#include "data/bytes/tf_record.h"
 
 namespace ebb::data {
 namespace {

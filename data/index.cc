@@ -12,8 +12,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "data/internal/fixed64.h"
-#include "data/internal/text.h"
+#include "data/bytes/fixed64.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "data/internal/fixed64.h"
+#include "data/bytes/fixed64.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

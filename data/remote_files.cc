@@ -14,9 +14,9 @@
 #include "common/objects/object_store.h"
 #include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
+#include "data/bytes/range_cache.h"
 #include "data/compression/decompressed.h"
 #include "data/find_files.h"
-#include "data/internal/range_cache.h"
 
 namespace ebb::data {
 

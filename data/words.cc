@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "data/internal/letter_tables.h"
-#include "data/internal/text.h"
+#include "data/bytes/letter_tables.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data {
 namespace {

@@ -40,6 +40,7 @@
 #include "scheduler/job/training_job.h"
 #include "scheduler/known_jobs.h"
 #include "scheduler/operator_orders.h"
+#include "scheduler/options.h"
 #include "scheduler/scheduler_state.h"
 #include "scheduler/server_admission.h"
 #include "scheduler/server_sessions.h"

@@ -15,6 +15,7 @@
 #include "scheduler/actions.h"
 #include "scheduler/cluster.h"
 #include "scheduler/job/training_job.h"
+#include "scheduler/options.h"
 
 namespace ebb::scheduler {
 

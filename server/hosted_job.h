@@ -31,6 +31,7 @@
 #include "server/checkpointer.h"
 #include "server/incoming_moves.h"
 #include "server/job_partitions.h"
+#include "server/options.h"
 #include "server/partition.h"
 #include "server/partition_loader.h"
 #include "server/pull_handler.h"

@@ -16,6 +16,7 @@
 #include "protocol/plan.h"
 #include "server/actions.h"
 #include "server/hosted_partition.h"
+#include "server/options.h"
 #include "server/partition.h"
 #include "server/store/checkpoint_store.h"
 

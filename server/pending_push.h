@@ -11,6 +11,7 @@
 #include "common/ids.h"
 #include "protocol/messages.h"
 #include "server/actions.h"
+#include "server/options.h"
 
 namespace ebb::server {
 

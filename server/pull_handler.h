@@ -15,6 +15,7 @@
 #include "protocol/messages.h"
 #include "server/actions.h"
 #include "server/job_partitions.h"
+#include "server/options.h"
 #include "server/parked_pulls.h"
 #include "server/ssp_gate.h"
 

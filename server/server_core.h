@@ -27,6 +27,7 @@
 #include "protocol/messages.h"
 #include "server/actions.h"
 #include "server/hosted_job.h"
+#include "server/options.h"
 #include "server/store/checkpoint_store.h"
 #include "server/write_pace.h"
 

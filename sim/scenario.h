@@ -10,10 +10,13 @@
 #include "absl/time/time.h"
 #include "algorithms/algorithm.h"
 #include "client/actions.h"
+#include "client/options.h"
 #include "protocol/plan.h"
 #include "protocol/trained_ranges.h"
 #include "scheduler/actions.h"
+#include "scheduler/options.h"
 #include "server/actions.h"
+#include "server/options.h"
 #include "server/rows/row_options.h"
 #include "sim/churn.h"
 

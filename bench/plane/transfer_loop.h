@@ -17,6 +17,7 @@
 #include "bench/plane/data_plane.h"
 #include "client/actions.h"
 #include "client/leased_items.h"
+#include "client/options.h"
 #include "client/puller.h"
 #include "client/pusher.h"
 #include "client/routes.h"

@@ -13,8 +13,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "data/internal/text.h"
-#include "data/internal/tf_record.h"
+#include "data/bytes/text.h"
+#include "data/bytes/tf_record.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -12,11 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "data/away.h"
+#include "data/bytes/text.h"
+#include "data/bytes/wrong_data.h"
 #include "data/dataset.h"
 #include "data/dataset/fit.h"
 #include "data/formats/format.h"
-#include "data/internal/text.h"
-#include "data/internal/wrong_data.h"
 #include "data/pack/packed_set.h"
 
 namespace ebb::data {

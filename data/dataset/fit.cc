@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "data/bytes/text.h"
+#include "data/bytes/wrong_data.h"
 #include "data/formats/format.h"
 #include "data/formats/options.h"
-#include "data/internal/text.h"
-#include "data/internal/wrong_data.h"
 
 namespace ebb::data::internal {
 namespace {

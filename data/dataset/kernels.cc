@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstddef>
 
-#include "data/internal/wide.h"
+#include "data/bytes/wide.h"
 
 namespace ebb::data::internal {
 namespace {

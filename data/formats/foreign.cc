@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "data/internal/tf_record.h"
+#include "data/bytes/tf_record.h"
 
 namespace ebb::data::internal {
 namespace {

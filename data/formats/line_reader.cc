@@ -1,7 +1,7 @@
 #include "data/formats/line_reader.h"
 
 #include "common/status_macros.h"
-#include "data/internal/text.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data::internal {
 absl::StatusOr<bool> LineReader::Next(Example* example) {

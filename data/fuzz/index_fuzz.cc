@@ -5,9 +5,9 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "data/bytes/fixed64.h"
 #include "data/fuzz/fuzzing.h"
 #include "data/index.h"
-#include "data/internal/fixed64.h"
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "data/bytes/fixed64.h"
 #include "data/fuzz/fuzzing.h"
-#include "data/internal/fixed64.h"
 #include "data/pack/footer.h"
 
 namespace {

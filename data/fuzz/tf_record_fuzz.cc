@@ -3,8 +3,8 @@
 #include <cstring>
 #include <string>
 
+#include "data/bytes/tf_record.h"
 #include "data/fuzz/fuzzing.h"
-#include "data/internal/tf_record.h"
 #include "data/source.h"
 
 // The input is read as a file, and as the bytes of a record whose checksums are

@@ -2,9 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/generate/decimal.h"
 #include "data/generate/portable_math.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::generate {
 namespace {

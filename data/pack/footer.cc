@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
-#include "data/internal/fixed64.h"
+#include "data/bytes/fixed64.h"
 #include "data/keys.h"
 
 namespace ebb::data::pack {

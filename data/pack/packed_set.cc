@@ -18,7 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/regular_file.h"
 #include "common/status_macros.h"
-#include "data/internal/wide.h"
+#include "data/bytes/wide.h"
 #include "data/pack/running_hash.h"
 
 namespace ebb::data::pack {

@@ -26,6 +26,7 @@
 #include "scheduler/actions.h"
 #include "scheduler/job/lease_table.h"
 #include "scheduler/job/mark_table.h"
+#include "scheduler/options.h"
 
 namespace ebb::scheduler {
 

@@ -40,6 +40,7 @@
 #include "scheduler/job/takeover.h"
 #include "scheduler/job/view_keeper.h"
 #include "scheduler/job/worker_demand.h"
+#include "scheduler/options.h"
 
 namespace ebb::scheduler {
 

@@ -23,6 +23,7 @@
 #include "protocol/messages.h"
 #include "scheduler/actions.h"
 #include "scheduler/job/mark_table.h"
+#include "scheduler/options.h"
 #include "scheduler/placement.h"
 
 namespace ebb::scheduler {

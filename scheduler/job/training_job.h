@@ -24,6 +24,7 @@
 #include "scheduler/job/job_state.h"
 #include "scheduler/job/lease_table.h"
 #include "scheduler/job/mark_table.h"
+#include "scheduler/options.h"
 #include "scheduler/placement.h"
 
 namespace ebb::scheduler {

@@ -134,11 +134,11 @@ for top in TOP:
 
 # Room of a layer -> the rooms beside it that it may include. A file may include
 # its own room and what lies in no room of its layer. Other layers see no room.
-DATA_BASE = ["data/internal", "data/compression", "data/formats"]
+DATA_BASE = ["data/bytes", "data/compression", "data/formats"]
 ROOMS = {
-    "data/internal": [],
-    "data/compression": ["data/internal"],
-    "data/formats": ["data/internal", "data/compression"],
+    "data/bytes": [],
+    "data/compression": ["data/bytes"],
+    "data/formats": ["data/bytes", "data/compression"],
     "data/formats/arrays": DATA_BASE,
     "data/formats/images": DATA_BASE,
     "data/formats/records": DATA_BASE,
@@ -199,7 +199,7 @@ LIBRARIES = {
     "curl/": ("libcurl", ["common/objects/internal/*", "bench/data/object_rows.cc"]),
     "pugixml": ("pugixml", ["common/objects/internal/*"]),
     "simdjson": ("simdjson", ["data/formats/records/json_lines_format.cc", "bench/data/data_rows.cc"]),
-    "isa-l/": ("ISA-L", ["data/internal/tf_record.cc", "bench/data/data_files.cc"]),
+    "isa-l/": ("ISA-L", ["data/bytes/tf_record.cc", "bench/data/data_files.cc"]),
     "CLI/": ("CLI11", ["common/program/*", "*_main.cc", *EVERYWHERE_ON_TOP]),
 }
 
@@ -419,10 +419,10 @@ PLANTED = [
     ("data/formats/text/a.cc", '#include "data/formats/format.h"', None),
     ("data/formats/text/a.cc", '#include "data/reader.h"', None),
     ("data/formats/text/a.cc", '#include "data/formats/arrays/a.h"',
-     "data/formats/text/ may include data/internal/, data/compression/, "
+     "data/formats/text/ may include data/bytes/, data/compression/, "
      "data/formats/"),
     ("data/formats/a.cc", '#include "data/formats/text/a.h"',
-     "data/formats/ may include data/internal/, data/compression/"),
+     "data/formats/ may include data/bytes/, data/compression/"),
     ("worker/a.cc", '#include "data/formats/format.h"', "only data/ and tests/"),
     ("tests/a.cc", '#include "data/formats/format.h"', None),
     ("models/a.cc", '#include "rpc/channel.h"', "models/ may include"),

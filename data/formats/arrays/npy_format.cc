@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/formats/arrays/npy_array.h"
 #include "data/formats/arrays/npz.h"
 #include "data/formats/arrays/scipy_matrix.h"
@@ -29,7 +30,6 @@
 #include "data/formats/keyed_row.h"
 #include "data/formats/lost_digits.h"
 #include "data/formats/options.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {

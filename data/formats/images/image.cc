@@ -4,8 +4,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "data/bytes/text.h"
 #include "data/formats/images/image_rows.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -19,12 +19,12 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/formats/format.h"
 #include "data/formats/images/image_reader.h"
 #include "data/formats/images/tar_members.h"
 #include "data/formats/options.h"
 #include "data/formats/table_files.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -8,7 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
-#include "data/internal/text.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data::internal {
 namespace {

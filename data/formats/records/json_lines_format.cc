@@ -17,10 +17,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/formats/format.h"
 #include "data/formats/line_reader.h"
 #include "data/formats/records/record_mapping.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -13,8 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "data/bytes/wrong_data.h"
 #include "data/formats/input.h"
-#include "data/internal/wrong_data.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -24,13 +24,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/formats/format.h"
 #include "data/formats/options.h"
 #include "data/formats/records/binary_reader.h"
 #include "data/formats/records/message_type.h"
 #include "data/formats/records/record_mapping.h"
 #include "data/formats/table_files.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {

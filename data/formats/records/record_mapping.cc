@@ -15,9 +15,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/formats/options.h"
 #include "data/formats/table_files.h"
-#include "data/internal/text.h"
 #include "data/keys.h"
 #include "data/proposed_features.h"
 

@@ -15,12 +15,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
+#include "data/bytes/tf_record.h"
 #include "data/formats/format.h"
 #include "data/formats/records/binary_reader.h"
 #include "data/formats/records/example_wire.h"
 #include "data/formats/records/record_mapping.h"
-#include "data/internal/text.h"
-#include "data/internal/tf_record.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -9,9 +9,9 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "data/bytes/odd_numbers.h"
+#include "data/bytes/text.h"
 #include "data/encoding.h"
-#include "data/internal/odd_numbers.h"
-#include "data/internal/text.h"
 #include "data/source.h"
 
 namespace ebb::data::internal {

@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "data/internal/text.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -7,7 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
-#include "data/internal/text.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/formats/bad_examples.h"
 #include "data/formats/far_constants.h"
 #include "data/formats/format.h"
@@ -25,7 +26,6 @@
 #include "data/formats/tables/row_encoder.h"
 #include "data/formats/tables/survey.h"
 #include "data/formats/tables/table_schema.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {

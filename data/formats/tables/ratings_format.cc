@@ -16,12 +16,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/formats/format.h"
 #include "data/formats/keyed_row.h"
 #include "data/formats/options.h"
 #include "data/formats/tables/rating_order.h"
 #include "data/formats/tables/record_reader.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {

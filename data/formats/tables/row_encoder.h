@@ -10,9 +10,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "data/bytes/text.h"
 #include "data/encoding.h"
 #include "data/formats/lost_digits.h"
-#include "data/internal/text.h"
 #include "data/source.h"
 
 namespace ebb::data::internal {

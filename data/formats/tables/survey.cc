@@ -12,11 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
+#include "data/bytes/odd_numbers.h"
+#include "data/bytes/text.h"
 #include "data/formats/tables/booleans.h"
 #include "data/formats/tables/column_survey.h"
 #include "data/formats/tables/table_schema.h"
-#include "data/internal/odd_numbers.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
-#include "data/internal/text.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data::internal {
 namespace {

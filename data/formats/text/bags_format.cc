@@ -24,11 +24,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/formats/format.h"
 #include "data/formats/line_reader.h"
 #include "data/formats/options.h"
 #include "data/formats/table_files.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -13,12 +13,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/formats/format.h"
 #include "data/formats/keyed_row.h"
 #include "data/formats/options.h"
 #include "data/formats/text/lost_values.h"
 #include "data/formats/text/sparse_line_reader.h"
-#include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {

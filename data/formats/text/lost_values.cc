@@ -4,7 +4,7 @@
 
 #include "absl/numeric/int128.h"
 #include "absl/strings/numbers.h"
-#include "data/internal/text.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data::internal {
 namespace {

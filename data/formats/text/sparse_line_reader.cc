@@ -2,7 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "common/status_macros.h"
-#include "data/internal/text.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data::internal {
 namespace {

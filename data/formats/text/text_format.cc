@@ -14,11 +14,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
+#include "data/bytes/text.h"
 #include "data/formats/bad_examples.h"
 #include "data/formats/format.h"
 #include "data/formats/keyed_row.h"
 #include "data/formats/options.h"
-#include "data/internal/text.h"
 #include "data/words.h"
 
 namespace ebb::data::internal {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "client/actions.h"
 #include "client/job_limits.h"
+#include "client/options.h"
 #include "common/filters/encoding.h"
 #include "common/filters/filter.h"
 #include "common/status_macros.h"

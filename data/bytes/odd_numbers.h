@@ -1,7 +1,7 @@
 // Numbers and dates as people write them, which ebb does not read: 1,234, $1.5
 // and 4 Mar 2021.
-#ifndef EBB_DATA_INTERNAL_ODD_NUMBERS_H_
-#define EBB_DATA_INTERNAL_ODD_NUMBERS_H_
+#ifndef EBB_DATA_BYTES_ODD_NUMBERS_H_
+#define EBB_DATA_BYTES_ODD_NUMBERS_H_
 
 #include <cstdint>
 #include <optional>
@@ -39,4 +39,4 @@ class OddNumbers {
 
 }  // namespace ebb::data::internal
 
-#endif  // EBB_DATA_INTERNAL_ODD_NUMBERS_H_
+#endif  // EBB_DATA_BYTES_ODD_NUMBERS_H_

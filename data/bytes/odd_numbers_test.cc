@@ -1,4 +1,4 @@
-#include "data/internal/odd_numbers.h"
+#include "data/bytes/odd_numbers.h"
 
 #include <string>
 

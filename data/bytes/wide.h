@@ -1,6 +1,6 @@
 // Loops over many numbers, for processors of several generations.
-#ifndef EBB_DATA_INTERNAL_WIDE_H_
-#define EBB_DATA_INTERNAL_WIDE_H_
+#ifndef EBB_DATA_BYTES_WIDE_H_
+#define EBB_DATA_BYTES_WIDE_H_
 
 // A function that is compiled twice, once for processors with AVX2. If its
 // loops have no branch for each value, the compiler takes several values at
@@ -12,4 +12,4 @@
 #define EBB_WIDE
 #endif
 
-#endif  // EBB_DATA_INTERNAL_WIDE_H_
+#endif  // EBB_DATA_BYTES_WIDE_H_

@@ -1,4 +1,4 @@
-#include "data/internal/tf_record.h"
+#include "data/bytes/tf_record.h"
 
 #include <isa-l/crc.h>
 

@@ -1,7 +1,7 @@
 // The shared part of the readers of text: numbers, labels and messages about
 // them.
-#ifndef EBB_DATA_INTERNAL_TEXT_H_
-#define EBB_DATA_INTERNAL_TEXT_H_
+#ifndef EBB_DATA_BYTES_TEXT_H_
+#define EBB_DATA_BYTES_TEXT_H_
 
 #include <cstdint>
 #include <string>
@@ -83,4 +83,4 @@ class MissingWords {
 
 }  // namespace ebb::data::internal
 
-#endif  // EBB_DATA_INTERNAL_TEXT_H_
+#endif  // EBB_DATA_BYTES_TEXT_H_

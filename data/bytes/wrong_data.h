@@ -1,6 +1,6 @@
 // Errors about data that cannot be used.
-#ifndef EBB_DATA_INTERNAL_WRONG_DATA_H_
-#define EBB_DATA_INTERNAL_WRONG_DATA_H_
+#ifndef EBB_DATA_BYTES_WRONG_DATA_H_
+#define EBB_DATA_BYTES_WRONG_DATA_H_
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -15,4 +15,4 @@ absl::Status WrongData(const Args&... args) {
 
 }  // namespace ebb::data::internal
 
-#endif  // EBB_DATA_INTERNAL_WRONG_DATA_H_
+#endif  // EBB_DATA_BYTES_WRONG_DATA_H_

@@ -1,5 +1,5 @@
 // Unicode 14.0.0, beyond ASCII. make_letters.py makes this file.
-#include "data/internal/letter_tables.h"
+#include "data/bytes/letter_tables.h"
 
 namespace ebb::data::internal {
 

@@ -1,4 +1,4 @@
-#include "data/internal/odd_numbers.h"
+#include "data/bytes/odd_numbers.h"
 
 #include <algorithm>
 #include <vector>
@@ -10,7 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "data/internal/text.h"
+#include "data/bytes/text.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -1,6 +1,6 @@
 // Tables of Unicode that words.cc looks up.
-#ifndef EBB_DATA_INTERNAL_LETTER_TABLES_H_
-#define EBB_DATA_INTERNAL_LETTER_TABLES_H_
+#ifndef EBB_DATA_BYTES_LETTER_TABLES_H_
+#define EBB_DATA_BYTES_LETTER_TABLES_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -30,4 +30,4 @@ extern const size_t kLowerRunCount;
 
 }  // namespace ebb::data::internal
 
-#endif  // EBB_DATA_INTERNAL_LETTER_TABLES_H_
+#endif  // EBB_DATA_BYTES_LETTER_TABLES_H_

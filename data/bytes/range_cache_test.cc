@@ -1,4 +1,4 @@
-#include "data/internal/range_cache.h"
+#include "data/bytes/range_cache.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

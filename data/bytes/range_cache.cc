@@ -1,4 +1,4 @@
-#include "data/internal/range_cache.h"
+#include "data/bytes/range_cache.h"
 
 #include <unistd.h>
 #include <xxhash.h>

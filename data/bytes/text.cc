@@ -1,4 +1,4 @@
-#include "data/internal/text.h"
+#include "data/bytes/text.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +17,7 @@
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "common/utf8.h"
-#include "data/internal/odd_numbers.h"
+#include "data/bytes/odd_numbers.h"
 
 namespace ebb::data::internal {
 namespace {

@@ -1,6 +1,6 @@
 // 64-bit little-endian numbers, as in the data index.
-#ifndef EBB_DATA_INTERNAL_FIXED64_H_
-#define EBB_DATA_INTERNAL_FIXED64_H_
+#ifndef EBB_DATA_BYTES_FIXED64_H_
+#define EBB_DATA_BYTES_FIXED64_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -38,4 +38,4 @@ inline void PutFixed64(uint64_t value, std::string* out) {
 
 }  // namespace ebb::data::internal
 
-#endif  // EBB_DATA_INTERNAL_FIXED64_H_
+#endif  // EBB_DATA_BYTES_FIXED64_H_

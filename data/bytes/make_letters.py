@@ -43,7 +43,7 @@ def lowers():
 
 def main():
     print(f"""// Unicode {unicodedata.unidata_version}, beyond ASCII. make_letters.py makes this file.
-#include "data/internal/letter_tables.h"
+#include "data/bytes/letter_tables.h"
 
 namespace ebb::data::internal {{
 

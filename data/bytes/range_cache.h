@@ -1,6 +1,6 @@
 // Parts of remote files, kept in a folder of this machine.
-#ifndef EBB_DATA_INTERNAL_RANGE_CACHE_H_
-#define EBB_DATA_INTERNAL_RANGE_CACHE_H_
+#ifndef EBB_DATA_BYTES_RANGE_CACHE_H_
+#define EBB_DATA_BYTES_RANGE_CACHE_H_
 
 #include <cstdint>
 #include <optional>
@@ -36,4 +36,4 @@ class RangeCache {
 
 }  // namespace ebb::data::internal
 
-#endif  // EBB_DATA_INTERNAL_RANGE_CACHE_H_
+#endif  // EBB_DATA_BYTES_RANGE_CACHE_H_

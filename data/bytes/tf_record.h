@@ -1,7 +1,7 @@
 // The frames of TFRecord files: a record is its length (8 bytes), the checksum
 // of the length, the bytes, and the checksum of the bytes.
-#ifndef EBB_DATA_INTERNAL_TF_RECORD_H_
-#define EBB_DATA_INTERNAL_TF_RECORD_H_
+#ifndef EBB_DATA_BYTES_TF_RECORD_H_
+#define EBB_DATA_BYTES_TF_RECORD_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -23,4 +23,4 @@ bool IsTfRecord(absl::string_view front);
 
 }  // namespace ebb::data::internal
 
-#endif  // EBB_DATA_INTERNAL_TF_RECORD_H_
+#endif  // EBB_DATA_BYTES_TF_RECORD_H_
