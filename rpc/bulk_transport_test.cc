@@ -308,6 +308,35 @@ TEST_F(BulkTest, ThereAreAtMost256Connections) {
   EXPECT_TRUE(Soon([&] { return host_->Offer(kBulkVersion).ok(); }));
 }
 
+// Bug: a server that leaves closes the connections without calls at once. The
+// worker then closed the others, and their calls had no answer.
+TEST_F(BulkTest, AServerThatLeavesAnswersTheCallsOnOtherStreams) {
+  Start();
+  const auto hosts = std::make_shared<Hosts>();
+  hosts->Set("here", host_.get());
+  auto opener =
+      *internal::MakeBulkOpener(std::make_unique<HostAsker>(hosts, "here", ""),
+                                {.transport = {.bulk_streams = 3}});
+  auto session = *opener->Open();
+  std::thread running([&] { session->Run({}); });
+  Answer<PullReply> answer;
+  PsChannel::PullDone done = answer.Done();
+  ASSERT_TRUE(session->Pull(MakePull(1), SteadyNow() + kLong, &done));
+  auto parked = ps_.pulls.WaitFor(1);
+
+  traffic_.Stop();
+  std::thread leaving([&] { host_->Stop(SteadyNow() + kLong); });
+  // It has seen that the server leaves, and takes no more.
+  const ClockUpdate clock{JobId(1), Generation(2), {SessionId(3), {}, 5}};
+  EXPECT_TRUE(Soon([&] { return !session->Clock(clock); }));
+  parked[0].second(PullReply{.job = JobId(7)});
+  running.join();
+  session->Close(absl::UnavailableError("the session has ended"));
+  leaving.join();
+
+  EXPECT_TRUE(answer.Wait().ok()) << answer.Wait().status();
+}
+
 // Whatever is under way when the server stops, each call ends once.
 TEST_F(BulkTest, AServerThatStopsInTheMidstOfPushesEndsEachCallOnce) {
   for (int round = 0; round < 20; ++round) {

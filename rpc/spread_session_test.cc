@@ -35,19 +35,34 @@ class CountingSession : public PreferredSession {
     ++fetches;
     return takes;
   }
-  void Run(const Elsewhere&) override { stopped_.wait(false); }
-  void Stop() override {
-    stopped_ = true;
-    stopped_.notify_all();
+  void Run(const Elsewhere&) override { end_.wait(End::kNone); }
+  void Stop() override { EndBy(End::kStop); }
+  void StopWhenIdle() override {
+    idle_wanted_ = true;
+    idle_wanted_.notify_all();
   }
+  bool EndedInOrder() const override { return end_ == End::kInOrder; }
   void Close(const absl::Status& status) override { closed = status; }
+
+  // Acts as if the server had closed the connection, or the last call had ended
+  // after StopWhenIdle().
+  void EndInOrder() { EndBy(End::kInOrder); }
+  void AwaitStopWhenIdle() const { idle_wanted_.wait(false); }
 
   bool takes = true;
   int pushes = 0, pulls = 0, clocks = 0, fetches = 0;
   absl::Status closed;
 
  private:
-  std::atomic<bool> stopped_ = false;
+  enum class End { kNone, kStop, kInOrder };
+  void EndBy(End end) {
+    End none = End::kNone;
+    end_.compare_exchange_strong(none, end);
+    end_.notify_all();
+  }
+
+  std::atomic<End> end_ = End::kNone;
+  std::atomic<bool> idle_wanted_ = false;
 };
 
 class SpreadSessionTest : public testing::Test {
@@ -103,7 +118,7 @@ TEST_F(SpreadSessionTest, WhatOneDoesNotTakeGoesElsewhere) {
   EXPECT_FALSE(spread_->Push(&push, absl::InfiniteFuture(), &pushed));
 }
 
-TEST_F(SpreadSessionTest, OneThatEndsEndsAll) {
+TEST_F(SpreadSessionTest, OneThatBreaksEndsAll) {
   std::thread running([&] { spread_->Run({}); });
   all_[2]->Stop();
   running.join();
@@ -111,6 +126,30 @@ TEST_F(SpreadSessionTest, OneThatEndsEndsAll) {
   for (const auto& session : all_) {
     EXPECT_TRUE(absl::IsUnavailable(session->closed));
   }
+}
+
+// Bug: a server that left closed the connections without calls first, and the
+// calls on the others had no answer.
+TEST_F(SpreadSessionTest, OneThatTheServerClosesLetsTheOthersFinish) {
+  std::thread running([&] { spread_->Run({}); });
+  all_[1]->EndInOrder();
+  for (const auto& session : all_) session->AwaitStopWhenIdle();
+  all_[0]->EndInOrder();
+  all_[2]->EndInOrder();
+  running.join();
+  for (const auto& session : all_) {
+    EXPECT_TRUE(session->EndedInOrder());
+    EXPECT_TRUE(absl::IsUnavailable(session->closed));
+  }
+}
+
+TEST_F(SpreadSessionTest, OneThatBreaksEndsThoseThatFinish) {
+  std::thread running([&] { spread_->Run({}); });
+  all_[1]->EndInOrder();
+  all_[0]->AwaitStopWhenIdle();
+  all_[0]->Stop();
+  running.join();
+  EXPECT_FALSE(all_[2]->EndedInOrder());
 }
 
 }  // namespace

@@ -209,7 +209,7 @@ bool BulkSession::Start(BulkOutgoing message, BulkStream::Order order,
   message.until = call->deadline;
   {
     MutexLock lock(&mu_);
-    if (closed_ || calls_.size() >= kMostCalls) return false;
+    if (closed_ || stopping_ || calls_.size() >= kMostCalls) return false;
     message.id = next_id_++;
     next_deadline_ = std::min(next_deadline_, call->deadline);
     calls_[message.id] = std::move(*call);
@@ -281,7 +281,7 @@ bool BulkSession::Pull(const PullRequest& request, absl::Time deadline,
 bool BulkSession::Clock(const ClockUpdate& update) {
   {
     MutexLock lock(&mu_);
-    if (closed_) return false;
+    if (closed_ || stopping_) return false;
   }
   return stream_->Send({.kind = kBulkClock,
                         .token = guard_.ShownWith(update),
@@ -307,6 +307,8 @@ void BulkSession::Run(const Elsewhere&) {
   if (absl::IsInvalidArgument(why)) {
     LOG(WARNING) << "a server's bulk stream ends: " << why.message();
   }
+  MutexLock lock(&mu_);
+  in_order_ = absl::IsOutOfRange(why) || (why.ok() && !stopped_);
 }
 
 void BulkSession::Stop() {
@@ -315,6 +317,19 @@ void BulkSession::Stop() {
     stopped_ = true;
   }
   stream_->Wake();
+}
+
+void BulkSession::StopWhenIdle() {
+  {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  stream_->Wake();
+}
+
+bool BulkSession::EndedInOrder() const {
+  MutexLock lock(&mu_);
+  return in_order_;
 }
 
 void BulkSession::Close(const absl::Status& status) {
@@ -363,7 +378,7 @@ std::optional<absl::Time> BulkSession::Expire() {
   absl::Time next;
   {
     MutexLock lock(&mu_);
-    if (stopped_) return std::nullopt;
+    if (stopped_ || (stopping_ && calls_.empty())) return std::nullopt;
     // It reads the time only if it must.
     if (next_deadline_ == absl::InfiniteFuture()) return next_deadline_;
     const absl::Time now = SteadyNow();

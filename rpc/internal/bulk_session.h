@@ -69,6 +69,8 @@ class BulkSession : public PreferredSession {
 
   void Run(const Elsewhere& elsewhere) override;
   void Stop() override;
+  void StopWhenIdle() override;
+  bool EndedInOrder() const override;
   void Close(const absl::Status& status) override;
 
   // The memory for what the server sends.
@@ -88,8 +90,8 @@ class BulkSession : public PreferredSession {
   void SendAgain(Call call);
   // False: nonsense.
   bool Handle(const BulkMessage& reply);
-  // Ends the calls that are late. Returns the next deadline; none: Stop() was
-  // called.
+  // Ends the calls that are late. Returns the next deadline; none: Run() is to
+  // return.
   std::optional<absl::Time> Expire();
 
   const std::unique_ptr<BulkStream> stream_;
@@ -97,8 +99,10 @@ class BulkSession : public PreferredSession {
   const Guard guard_;
   const std::shared_ptr<SentKeys> sent_keys_;
 
-  Mutex mu_;
+  mutable Mutex mu_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;  // When it is idle.
+  bool in_order_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
   absl::flat_hash_map<uint64_t, Call> calls_ ABSL_GUARDED_BY(mu_);

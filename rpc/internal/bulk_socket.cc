@@ -24,7 +24,7 @@ class PlainSocket : public BulkSocket {
   absl::StatusOr<size_t> Read(std::span<const iovec> to) override {
     msghdr message = Message(to);
     const ssize_t n = recvmsg(socket_.get(), &message, MSG_DONTWAIT);
-    if (n == 0) return absl::UnavailableError("it closed the connection");
+    if (n == 0) return absl::OutOfRangeError("it closed the connection");
     return Moved(n);
   }
 

@@ -29,7 +29,8 @@ class BulkSocket {
   // To wait for.
   virtual int fd() const = 0;
   // Reads what is there, and less than the spaces hold if that is all; 0:
-  // nothing is there now. Unavailable: the connection has ended.
+  // nothing is there now. OutOfRange: the other side closed the connection.
+  // Unavailable: the connection is broken.
   virtual absl::StatusOr<size_t> Read(std::span<const iovec> to) = 0;
   // So many bytes are sure to come: fd() may become readable only when they are
   // there, or kMostAwaited of them. Each wake-up costs the other side's core

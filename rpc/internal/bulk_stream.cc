@@ -277,6 +277,9 @@ absl::Status BulkStream::Read(BulkReader::Handler handle, bool* all,
   size_t room = 0;
   for (size_t i = 0; i < n; ++i) room += spaces[i].iov_len;
   const absl::StatusOr<size_t> got = socket_->Read({spaces.data(), n});
+  if (absl::IsOutOfRange(got.status()) && reader_.unfinished().number == 0) {
+    return got.status();
+  }
   if (!got.ok()) return Gone(got.status().message());
   *all = *got < room;
   if (*got == 0) return absl::OkStatus();

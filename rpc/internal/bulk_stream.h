@@ -85,7 +85,8 @@ class BulkStream {
 
   // Reads, until the connection ends or `handle` returns false. `tick` is
   // called once in kBulkLook at least, and returns when it wants to be called
-  // next; none: that is all. Returns why it ended; OK: this side wanted it.
+  // next; none: that is all. Returns why it ended; OK: this side wanted it;
+  // OutOfRange: the other side closed it between two messages.
   absl::Status Run(BulkReader::Handler handle,
                    absl::FunctionRef<std::optional<absl::Time>()> tick);
   // Run() calls `tick` soon.

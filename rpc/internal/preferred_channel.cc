@@ -26,6 +26,10 @@ absl::Status Destroyed() {
 
 }  // namespace
 
+absl::Status ServerGone() {
+  return absl::UnavailableError("the server is gone, or went away meanwhile");
+}
+
 PreferredChannel::PreferredChannel(PreferredWay way, const std::string& address,
                                    std::unique_ptr<PsChannel> network,
                                    std::unique_ptr<SessionOpener> opener)
@@ -225,9 +229,7 @@ void PreferredChannel::Serve(const std::shared_ptr<PreferredSession>& session) {
     session_ = nullptr;
     destroyed = destroyed_;
   }
-  session->Close(destroyed ? Destroyed()
-                           : absl::UnavailableError(
-                                 "the server is gone, or went away meanwhile"));
+  session->Close(destroyed ? Destroyed() : ServerGone());
 }
 
 }  // namespace ebb::rpc::internal

@@ -48,9 +48,18 @@ class PreferredSession {
   // Serves the calls until Stop(), or until the server is gone.
   virtual void Run(const Elsewhere& elsewhere) = 0;
   virtual void Stop() = 0;
+  // Takes no more calls; Run() returns when those under way have ended.
+  virtual void StopWhenIdle() { Stop(); }
+  // Returns whether Run() returned because the server closed the connection
+  // between two messages, as one does that leaves, or after StopWhenIdle(). So
+  // the server may still answer on other connections.
+  virtual bool EndedInOrder() const { return false; }
   // Takes no more calls, and ends those that are under way with `status`.
   virtual void Close(const absl::Status& status) = 0;
 };
+
+// The status of calls that the server cannot answer any more.
+absl::Status ServerGone();
 
 // Asks a server for such a connection, over the network, and opens it.
 class SessionOpener {

@@ -37,7 +37,9 @@ bool SpreadSession::Fetch(const FetchRequest& request, absl::Time deadline,
 void SpreadSession::Run(const Elsewhere& elsewhere) {
   const auto run = [&](PreferredSession& session) {
     session.Run(elsewhere);
-    Stop();
+    if (!session.EndedInOrder()) return Stop();
+    StopWhenIdle();
+    session.Close(ServerGone());
   };
   std::vector<std::thread> threads;
   threads.reserve(sessions_.size() - 1);
@@ -50,6 +52,10 @@ void SpreadSession::Run(const Elsewhere& elsewhere) {
 
 void SpreadSession::Stop() {
   for (const auto& session : sessions_) session->Stop();
+}
+
+void SpreadSession::StopWhenIdle() {
+  for (const auto& session : sessions_) session->StopWhenIdle();
 }
 
 void SpreadSession::Close(const absl::Status& status) {

@@ -17,7 +17,9 @@ namespace ebb::rpc::internal {
 
 // Pushes, pulls and fetches take the sessions in turn. So pushes may arrive in
 // another order than they were sent in; their sequence numbers order them
-// (server/push_sequencer.h). If one session ends, all do.
+// (server/push_sequencer.h). If one session breaks, all end. If the server
+// closes one in good order, it leaves: the others take no more calls, and end
+// when theirs have.
 class SpreadSession : public PreferredSession {
  public:
   // At least one, none null.
@@ -35,6 +37,7 @@ class SpreadSession : public PreferredSession {
   // With a thread for each session but one.
   void Run(const Elsewhere& elsewhere) override;
   void Stop() override;
+  void StopWhenIdle() override;
   void Close(const absl::Status& status) override;
 
  private:

@@ -209,8 +209,9 @@ absl::StatusOr<size_t> TlsSocket::Read(std::span<const iovec> to) {
           continue;
         }
         if (SSL_get_error(ssl_, result) == SSL_ERROR_WANT_READ) return all;
-        read_error_ = absl::UnavailableError(
-            at_end_ ? "it closed the connection" : TlsError("TLS", ssl_));
+        read_error_ = at_end_
+                          ? absl::OutOfRangeError("it closed the connection")
+                          : absl::UnavailableError(TlsError("TLS", ssl_));
         // The bytes before it count.
         if (all > 0) return all;
         return read_error_;
