@@ -1,4 +1,4 @@
-// What the client's core is told when it begins.
+// The options of the client's core: its owner gives them at its start.
 #ifndef EBB_CLIENT_OPTIONS_H_
 #define EBB_CLIENT_OPTIONS_H_
 

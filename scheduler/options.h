@@ -1,4 +1,4 @@
-// What the scheduler's core is told when it begins.
+// The options of the scheduler's core: its owner gives them at its start.
 #ifndef EBB_SCHEDULER_OPTIONS_H_
 #define EBB_SCHEDULER_OPTIONS_H_
 

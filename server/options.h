@@ -1,4 +1,4 @@
-// What the server's core is told when it begins.
+// The options of the server's core: its owner gives them at its start.
 #ifndef EBB_SERVER_OPTIONS_H_
 #define EBB_SERVER_OPTIONS_H_
 
