@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -214,7 +215,8 @@ def call_json(arguments: Sequence[str], **options: Any) -> Any:
 
 def error_of_text(told: str, exit_code: int, command: str) -> Error:
     """Returns the error for what a command wrote to its standard error."""
-    lines = [line for line in told.rstrip().splitlines() if line]
+    # Two keys may have one name for the caller, and so the same line.
+    lines = [line for line, _ in itertools.groupby(told.splitlines()) if line.strip()]
     hints = [line[len(_HINT) :] for line in lines if line.startswith(_HINT)]
     # With one mistake its hint is the error's. Several stay each with its own.
     hint = hints[0] if len(hints) == 1 and lines[-1].startswith(_HINT) else None

@@ -307,8 +307,10 @@ def test_names_what_does_not_fit():
 def test_limits_name_the_argument(fit, told):
     with pytest.raises(Error, match=rf"^{told}\b") as refused:
         fit(*IRIS)
-    for word in ("job.yaml", ".npy", "model.", "train.", "/tmp", "algorithm."):
+    for word in ("job.yaml", ".npy", "model.", "train.", "/tmp", "algorithm.", "[", "hint"):
         assert word not in str(refused.value), refused.value
+    # Bug: hints were lines of a job file, and one argument of two keys was told twice.
+    assert refused.value.hint is None and str(refused.value).count(told) == 1
 
 
 def test_a_cluster_that_lost_daemons_goes_on():

@@ -412,12 +412,14 @@ def _names_in_messages(
     """Returns what messages are to have instead of files and keys of the job."""
     file = re.escape(os.path.join(folder, "job.yaml"))
     data = re.escape(os.path.join(folder, "data"))
-    names = [(file + r":\d+(:\d+)?: ", ""), (file, "the job")]
+    # A hint such as "epochs: 10" shows a line of a job file, which callers do not have.
+    names = [(r"\n  hint: \w+: [^\n]*", ""), (file + r":\d+(:\d+)?: ", ""), (file, "the job")]
     for key, word in words.items():
         if "/" in key:
             names.append((f"(?:{data}/|ebb://{job}/){re.escape(key[1:])}", word))
         else:
-            names.append((rf"(?<![\w.]){re.escape(key)}(?![\w.])", word))
+            # The place in a list of the job may be another one in the argument.
+            names.append((rf"(?<![\w.]){re.escape(key)}(?:\[\d+\])?(?![\w.])", word))
     return names
 
 
