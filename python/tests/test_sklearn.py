@@ -266,6 +266,9 @@ def test_refuses_weights_of_examples():
         (es.LogisticRegression(n_workers=0), "n_workers=0: it must be a whole number"),
         (es.Ridge(n_workers=0), "n_workers=0"),
         (es.LogisticRegression(n_servers=0), "n_servers=0"),
+        # Bug: it started all of them.
+        (es.Ridge(n_workers=257), "n_workers=257: a cluster of this process has at most 256"),
+        (es.Ridge(n_servers=65), "n_servers=65"),
         (es.SGDClassifier(optimizer="lamb"), "optimizer='lamb': it must be one of"),
         (es.MLPClassifier(activation="gelu"), "activation='gelu'"),
         (es.MLPClassifier(()), "hidden_layer_sizes is empty"),

@@ -60,6 +60,9 @@ _WORDS = {
     "workers.max": "n_workers",
 }
 
+# On one machine, as of ``ebb run``: each is a process.
+_MOST_PROCESSES = {"n_workers": 256, "n_servers": 64}
+
 # The checks of scikit-learn that compare two fits, and why asynchronous ones fail
 # them.
 TWO_FITS = (
@@ -107,8 +110,13 @@ class Estimator(BaseEstimator):
         return tags
 
     def _check_counts(self) -> None:
-        for name in ("n_workers", "n_servers"):
-            check_count(name, getattr(self, name))
+        for name, most in _MOST_PROCESSES.items():
+            count = getattr(self, name)
+            check_count(name, count)
+            if self.scheduler is None and count > most:
+                raise ValueError(
+                    f"{name}={count}: a cluster of this process has at most {most}"
+                )
 
     def _validated(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
         """X as a matrix of floats, or a CSR matrix as ``_data.canonical`` has it;
