@@ -62,7 +62,7 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
 }
 
 size_t MostWrongLetters(size_t letters) {
-  return letters <= 3 ? 1 : letters <= 8 ? 2 : 3;
+  return letters <= 5 ? 1 : letters <= 8 ? 2 : 3;
 }
 
 std::string NearestName(absl::string_view text,
@@ -72,8 +72,8 @@ std::string NearestName(absl::string_view text,
   size_t best = std::numeric_limits<size_t>::max();
   for (const std::string& candidate : candidates) {
     // An extension is right in most cases, and says little.
-    const size_t bound =
-        MostWrongLetters(std::min(candidate.size(), candidate.rfind('.')));
+    const size_t bound = MostWrongLetters(
+        std::min({text.size(), candidate.size(), candidate.rfind('.')}));
     // The distance is at least that of their lengths.
     if (candidate.size() > text.size() + bound ||
         text.size() > candidate.size() + bound) {

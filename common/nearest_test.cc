@@ -28,6 +28,11 @@ TEST(NearestTest, FindsTheNameThatWasMeant) {
   EXPECT_EQ(NearestName("no.yaml", {"job.yaml"}), "");
   EXPECT_EQ(NearestName("jbo.yaml", {"job.yaml"}), "job.yaml");
   EXPECT_EQ(NearestName("frob", {"run", "status"}), "");
+  // Bug: half the letters of these are others.
+  EXPECT_EQ(NearestName("keep", {"help"}), "");
+  EXPECT_EQ(NearestName("train", {"again"}), "");
+  EXPECT_EQ(NearestName("port", {"report"}), "");
+  EXPECT_EQ(NearestName("hlep", {"help"}), "help");
   EXPECT_EQ(NearestName("a", {"b"}), "");  // No letter of it is right.
   EXPECT_EQ(NearestName("", {"run"}), "");
   EXPECT_EQ(NearestName(std::string(100'000, 'x'), {"run"}), "");

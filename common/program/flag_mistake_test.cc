@@ -54,6 +54,8 @@ TEST_F(FlagMistakeTest, NamesTheFlagThatIsNearest) {
             "ebb run: there is no flag --worker; is it --workers?");
   EXPECT_EQ(Mistake({"run", "a.yaml", "--elephants"}),
             "ebb run: there is no flag --elephants");
+  EXPECT_EQ(Mistake({"run", "a.yaml", "--keep"}),
+            "ebb run: there is no flag --keep");
   EXPECT_EQ(Mistake({"--wrokers", "3", "run"}),
             "ebb: there is no flag --wrokers");
 }
