@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -60,17 +59,37 @@ std::string QuoteShort(absl::string_view text) {
   return text.size() <= 60 ? QuoteYaml(text) : "…";
 }
 
-// Returns whether two keys of one name are in messages that stand side by side,
-// as the formats of data do.
-bool AreOfSiblings(const std::vector<std::string>& a,
-                   const std::vector<std::string>& b) {
-  return a.size() == b.size() && a.size() >= 2 &&
-         std::equal(a.begin(), a.end() - 2, b.begin());
+// The messages to which the first keys of a path lead, the job first.
+std::vector<const Descriptor*> TypesAlong(std::span<const std::string> path) {
+  std::vector<const Descriptor*> types = {v1::Job::descriptor()};
+  for (const std::string& key : path) {
+    const FieldDescriptor* field = types.back()->FindFieldByName(key);
+    if (field == nullptr || !IsMessage(*field)) break;
+    types.push_back(field->message_type());
+  }
+  return types;
+}
+
+// Returns whether a job has one of both at most, as of the formats of data.
+bool AreAlternatives(const FieldDescriptor& a, const FieldDescriptor& b) {
+  return &a == &b || (a.real_containing_oneof() != nullptr &&
+                      a.real_containing_oneof() == b.real_containing_oneof());
+}
+
+// Returns whether two keys are in messages of which a job has one.
+bool AreOfAlternatives(std::span<const std::string> a,
+                       std::span<const std::string> b) {
+  if (a.size() != b.size() || a.size() < 2) return false;
+  const size_t depth = a.size() - 2;
+  if (!std::ranges::equal(a.first(depth), b.first(depth))) return false;
+  const Descriptor& type = *TypesAlong(a.first(depth)).back();
+  return AreAlternatives(*type.FindFieldByName(a[depth]),
+                         *type.FindFieldByName(b[depth]));
 }
 
 // The keys that lead from a job to the key called `name`: the right place of a
-// misplaced key. If several messages side by side have it, it is the first.
-// Empty if there is none, or several elsewhere.
+// misplaced key. If several messages have it of which a job has one, it is the
+// first. Empty if there is none, or several elsewhere.
 std::vector<std::string> PathOfKey(absl::string_view name) {
   using Step = std::pair<const Descriptor*, std::vector<std::string>>;
   std::vector<Step> steps = {{v1::Job::descriptor(), {}}};
@@ -85,7 +104,7 @@ std::vector<std::string> PathOfKey(absl::string_view name) {
           found.insert(&field).second) {
         if (found.size() == 1) {
           found_path = path;
-        } else if (!AreOfSiblings(path, found_path)) {
+        } else if (!AreOfAlternatives(path, found_path)) {
           return {};
         }
       }
@@ -95,7 +114,8 @@ std::vector<std::string> PathOfKey(absl::string_view name) {
   return found_path;
 }
 
-// Names that other tools give to keys of ours.
+// Names that other tools give to keys of ours, and of names that several parts
+// of a job have, the part that is probably meant.
 struct NameElsewhere {
   absl::string_view name;
   absl::string_view path;  // The place of our key.
@@ -104,13 +124,16 @@ constexpr NameElsewhere kNamesElsewhere[] = {
     {"batch_size", "train.batch"},
     {"batchsize", "train.batch"},
     {"eta", "optimizer.rate"},
+    {"l2", "model.l2"},
     {"learning_rate", "optimizer.rate"},
     {"lr", "optimizer.rate"},
     {"max_epochs", "train.epochs"},
     {"mini_batch", "train.batch"},
     {"minibatch", "train.batch"},
+    {"momentum", "optimizer.momentum"},
     {"n_epochs", "train.epochs"},
     {"num_epochs", "train.epochs"},
+    {"patience", "stop.patience"},
     {"random_seed", "seed"},
     {"random_state", "seed"},
     {"weight_decay", "optimizer.weight_decay"},
@@ -153,10 +176,29 @@ struct MeantKey {
   bool guessed = false;
 };
 
+// The key called `name` of a message around the one at `path`; empty: none has
+// it.
+std::vector<std::string> PathAbove(absl::string_view name,
+                                   const std::string& path) {
+  std::vector<std::string> above;
+  if (!path.empty()) above = absl::StrSplit(path, '.');
+  const std::vector<const Descriptor*> types = TypesAlong(above);
+  // The job itself has its keys in any case.
+  for (size_t i = types.size() - 1; i > 0; --i) {
+    const FieldDescriptor* field = types[i]->FindFieldByName(std::string(name));
+    if (field == nullptr || IsSetByEbb(*field)) continue;
+    above.resize(i);
+    above.emplace_back(name);
+    return above;
+  }
+  return {};
+}
+
 // The key that is probably meant by `name`, which the message `type` at `path`
 // does not have.
 MeantKey MeantBy(absl::string_view name, const Descriptor& type,
                  const std::string& path) {
+  if (auto known = PathAbove(name, path); !known.empty()) return {known};
   if (auto known = PathOfKey(name); !known.empty()) return {known};
   if (auto known = PathElsewhere(name, type); !known.empty()) return {known};
   if (const std::string near = Nearest(name, KeyNames(type)); !near.empty()) {
@@ -184,35 +226,98 @@ MeantKey MeantBy(absl::string_view name, const Descriptor& type,
   return {std::move(meant)};
 }
 
-// A part of a job that is written in its short form, as `csv: a.csv` is.
-struct ShortPart {
-  std::string name;   // "csv".
-  std::string whole;  // "path: a.csv".
+// The path of the same key in the message of the user, if `meant` leads through
+// another one of its type: a key at data.test is one of data.test, not of
+// data.train.
+std::vector<std::string> NearUser(std::span<const std::string> here,
+                                  std::vector<std::string> meant) {
+  const std::vector<const Descriptor*> of_here = TypesAlong(here);
+  const std::vector<const Descriptor*> of_meant = TypesAlong(meant);
+  for (size_t i = of_here.size() - 1; i > 0; --i) {
+    const auto same =
+        std::find(of_meant.begin() + 1, of_meant.end(), of_here[i]);
+    if (same == of_meant.end()) continue;
+    const auto above = here.first(i);
+    std::vector<std::string> near(above.begin(), above.end());
+    near.insert(near.end(), meant.begin() + (same - of_meant.begin()),
+                meant.end());
+    return near;
+  }
+  return meant;
+}
+
+// A part of a job that the user gives.
+struct GivenPart {
+  const FieldDescriptor* field = nullptr;  // Null: there is none.
+  const YamlNode* value = nullptr;         // Null: it is not known.
 };
 
-// The part in short form in `map`, at `path`, which has a key called `key`.
-std::optional<ShortPart> ShortPartWith(absl::string_view key,
-                                       const YamlNode& map,
-                                       std::span<const std::string> path) {
-  const Descriptor* type = v1::Job::descriptor();
-  for (const std::string& step : path) {
-    const FieldDescriptor* field = type->FindFieldByName(step);
-    if (field == nullptr || !IsMessage(*field)) return std::nullopt;
-    type = field->message_type();
-  }
-  for (size_t i = 0; i < map.keys.size(); ++i) {
-    const YamlNode& value = map.items[i];
-    const FieldDescriptor* part = type->FindFieldByName(map.keys[i].text);
-    if (part == nullptr || !IsMessage(*part) || !value.is_scalar() ||
-        part->message_type()->FindFieldByName(std::string(key)) == nullptr) {
-      continue;
+// The part in `map` that is `part`, or stands in its place.
+GivenPart GivenIn(const YamlNode* map, const FieldDescriptor& part) {
+  if (map == nullptr) return {};
+  for (size_t i = 0; i < map->keys.size(); ++i) {
+    const FieldDescriptor* field =
+        part.containing_type()->FindFieldByName(map->keys[i].text);
+    if (field != nullptr && AreAlternatives(*field, part)) {
+      return {field, &map->items[i]};
     }
-    const FieldDescriptor* field = ShortForm(*part->message_type());
-    if (field == nullptr) continue;
-    return ShortPart{part->name(),
-                     absl::StrCat(field->name(), ": ", QuoteShort(value.text))};
   }
-  return std::nullopt;
+  return {};
+}
+
+// The same in a job of which the YAML is not known.
+GivenPart GivenIn(const Message* job, std::span<const std::string> above,
+                  const FieldDescriptor& part) {
+  for (const std::string& step : above) {
+    if (job == nullptr) return {};
+    const FieldDescriptor* field = job->GetDescriptor()->FindFieldByName(step);
+    job = field != nullptr && job->GetReflection()->HasField(*job, field)
+              ? &job->GetReflection()->GetMessage(*job, field)
+              : nullptr;
+  }
+  const auto* oneof = part.real_containing_oneof();
+  if (job == nullptr || oneof == nullptr) return {};
+  return {job->GetReflection()->GetOneofFieldDescriptor(*job, oneof)};
+}
+
+// A value as the user wrote it, if it is short; of a map the value that would
+// be its short form.
+std::string AsWritten(const YamlNode* value, const Descriptor& type) {
+  constexpr size_t kLongest = 60;
+  if (value == nullptr) return "…";
+  if (value->is_scalar()) return QuoteShort(value->text);
+  if (value->kind == YamlNode::Kind::kList) {
+    std::vector<std::string> items;
+    for (const YamlNode& item : value->items) {
+      if (!item.is_scalar()) return "…";
+      items.push_back(QuoteShort(item.text));
+    }
+    const std::string list = absl::StrCat("[", absl::StrJoin(items, ", "), "]");
+    return list.size() <= kLongest ? list : "…";
+  }
+  const FieldDescriptor* field = ShortForm(type);
+  for (size_t i = 0; field != nullptr && i < value->keys.size(); ++i) {
+    const YamlNode& item = value->items[i];
+    if (value->keys[i].text == field->name() &&
+        item.kind != YamlNode::Kind::kMap) {
+      return AsWritten(&item, type);
+    }
+  }
+  return "…";
+}
+
+// "path: a.csv", if the part is given in short form, as by `csv: a.csv`; else
+// empty.
+std::string WholeOf(const GivenPart& part) {
+  if (part.value == nullptr) return "";
+  const Descriptor& type = *part.field->message_type();
+  const FieldDescriptor* field = ShortForm(type);
+  const bool list = part.value->kind == YamlNode::Kind::kList;
+  if (field == nullptr ||
+      !(part.value->is_scalar() || (list && field->is_repeated()))) {
+    return "";
+  }
+  return absl::StrCat(field->name(), ": ", AsWritten(part.value, type));
 }
 
 // The map of `root` at the path; null: there is none.
@@ -226,6 +331,43 @@ const YamlNode* MapAt(const YamlNode* root, std::span<const std::string> path) {
                                    : &root->items[key - root->keys.begin()];
   }
   return root;
+}
+
+// "a: {b: VALUE}" for a and b.
+std::string Nested(std::span<const std::string> keys, absl::string_view value) {
+  return absl::StrCat(absl::StrJoin(keys, ": {"), ": ", value,
+                      std::string(keys.size() - 1, '}'));
+}
+
+// Makes `*meant`, which leads to a key of a message beside this one, lead to
+// the same key here, or to the one that it misspells. False: there is none.
+bool ChooseKeyOf(const Descriptor& type, std::vector<std::string>* meant) {
+  std::string& key = meant->back();
+  if (type.FindFieldByName(key) != nullptr) return true;
+  const std::string near = Nearest(key, KeyNames(type));
+  if (near.empty()) return false;
+  key = near;
+  return true;
+}
+
+// A hint for a key that only another part than the given one has; `type` is
+// that of the message in which it stands, and `meant` its path in the given
+// part.
+std::string HintOfPart(const GivenPart& part, absl::string_view name,
+                       absl::string_view value,
+                       const std::vector<std::string>& meant,
+                       const Descriptor& type) {
+  const Descriptor& of_part = *part.field->message_type();
+  // Records say by `features` which value is the label.
+  if (name == "label" &&
+      part.field->options().GetExtension(v1::data_format).records()) {
+    std::vector<std::string> shown(meant.begin(), meant.end() - 2);
+    shown.push_back(absl::StrCat(part.field->name(), ": ",
+                                 AsWritten(part.value, of_part), ", features"));
+    return Nested(shown, absl::StrCat("{", value, ": label}"));
+  }
+  if (&of_part == &type) return KeysHint(type);
+  return absl::StrCat(part.field->name(), " has the ", KeysHint(of_part));
 }
 
 // An example of a part that is a file, of the user's own file if `node` may be
@@ -256,6 +398,8 @@ class Mapper {
   std::string UnknownKey(absl::string_view name, const YamlNode* value,
                          int line, const Descriptor& type,
                          const std::string& path, const YamlNode* map);
+  // Takes the overridden job, of which the YAML is not known.
+  void set_job(const Message* job) { job_ = job; }
   void Fail(int line, const std::string& path, std::string what,
             std::string hint) {
     if (mistakes_->size() >= kMaxMistakes) return;
@@ -273,6 +417,11 @@ class Mapper {
   void MapEntry(const YamlNode& key, const YamlNode& value, const YamlNode& map,
                 const std::string& path, Message* message,
                 std::map<std::string, int>* seen);
+  // The part that the user gives in the place of the one which has the key
+  // `*meant`; the key that was not known stands in `map`, at `path`. Makes
+  // `*meant` lead through that part.
+  GivenPart GivenFor(std::vector<std::string>* meant, const std::string& path,
+                     const YamlNode* map) const;
   void MapList(const YamlNode& node, const FieldDescriptor& field,
                const std::string& path, Message* message);
   void MapEntries(const YamlNode& node, const FieldDescriptor& field,
@@ -282,6 +431,7 @@ class Mapper {
   SourceMap* const sources_;
   std::vector<Mistake>* const mistakes_;
   const YamlNode* root_ = nullptr;  // The whole job; null: it is not known.
+  const Message* job_ = nullptr;    // The same; null: root_ is known.
 };
 
 void Mapper::MapMessage(const YamlNode& node, const std::string& path,
@@ -342,6 +492,36 @@ void Mapper::MapEntry(const YamlNode& key, const YamlNode& value,
   MapField(value, *field, key_path, message);
 }
 
+GivenPart Mapper::GivenFor(std::vector<std::string>* meant,
+                           const std::string& path, const YamlNode* map) const {
+  std::vector<std::string> here;
+  if (!path.empty()) here = absl::StrSplit(path, '.');
+  if (meant->empty()) return {};
+  *meant = NearUser(here, std::move(*meant));
+  if (meant->size() < 2) return {};
+  const size_t depth = meant->size() - 2;
+  const auto above = std::span(*meant).first(depth);
+  const std::vector<const Descriptor*> types = TypesAlong(above);
+  if (types.size() <= depth) return {};
+  std::string& name = (*meant)[depth];
+  const FieldDescriptor* part = types.back()->FindFieldByName(name);
+  if (part == nullptr || !IsMessage(*part)) return {};
+  GivenPart given;
+  // The key may stand in the part itself.
+  if (here.size() > depth &&
+      std::ranges::equal(above, std::span(here).first(depth))) {
+    const FieldDescriptor* field = types.back()->FindFieldByName(here[depth]);
+    if (field != nullptr && AreAlternatives(*field, *part)) {
+      given = {field, MapAt(root_, std::span(here).first(depth + 1))};
+    }
+  }
+  if (given.field == nullptr) given = GivenIn(map, *part);
+  if (given.field == nullptr) given = GivenIn(MapAt(root_, above), *part);
+  if (given.field == nullptr) given = GivenIn(job_, above, *part);
+  if (given.field != nullptr) name = given.field->name();
+  return given;
+}
+
 std::string Mapper::UnknownKey(absl::string_view name, const YamlNode* value,
                                int line, const Descriptor& type,
                                const std::string& path, const YamlNode* map) {
@@ -353,23 +533,20 @@ std::string Mapper::UnknownKey(absl::string_view name, const YamlNode* value,
   const std::string text =
       value != nullptr && value->is_scalar() ? QuoteShort(value->text) : "…";
   auto [meant_path, guessed] = MeantBy(name, type, path);
-  // The user may have named the part of the key already.
-  std::optional<ShortPart> part;
-  if (meant_path.size() > 1) {
-    const auto above = std::span(meant_path).first(meant_path.size() - 2);
-    for (const YamlNode* one : {map, MapAt(root_, above)}) {
-      if (one != nullptr && !part) {
-        part = ShortPartWith(meant_path.back(), *one, above);
-      }
-    }
-    if (part) meant_path[above.size()] = part->name;
+  const GivenPart part = GivenFor(&meant_path, path, map);
+  std::string other;  // The hint if the given part has no such key.
+  if (part.field != nullptr &&
+      !ChooseKeyOf(*part.field->message_type(), &meant_path)) {
+    other = HintOfPart(part, name, text, meant_path, type);
+    meant_path.clear();
   }
+  const std::string whole = part.field == nullptr ? "" : WholeOf(part);
   std::string meant = absl::StrJoin(meant_path, ".");
   if (path.empty() && name == "space") {
     mistake.hint = "sweep: {space: …}, in a file for `ebb sweep`";
     meant.clear();
   } else if (meant.empty()) {
-    mistake.hint = KeysHint(type);
+    mistake.hint = other.empty() ? KeysHint(type) : other;
   } else {
     // It explains mistakes in the key that is meant; a guess explains nothing.
     if (!guessed) mistake.meant = meant;
@@ -378,11 +555,10 @@ std::string Mapper::UnknownKey(absl::string_view name, const YamlNode* value,
     const bool beside = meant == Join(path, key);
     std::vector<std::string> shown =
         beside ? std::vector<std::string>{key} : meant_path;
-    if (part && !beside) {
-      shown.back() = absl::StrCat(part->whole, ", ", key);
+    if (!whole.empty() && !beside) {
+      shown.back() = absl::StrCat(whole, ", ", key);
     }
-    mistake.hint = absl::StrCat(absl::StrJoin(shown, ": {"), ": ", text,
-                                std::string(shown.size() - 1, '}'));
+    mistake.hint = Nested(shown, text);
   }
   mistakes_->push_back(std::move(mistake));
   return meant;
@@ -497,7 +673,9 @@ class Overrider {
  public:
   explicit Overrider(JobFile* file)
       : file_(file),
-        mapper_(std::string(Mapper::kSet), &file->sources, &file->mistakes) {}
+        mapper_(std::string(Mapper::kSet), &file->sources, &file->mistakes) {
+    mapper_.set_job(&file->job);
+  }
 
   // "path=value".
   void Apply(absl::string_view text) {

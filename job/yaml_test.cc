@@ -197,6 +197,45 @@ TEST(JobYamlTest, AHintShowsTheFileAndTheColumnOfTheUser) {
               ElementsAre("label: y"));
   EXPECT_THAT(hints("data: rows.csv\n"),
               ElementsAre("data: {train: {csv: rows.csv}}"));
+  // Bug: a list of files was left out of the hint.
+  EXPECT_THAT(
+      hints("data: {train: {csv: [a.csv, b.csv], label: kind}}\n"),
+      ElementsAre("data: {train: {csv: {path: [a.csv, b.csv], label: kind}}}"));
+  // Bug: the hint was of the training data.
+  EXPECT_THAT(
+      hints("data: {train: {csv: a.csv}, test: {csv: b.csv, label: kind}}\n"),
+      ElementsAre("data: {test: {csv: {path: b.csv, label: kind}}}"));
+}
+
+// Bug: the hint was a key of csv, whatever the format was.
+TEST(JobYamlTest, AHintKeepsTheFormatOfTheUser) {
+  const auto hint = [](const std::string& train, const std::string& set = "") {
+    std::vector<std::string> overrides;
+    if (!set.empty()) overrides.push_back(set);
+    const JobFile file =
+        ReadJob(absl::StrCat("model: softmax\ndata: {train: {", train, "}}\n"),
+                "f", overrides);
+    EXPECT_FALSE(file.ok());
+    return file.ok() ? "" : file.mistakes[0].hint;
+  };
+  const std::string records =
+      "data: {train: {json_lines: a.jsonl, features: {y: label}}}";
+  EXPECT_EQ(hint("json_lines: {path: a.jsonl, label: y}"), records);
+  EXPECT_EQ(hint("json_lines: a.jsonl, label: y"), records);
+  EXPECT_EQ(hint("tf_record: {path: [a, b], label: y}"),
+            "data: {train: {tf_record: [a, b], features: {y: label}}}");
+  EXPECT_EQ(hint("json_lines: {path: a.jsonl, features: {y: label}}"),
+            "data: {train: {features: …}}");
+  EXPECT_EQ(hint("npy: {features: X.npy, label: y.npy}"), "labels: y.npy");
+  EXPECT_EQ(hint("libsvm: {path: a, delimiter: \",\"}"),
+            "keys: path, features, zero_based, keys");
+  EXPECT_EQ(hint("libsvm: a, delimiter: \",\""),
+            "libsvm has the keys: path, features, zero_based, keys");
+  EXPECT_EQ(hint("tar: {path: a.tar}, size: 3x3"),
+            "data: {train: {tar: {size: 3x3}}}");
+  EXPECT_EQ(hint("tar: a.tar", "data.train.size=3x3"),
+            "--set data.train.tar.size=3x3");
+  EXPECT_EQ(hint("csv: a.csv, batch: 3"), "train: {batch: 3}");
 }
 
 TEST(JobYamlTest, ParseJobYamlReturnsAllMistakesAsOneStatus) {
@@ -336,6 +375,17 @@ TEST(JobYamlTest, StepSizeIsARateOrTheLengthOfAStep) {
   EXPECT_EQ(hint("{kind: sgd, schedule: {kind: step, step_size: 3}}"),
             "step_epochs: 3");
   EXPECT_THAT(hint("{kind: sgd, step_size: 0.1}"), StartsWith("keys: "));
+}
+
+// Bug: the hint was model.patience, which the model of the job has not.
+TEST(JobYamlTest, AKeyOfSeveralPartsIsNotThatOfTheFirst) {
+  const auto hint = [](const std::string& more) {
+    const JobFile file = ReadJob(absl::StrCat(kMinimal, more), "f");
+    EXPECT_FALSE(file.ok());
+    return file.ok() ? "" : file.mistakes[0].hint;
+  };
+  EXPECT_EQ(hint("train: {patience: 3}\n"), "stop: {patience: 3}");
+  EXPECT_THAT(hint("train: {kind: sgd}\n"), StartsWith("keys: epochs"));
 }
 
 // Bug: the hint was data.fold, which ebb sets itself.
