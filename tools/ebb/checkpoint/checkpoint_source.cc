@@ -356,6 +356,14 @@ absl::StatusOr<VersionInfo> InfoOf(const JobPlan& plan,
                      summary.value_bytes, summary.written_us / 1000};
 }
 
+// Counts a version that was read whole, `sound` or not.
+void AddVerified(const VersionInfo& version, const absl::Status& sound,
+                 VerifiedVersions* verified) {
+  ++verified->versions;
+  if (sound.ok()) return;
+  verified->damaged.emplace_back(version, std::string(sound.message()));
+}
+
 // The stored versions of one job, without its servers.
 class StoredSource : public CheckpointSource {
  public:
@@ -363,7 +371,20 @@ class StoredSource : public CheckpointSource {
   JobLine line() const override { return line_; }
   std::vector<std::string> problems() const override { return problems_; }
 
+  absl::StatusOr<VersionArrays> Read(
+      const VersionInfo& version,
+      const std::vector<std::string>& names) override {
+    return ReadFrom(StoreOf(version), *record_, version, names);
+  }
+
+  absl::StatusOr<v1::PartitionLedger> Ledger(
+      const VersionInfo& version) override {
+    return LedgerFrom(StoreOf(version), *record_, version);
+  }
+
  protected:
+  // The store that has the version. It outlives the call.
+  virtual server::CheckpointStore* StoreOf(const VersionInfo& version) = 0;
   // Takes the chosen one of the jobs found; `nothing` says why there may be
   // none.
   absl::Status Take(const StoredJobs& jobs, const std::string& folder,
@@ -460,26 +481,16 @@ class FolderSource final : public StoredSource {
     for (const VersionInfo& version : versions) {
       const absl::Status sound =
           stores_.at(version.server)->Verify(version.key);
-      ++verified.versions;
-      if (!sound.ok()) {
-        verified.damaged.emplace_back(version, std::string(sound.message()));
-      }
+      AddVerified(version, sound, &verified);
     }
     return verified;
   }
 
-  absl::StatusOr<VersionArrays> Read(
-      const VersionInfo& version,
-      const std::vector<std::string>& names) override {
-    return ReadFrom(stores_.at(version.server).get(), *record_, version, names);
-  }
-
-  absl::StatusOr<v1::PartitionLedger> Ledger(
-      const VersionInfo& version) override {
-    return LedgerFrom(stores_.at(version.server).get(), *record_, version);
-  }
-
  private:
+  server::CheckpointStore* StoreOf(const VersionInfo& version) override {
+    return stores_.at(version.server).get();
+  }
+
   // Includes the job's versions, if one is chosen.
   void TellDamage() {
     std::vector<VersionInfo> versions;
@@ -553,26 +564,16 @@ class SharedSource final : public StoredSource {
       EBB_ASSIGN_OR_RETURN(const auto pool, PoolFor(record_->plan, version));
       const absl::Status sound = store_->Load(summary.key, pool.get()).status();
       if (absl::IsNotFound(sound)) continue;  // Deleted meanwhile.
-      ++verified.versions;
-      if (!sound.ok()) {
-        verified.damaged.emplace_back(version, std::string(sound.message()));
-      }
+      AddVerified(version, sound, &verified);
     }
     return verified;
   }
 
-  absl::StatusOr<VersionArrays> Read(
-      const VersionInfo& version,
-      const std::vector<std::string>& names) override {
-    return ReadFrom(store_.get(), *record_, version, names);
-  }
-
-  absl::StatusOr<v1::PartitionLedger> Ledger(
-      const VersionInfo& version) override {
-    return LedgerFrom(store_.get(), *record_, version);
-  }
-
  private:
+  server::CheckpointStore* StoreOf(const VersionInfo& /*version*/) override {
+    return store_.get();
+  }
+
   static absl::StatusOr<std::unique_ptr<server::SharedCopies>> OpenStore(
       const std::string& place) {
     if (!IsBucket(place)) {
