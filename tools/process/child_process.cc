@@ -64,7 +64,8 @@ bool ProcessEnd::by_others() const {
 }
 
 absl::StatusOr<ChildProcess> ChildProcess::Start(const ProcessSpec& spec) {
-  std::vector<std::string> environment = Environment(spec.environment);
+  std::vector<std::string> environment =
+      spec.inherits ? Environment(spec.environment) : spec.environment;
   SpawnSetup setup;
   setup.Append(STDOUT_FILENO, spec.log);
   setup.Duplicate(STDOUT_FILENO, STDERR_FILENO);

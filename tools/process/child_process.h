@@ -27,6 +27,8 @@ struct ProcessSpec {
   std::string folder;
   // "NAME=value", before what this process has.
   std::vector<std::string> environment;
+  // False: the process has `environment` alone.
+  bool inherits = true;
 };
 
 // How a process ended.

@@ -98,12 +98,13 @@ SignalWaiter::~SignalWaiter() {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-Signals SignalWaiter::Wait(absl::Duration timeout) {
+Signals SignalWaiter::Wait(absl::Duration timeout, int file) {
   Signals signals;
   timeout = std::clamp(timeout, absl::ZeroDuration(), absl::Hours(1));
   const timespec limit = absl::ToTimespec(timeout);
   pollfd events[] = {{.fd = fd_, .events = POLLIN},
-                     {.fd = handed_over, .events = POLLIN}};
+                     {.fd = handed_over, .events = POLLIN},
+                     {.fd = file, .events = POLLIN}};  // -1 is left out.
   if (ppoll(events, std::size(events), &limit, nullptr) <= 0) return signals;
   signals.interrupts += TakeHandedOver();
   signalfd_siginfo info;

@@ -28,8 +28,9 @@ class SignalWaiter {
   SignalWaiter& operator=(SignalWaiter&&) = delete;
   ~SignalWaiter();
 
-  // Returns at the first signal, or after `timeout`.
-  Signals Wait(absl::Duration timeout);
+  // Returns at the first signal, or after `timeout`. With a file (not -1), also
+  // when it has something to read, or has ended.
+  Signals Wait(absl::Duration timeout, int file = -1);
 
  private:
   static constexpr std::array kInterrupts = {SIGINT, SIGTERM, SIGHUP};

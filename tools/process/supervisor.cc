@@ -53,7 +53,7 @@ std::vector<DaemonEvent> Supervisor::Poll(absl::Time now) {
     }
     if (daemon.process && daemon.kill_at <= now) {
       daemon.kill_at = absl::InfiniteFuture();
-      Send(name, SIGKILL);
+      Signal(name, SIGKILL);
     }
     if (!daemon.process && daemon.due <= now) {
       StartAgain(name, &daemon, now, &events);
@@ -132,18 +132,22 @@ void Supervisor::StartAgain(const std::string& name, Daemon* daemon,
                             absl::Time now, std::vector<DaemonEvent>* events) {
   daemon->due = absl::InfiniteFuture();
   auto process = ChildProcess::Start(daemon->next.value_or(daemon->later));
+  if (!process.ok()) {
+    if (++daemon->short_lives <= policy_.most_short_lives) {
+      daemon->due = now + policy_.WaitAfter(daemon->short_lives);
+      return;
+    }
+    DaemonEvent event{DaemonEvent::Kind::kGivenUp, name};
+    event.reason = process.status().ToString();
+    events->push_back(std::move(event));
+    return;
+  }
   daemon->next.reset();
   daemon->place = std::exchange(daemon->next_place, "");
-  DaemonEvent event{DaemonEvent::Kind::kStarted, name};
-  if (process.ok()) {
-    daemon->process = std::move(*process);
-    daemon->started = now;
-    event.pid = daemon->process->pid();
-  } else {
-    event.kind = DaemonEvent::Kind::kGivenUp;
-    event.reason = process.status().ToString();
-  }
-  events->push_back(std::move(event));
+  daemon->process = std::move(*process);
+  daemon->started = now;
+  events->push_back(
+      {DaemonEvent::Kind::kStarted, name, daemon->process->pid()});
 }
 
 absl::Time Supervisor::NextDue() const {
@@ -154,7 +158,7 @@ absl::Time Supervisor::NextDue() const {
   return next;
 }
 
-bool Supervisor::Send(absl::string_view daemon, int signal) {
+bool Supervisor::Signal(absl::string_view daemon, int signal) {
   Daemon* entry = Find(daemon);
   if (entry == nullptr || !entry->process || entry->process->Poll()) {
     return false;
@@ -166,7 +170,7 @@ bool Supervisor::Send(absl::string_view daemon, int signal) {
 }
 
 bool Supervisor::Kill(absl::string_view daemon, absl::Time back_at) {
-  if (!Send(daemon, SIGKILL)) return false;
+  if (!Signal(daemon, SIGKILL)) return false;
   Find(daemon)->back_at = back_at;
   return true;
 }
@@ -176,18 +180,18 @@ bool Supervisor::Terminate(absl::string_view daemon, absl::Time kill_at) {
   if (entry == nullptr) return false;
   const int ask = entry->program ? SIGINT : SIGTERM;
   // Asked twice, a daemon ends at once, whatever it holds.
-  if (!Send(daemon, entry->orders.asked ? SIGCONT : ask)) return false;
-  Send(daemon, SIGCONT);  // One that stands still would not hear of it.
+  if (!Signal(daemon, entry->orders.asked ? SIGCONT : ask)) return false;
+  Signal(daemon, SIGCONT);  // One that stands still would not hear of it.
   entry->kill_at = std::min(entry->kill_at, kill_at);
   return true;
 }
 
 bool Supervisor::Freeze(absl::string_view daemon) {
-  return Send(daemon, SIGSTOP);
+  return Signal(daemon, SIGSTOP);
 }
 
 bool Supervisor::Thaw(absl::string_view daemon) {
-  return Send(daemon, SIGCONT);
+  return Signal(daemon, SIGCONT);
 }
 
 bool Supervisor::KillThenAt(absl::string_view daemon, const ProcessSpec& next,

@@ -93,7 +93,9 @@ class Supervisor {
  public:
   explicit Supervisor(const RestartPolicy& policy) : policy_(policy) {}
 
-  // Starts a daemon; after a death, `later` is started.
+  // Starts a daemon; after a death, `later` is started. If that cannot be
+  // started, as no process or file is free, it is tried again as after a short
+  // life.
   absl::Status Start(absl::string_view daemon, const ProcessSpec& first,
                      const ProcessSpec& later, absl::Time now);
 
@@ -122,6 +124,8 @@ class Supervisor {
   // started again. False: it does not run. One that was asked already is not
   // asked twice (that would be: at once), and keeps the earlier `kill_at`.
   bool Terminate(absl::string_view daemon, absl::Time kill_at);
+  // Sends it any signal; one that ends it is an order. False: it does not run.
+  bool Signal(absl::string_view daemon, int signal);
   // Stands still from now on, or goes on. False: it does not run.
   bool Freeze(absl::string_view daemon);
   bool Thaw(absl::string_view daemon);
@@ -175,8 +179,6 @@ class Supervisor {
                  std::vector<DaemonEvent>* events) const;
   // How it died.
   static DaemonEvent Death(const std::string& name, Daemon* daemon);
-  // Notes it where it is an order. False: it does not run.
-  bool Send(absl::string_view daemon, int signal);
   void StartNoMore(absl::string_view daemon);
   const Daemon* Find(absl::string_view name) const;
   Daemon* Find(absl::string_view name);

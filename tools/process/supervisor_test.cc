@@ -1,13 +1,16 @@
 #include "tools/process/supervisor.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/time/clock.h"
 #include "common/testing/test_folder.h"
@@ -147,6 +150,54 @@ TEST_F(SupervisorTest, GivesUpWhatDiesAgainAndAgain) {
   EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kDied);
   EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kGivenUp);
   EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+}
+
+// Bug: one failure to start a process, as of a machine that has no room for one
+// more just now, gave the daemon up.
+TEST_F(SupervisorTest, StartsAgainWhatCannotBeStartedJustNow) {
+  const std::string program = folder_ / "program";
+  std::ofstream(program) << "#!/bin/sh\nexec sleep 100\n";
+  chmod(program.c_str(), 0700);
+  Supervisor supervisor(RestartPolicy{});
+  const ProcessSpec spec{.argv = {program}, .log = Log()};
+  ASSERT_TRUE(supervisor.Start("w", spec, spec, now_).ok());
+  ASSERT_EQ(rename(program.c_str(), (program + ".away").c_str()), 0);
+  ASSERT_TRUE(supervisor.Kill("w"));
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kDied);
+  now_ = supervisor.NextDue();
+  EXPECT_THAT(supervisor.Poll(now_), IsEmpty());
+  EXPECT_EQ(supervisor.NextDue(), now_ + absl::Milliseconds(100));
+  ASSERT_EQ(rename((program + ".away").c_str(), program.c_str()), 0);
+  now_ = supervisor.NextDue();
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kStarted);
+}
+
+TEST_F(SupervisorTest, GivesUpWhatCanNeverBeStarted) {
+  Supervisor supervisor(RestartPolicy{});
+  ASSERT_TRUE(supervisor
+                  .Start("w", Shell("exit 1"),
+                         {.argv = {"/no/such/program"}, .log = Log()}, now_)
+                  .ok());
+  EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kDied);
+  std::vector<DaemonEvent> events;
+  for (int i = 0; i < 100 && events.empty(); ++i) {
+    now_ = supervisor.NextDue();
+    events = supervisor.Poll(now_);
+  }
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].kind, DaemonEvent::Kind::kGivenUp);
+  EXPECT_THAT(events[0].reason, HasSubstr("/no/such/program"));
+  EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+}
+
+TEST_F(SupervisorTest, AProcessMayHaveAnEnvironmentOfItsOwn) {
+  ProcessSpec spec = Shell("echo \"$ONE $HOME.\"; exit 2");
+  spec.environment = {"ONE=1"};
+  spec.inherits = false;
+  Supervisor supervisor(RestartPolicy{});
+  ASSERT_TRUE(supervisor.Start("w", spec, spec, now_).ok());
+  EXPECT_EQ(NextEvent(&supervisor).end.exit_code, 2);
+  EXPECT_EQ(LogText(), "1 .\n");
 }
 
 TEST_F(SupervisorTest, GivesUpAtOnceWhatRefusesToStart) {

@@ -1,10 +1,5 @@
 #include "tools/ebb/run/live_events.h"
 
-#include <poll.h>
-#include <unistd.h>
-
-#include <array>
-#include <cstddef>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -40,18 +35,8 @@ absl::StatusOr<chaos::ChaosEvent> EventOf(absl::string_view line) {
 
 std::vector<absl::StatusOr<chaos::ChaosEvent>> LiveEvents::Take() {
   std::vector<absl::StatusOr<chaos::ChaosEvent>> events;
-  while (!over_) {
-    pollfd ready = {.fd = fd_, .events = POLLIN};
-    if (poll(&ready, 1, 0) <= 0) break;
-    std::array<char, 4096> buffer;
-    const ssize_t count = read(fd_, buffer.data(), buffer.size());
-    over_ = count <= 0;
-    if (!over_) begun_.append(buffer.data(), static_cast<size_t>(count));
-  }
-  for (size_t end = begun_.find('\n'); end != std::string::npos;
-       end = begun_.find('\n')) {
-    if (end > 0) events.push_back(EventOf(begun_.substr(0, end)));
-    begun_.erase(0, end + 1);
+  for (const std::string& line : lines_.Take()) {
+    events.push_back(EventOf(line));
   }
   return events;
 }

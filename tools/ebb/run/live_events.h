@@ -2,11 +2,11 @@
 #ifndef EBB_TOOLS_EBB_RUN_LIVE_EVENTS_H_
 #define EBB_TOOLS_EBB_RUN_LIVE_EVENTS_H_
 
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "tools/chaos/events.h"
+#include "tools/process/incoming_lines.h"
 
 namespace ebb::tools {
 
@@ -15,19 +15,17 @@ namespace ebb::tools {
 class LiveEvents {
  public:
   // The file is not closed.
-  explicit LiveEvents(int fd) : fd_(fd) {}
+  explicit LiveEvents(int fd) : lines_(fd) {}
 
   // Returns what has come since the last call, and does not wait for more.
   // InvalidArgument: a line is not one event at a time, or is an event of the
   // network, for which the cluster must be made at its start.
   std::vector<absl::StatusOr<chaos::ChaosEvent>> Take();
   // True if the file has ended, or cannot be read.
-  bool over() const { return over_; }
+  bool over() const { return lines_.over(); }
 
  private:
-  const int fd_;
-  std::string begun_;  // A line whose end has not come.
-  bool over_ = false;
+  IncomingLines lines_;
 };
 
 }  // namespace ebb::tools
