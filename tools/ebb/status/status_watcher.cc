@@ -36,10 +36,13 @@ std::string FurtherText(const v1::JobStatus& job,
   return absl::StrFormat(" (model %.1f epochs further)", further);
 }
 
-// A full disk names another file every second, a full table other numbers.
+// A disk that is full or cannot be written names another file every second, a
+// full table other numbers.
 bool SameProblem(absl::string_view a, absl::string_view b) {
   const auto kind = [](absl::string_view problem) {
-    if (absl::StartsWith(problem, "disk full:")) problem = "disk full:";
+    for (const absl::string_view disk : {"disk full:", "cannot write:"}) {
+      if (absl::StartsWith(problem, disk)) problem = disk;
+    }
     std::string text(problem);
     if (absl::StartsWith(problem, "table '")) {
       std::erase_if(text, absl::ascii_isdigit);

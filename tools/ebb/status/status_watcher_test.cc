@@ -137,8 +137,11 @@ TEST_F(StatusWatcherTest, TellsOfServersThatComeAndGo) {
               ElementsAre("ps-1 is back", "ps-1: disk full: cannot write a"));
   server->set_problem("disk full: cannot write b");
   EXPECT_THAT(Update(), IsEmpty());
-  server->set_problem("cannot write b");
-  EXPECT_THAT(Update(), ElementsAre("ps-1: cannot write b"));
+  // Bug: a folder that cannot be written was told again every second.
+  server->set_problem("cannot write: new-1");
+  EXPECT_THAT(Update(), ElementsAre("ps-1: cannot write: new-1"));
+  server->set_problem("cannot write: new-2");
+  EXPECT_THAT(Update(), IsEmpty());
   // Bug: it was said again for each push that was refused.
   server->set_problem("table 'w': it has 10 of at most 10");
   EXPECT_THAT(Update(), SizeIs(1));
