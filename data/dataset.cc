@@ -223,6 +223,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
   data.index_.files = reader->Fingerprints();
   data.names_ = reader->Names();
   data.remarks_ = reader->Remarks();
+  data.zones_of_dates_ = reader->ZonesOfDates();
   if (!absent.empty()) data.remarks_.push_back(std::move(absent));
   if (constants == nullptr) {
     EBB_RETURN_IF_ERROR(internal::CheckNames(spec, data.names_));

@@ -132,6 +132,10 @@ class Dataset {
   // Sentences about its columns that their owner should know: what text
   // becomes, missing values that become means, columns that count the rows.
   const std::vector<std::string>& remarks() const { return remarks_; }
+  // Reader::ZonesOfDates() of the source.
+  const std::vector<TimeZones>& zones_of_dates() const {
+    return zones_of_dates_;
+  }
   // Returns the memory that its examples take.
   int64_t memory_bytes() const;
 
@@ -200,6 +204,7 @@ class Dataset {
   LeftOut left_out_;
   std::string class_places_;
   std::vector<std::string> remarks_;
+  std::vector<TimeZones> zones_of_dates_;
   Layout layout_ = Layout::kDense;
   std::vector<float> labels_;   // (examples), or empty.
   std::vector<uint8_t> bytes_;  // kBytes: (examples, features).

@@ -49,6 +49,9 @@ class SplitReader : public Reader {
   std::string Where() const override { return all_->Where(); }
   LeftOut left_out() const override { return all_->left_out(); }
   std::vector<std::string> Remarks() const override { return all_->Remarks(); }
+  std::vector<TimeZones> ZonesOfDates() const override {
+    return all_->ZonesOfDates();
+  }
   std::vector<std::string> AbsentFeatures() const override {
     return all_->AbsentFeatures();
   }

@@ -89,6 +89,9 @@ class Reader {
   // Says what the owner should know about readable columns of the file so far,
   // as sentences.
   virtual std::vector<std::string> Remarks() const { return {}; }
+  // Says of each column of a table which of its dates so far have a time zone,
+  // in the order of Encoding::columns. Empty: there are no dates.
+  virtual std::vector<TimeZones> ZonesOfDates() const { return {}; }
   // The features that the source names and no record so far has had.
   virtual std::vector<std::string> AbsentFeatures() const { return {}; }
   // Examples left out of the file so far, in all parts of a split.

@@ -37,6 +37,9 @@ enum class SourceKind {
 // predict (regression).
 enum class LabelKind { kClass, kReal };
 
+// Which dates of a column have a time zone. One without counts as UTC.
+enum class TimeZones : uint8_t { kNoDates, kNone, kSome, kAll };
+
 // The reaction to an example that cannot be read, or that does not fit the
 // training data. kStop is an error. kSkip leaves it out, and it does not count
 // as an example. Either way it is the same on every machine, as it follows from
@@ -323,6 +326,9 @@ struct SourceSpec {
   // options give by number, or not at all, is the one of this name. Absent, or
   // without a header: columns are taken by their places.
   std::optional<ColumnNames> like;
+  // Reader::ZonesOfDates() of the training data, for a table that is read like
+  // it. Empty: they are not known.
+  std::vector<TimeZones> training_zones;
   IdxOptions idx;
   CsvOptions csv;
   LibsvmOptions libsvm;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "data/byte_source.h"
@@ -25,6 +26,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::SizeIs;
 using Kind = ColumnEncoding::Kind;
 
 SourceSpec Table(const CsvOptions& options = {}) {
@@ -214,6 +216,92 @@ TEST(TextTableTest, SaysThatTimeZonesAreMixed) {
   EXPECT_THAT(Load(rows).remarks(), Each(Not(HasSubstr("zone"))));
   EXPECT_THAT(Load("d,y\n2021-03-04,0\n2021-03-05 3:00 PM,1\n").remarks(),
               Each(Not(HasSubstr("zone"))));
+}
+
+// Bug: training data with time zones and test data without were read without a
+// word.
+TEST(TextTableTest, SaysThatOtherDataHasOtherTimeZones) {
+  const std::string header = "d,y\n";
+  const std::string zoned = "2021-03-04T10:00:00Z,0\n2021-03-05T10:00:00Z,1\n";
+  const std::string bare = "2021-03-04 10:00,0\n";
+  const std::string all_bare = bare + "2021-03-05 10:00,1\n";
+  const auto remarks = [&](const std::string& train, const std::string& test) {
+    const Dataset data = Load(header + train);
+    SourceSpec other = Table();
+    other.like = data.names();
+    other.training_zones = data.zones_of_dates();
+    const auto loaded = Dataset::LoadLike(
+        other, data.index(), OpenMemory({{"t.csv", header + test}}));
+    EXPECT_TRUE(loaded.ok()) << loaded.status();
+    return loaded->remarks();
+  };
+  EXPECT_THAT(
+      remarks(zoned, zoned + bare),
+      ElementsAre("column 1 ('d') has no time zone in 1 of 3 rows, which "
+                  "counts as UTC, and the training data has one in all rows; "
+                  "if that is wrong, write the zone"));
+  EXPECT_THAT(remarks(zoned, bare + bare),
+              ElementsAre(HasSubstr("in 2 of 2 rows, which count as UTC")));
+  EXPECT_THAT(
+      remarks(all_bare, bare + zoned),
+      ElementsAre("column 1 ('d') has a time zone in 2 of 3 rows, and the "
+                  "training data has none, so that its dates count as UTC; if "
+                  "that is wrong, write the zone there"));
+  EXPECT_THAT(remarks(zoned, zoned), IsEmpty());
+  EXPECT_THAT(remarks(all_bare, all_bare), IsEmpty());
+  // It was said of the training data.
+  EXPECT_THAT(remarks(zoned + bare, bare), IsEmpty());
+}
+
+// Bug: 02116 and 2116 became one number without a word.
+TEST(TextTableTest, SaysThatCodesLoseTheirZeros) {
+  const std::string text = "a,zip,y\n1,02116,0\n1,2116,1\n2,007,0\n";
+  EXPECT_THAT(
+      Load(text).remarks(),
+      ElementsAre("column 2 ('zip') has numbers that begin with 0 in 2 of 3 "
+                  "rows, first '02116', which is read as 2116; if they are "
+                  "codes, as zip codes are, say categorical: [auto, zip]"));
+  const Dataset codes = Load(text, Table({.categorical = {"zip"}}));
+  EXPECT_THAT(codes.remarks(), Each(Not(HasSubstr("begin with 0"))));
+  EXPECT_NE(Row(codes, 0), Row(codes, 1));
+  // A name that YAML would not take, and none.
+  EXPECT_THAT(
+      Load("\"zip, short\",y\n007,0\n8,1\n").remarks(),
+      ElementsAre(HasSubstr("say categorical: [auto, \"zip, short\"]")));
+  EXPECT_THAT(
+      Load("000,0\n8,1\n").remarks(),
+      ElementsAre(HasSubstr("which is read as 0; if they are codes, as "
+                            "zip codes are, say categorical: [auto, 1]")));
+  CsvOptions named = {.categorical = {"a"}, .categories_by_text = false};
+  EXPECT_THAT(Load(text, Table(named)).remarks(),
+              Contains(HasSubstr("say categorical: [a, zip]")));
+}
+
+TEST(TextTableTest, SaysThatClassesLoseTheirZeros) {
+  const std::string text = "a,zip\n1,02116\n2,2116\n3,007\n";
+  EXPECT_THAT(
+      Load(text).remarks(),
+      ElementsAre("the label, column 2 ('zip'), begins with 0 in 2 of 3 rows, "
+                  "first '02116', which is the class 2116; if the zeros tell "
+                  "classes apart, write a letter before them"));
+  SourceSpec values = Table();
+  values.label_kind = LabelKind::kReal;
+  EXPECT_THAT(Load(text, values).remarks(), IsEmpty());
+  // Texts are classes as they stand.
+  EXPECT_THAT(Load(text + "4,BT1\n").remarks(),
+              ElementsAre(HasSubstr("has 4 classes")));
+}
+
+TEST(TextTableTest, NumbersThatBeginWithZeroAndAreNoCodesAreNotNamed) {
+  EXPECT_THAT(
+      Load("a,b,c,d,y\n0.25,-0.5,0,07,0\n00.5,0e3,0x10,-012,1\n").remarks(),
+      Each(Not(HasSubstr("begin"))));
+  std::string many = "a,b,c,d,e,f,g,y\n";
+  many += "007,007,007,007,007,007,007,0\n8,8,8,8,8,8,8,1\n";
+  EXPECT_THAT(
+      Load(many).remarks(),
+      AllOf(SizeIs(6), Contains("2 more columns have numbers that begin with "
+                                "0")));
 }
 
 TEST(TextTableTest, TheColumnSaysWhetherTheDayComesFirst) {
@@ -664,7 +752,11 @@ TEST(TextTableTest, PointsOutTheIndexOfAFrame) {
     for (int i = 0; i < 12; ++i) {
       absl::StrAppend(&text, i * i, ",", i % 5, ",", i % 7, ",", i % 2, "\n");
     }
-    const std::string ignored = name.empty() ? "1" : name;
+    // The colon would make another thing of it in YAML.
+    const std::string ignored = name.empty() ? "1"
+                                : absl::StrContains(name, ':')
+                                    ? absl::StrCat("\"", name, "\"")
+                                    : name;
     EXPECT_THAT(
         Load(text).remarks(),
         ElementsAre(AllOf(HasSubstr("has the name of a pandas frame's index"),

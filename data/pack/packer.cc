@@ -149,6 +149,9 @@ class Packer {
 
   const Footer& footer() const { return footer_; }
   const std::vector<std::string>& remarks() const { return remarks_; }
+  const std::vector<TimeZones>& zones_of_dates() const {
+    return zones_of_dates_;
+  }
 
  private:
   absl::Status Step(bool writing, int64_t total) {
@@ -202,6 +205,7 @@ class Packer {
   const Footer* const training_;  // Null: this is the training data.
   Footer footer_;
   std::vector<std::string> remarks_;
+  std::vector<TimeZones> zones_of_dates_;
   std::vector<Bucket> buckets_;
   int64_t made_buckets_ = 0;
   int64_t done_ = 0;
@@ -380,6 +384,7 @@ absl::Status Packer::FillFooter(const Reader& reader, const Pass& pass) {
   index.files = reader.Fingerprints();
   footer_.names = reader.Names();
   remarks_ = reader.Remarks();
+  zones_of_dates_ = reader.ZonesOfDates();
   if (!absent.empty()) remarks_.push_back(std::move(absent));
   if (LabelsAreNumbers()) {
     index.labels = LabelMoments{pass.labels.mean()[0], pass.labels.Stddev()[0]};
@@ -648,10 +653,14 @@ absl::StatusOr<std::vector<PackedFacts>> PackSources(
   std::vector<PackedFacts> facts;
   std::optional<Footer> training;
   std::optional<LabelKind> labels;
+  std::vector<TimeZones> zones;  // The training data has these.
   for (const PackSource& source : sources) {
     PackSource one = source;
     if (labels) one.spec.label_kind = *labels;
-    if (training && !one.spec.split) one.spec.like = training->names;
+    if (training && !one.spec.split) {
+      one.spec.like = training->names;
+      one.spec.training_zones = zones;
+    }
     std::string to = work.File("sets");
     if (!one.name.empty()) to = absl::StrCat(to, "/", one.name);
     EBB_RETURN_IF_ERROR(MakeFolder(to));
@@ -679,6 +688,7 @@ absl::StatusOr<std::vector<PackedFacts>> PackSources(
                      .remarks = packer.remarks()});
     if (!training) {
       training = footer;
+      zones = packer.zones_of_dates();
       labels =
           footer.index.classes.empty() ? LabelKind::kReal : LabelKind::kClass;
     }

@@ -87,11 +87,7 @@ bool ColumnWatch::CountsRows(size_t column) const {
 std::vector<std::string> ColumnWatch::Remarks(const TableSchema& schema) const {
   std::vector<std::string> remarks;
   const auto ignore = [&](size_t column) {
-    const bool named =
-        schema.columns.named() && !schema.columns.names()[column].empty();
-    return absl::StrCat(
-        "ignore: [",
-        named ? schema.columns.names()[column] : absl::StrCat(column + 1), "]");
+    return absl::StrCat("ignore: [", schema.columns.InOption(column), "]");
   };
   for (const size_t column : schema.features) {
     if (column == Columns::kNone || !schema.columns.named() ||

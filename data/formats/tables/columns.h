@@ -53,6 +53,9 @@ class Columns {
   std::string Listed() const;
   // "column 3 ('petal length')".
   std::string Describe(size_t column) const;
+  // Returns the column as an option of a job file names it: by its name, in
+  // quotes if YAML needs them, or by its number.
+  std::string InOption(size_t column) const;
 
   // "a.csv:1: what is wrong".
   template <typename... Args>

@@ -23,6 +23,7 @@
 #include "data/formats/tables/booleans.h"
 #include "data/formats/tables/column_problems.h"
 #include "data/formats/tables/column_watch.h"
+#include "data/formats/tables/leading_zeros.h"
 #include "data/formats/tables/row_encoder.h"
 #include "data/formats/tables/survey.h"
 #include "data/formats/tables/table_schema.h"
@@ -50,9 +51,11 @@ class CsvReader : public Reader {
   std::string Where() const override { return records_.Where(); }
   LeftOut left_out() const override { return bad_.left_out(); }
   std::vector<std::string> Remarks() const override;
+  std::vector<TimeZones> ZonesOfDates() const override;
   void LookForConstants() override {
     // Values are as the files have them, and no constant replaces missing ones.
     row_->LookForLostDigits();
+    looks_for_zeros_ = true;
     looks_for_constants_ =
         spec_.scale == 1 && spec_.csv.missing != CsvOptions::Missing::kConstant;
   }
@@ -86,6 +89,13 @@ class CsvReader : public Reader {
   std::string HeaderHint(absl::string_view field) const;
   // Refuses a column of which every field is a text that it cannot take.
   absl::Status CheckUnknown() const;
+  // Says which codes lost their zeros as numbers.
+  void AddZeroRemarks(std::vector<std::string>* remarks) const;
+  // Returns the option that makes categories of one more column.
+  std::string Categorical(size_t column) const;
+  // Says in which columns of dates the training data has a time zone and this
+  // data has none, or the other way round.
+  void AddZoneRemarks(std::vector<std::string>* remarks) const;
   // After the last record: what is wrong, or `more`.
   absl::StatusOr<bool> Finish(const absl::StatusOr<bool>& more);
   // Returns whether many records were looked at for more mistakes.
@@ -129,6 +139,8 @@ class CsvReader : public Reader {
   ColumnProblems problems_;
   FarConstants constants_;
   bool looks_for_constants_ = false;
+  bool looks_for_zeros_ = false;
+  LeadingZeros zeros_of_labels_;
 };
 
 absl::Status CsvReader::Start() {
@@ -245,6 +257,7 @@ void CsvReader::TakeLabel(absl::string_view field, float* label) {
     if (parsed.ok()) {
       *label = *parsed;
       any_label_ = true;
+      if (looks_for_zeros_) zeros_of_labels_.Add(field);
     } else {
       AddProblem(Kind::kLabel, schema_.label,
                  absl::StrCat(parsed.status().message(), HeaderHint(field)));
@@ -415,6 +428,8 @@ std::vector<std::string> CsvReader::Remarks() const {
         Describe(schema_.features[i]), " has no value in ", filled, " of ",
         rows_, " rows: each becomes the mean of its column"));
   }
+  AddZoneRemarks(&remarks);
+  AddZeroRemarks(&remarks);
   std::vector<std::string> constants = FarConstants::Remarks(
       constants_.Find(),
       [this](size_t column) { return Describe(schema_.features[column]); },
@@ -431,6 +446,75 @@ std::vector<std::string> CsvReader::Remarks() const {
       "make two columns of it");
   std::move(lost.begin(), lost.end(), std::back_inserter(remarks));
   return remarks;
+}
+
+void CsvReader::AddZeroRemarks(std::vector<std::string>* remarks) const {
+  constexpr int kMost = 5;
+  int found = 0;
+  for (size_t i = 0; i < row_->leading_zeros().size(); ++i) {
+    const LeadingZeros& zeros = row_->leading_zeros()[i];
+    if (zeros.fields() == 0 || ++found > kMost) continue;
+    const size_t column = schema_.features[i];
+    remarks->push_back(absl::StrCat(
+        Describe(column), " has numbers that begin with 0 in ", zeros.fields(),
+        " of ", rows_, " rows, first ", Excerpt(zeros.first()),
+        ", which is read as ", zeros.FirstNumber(),
+        "; if they are codes, as zip codes are, say ", Categorical(column)));
+  }
+  if (found > kMost) {
+    const int more = found - kMost;
+    remarks->push_back(absl::StrCat(
+        more, more == 1 ? " more column has" : " more columns have",
+        " numbers that begin with 0"));
+  }
+  if (zeros_of_labels_.fields() == 0 || spec_.label_kind != LabelKind::kClass) {
+    return;
+  }
+  remarks->push_back(absl::StrCat(
+      "the label, ", Describe(schema_.label), ", begins with 0 in ",
+      zeros_of_labels_.fields(), " of ", rows_, " rows, first ",
+      Excerpt(zeros_of_labels_.first()), ", which is the class ",
+      zeros_of_labels_.FirstNumber(),
+      "; if the zeros tell classes apart, write a letter before them"));
+}
+
+std::string CsvReader::Categorical(size_t column) const {
+  std::vector<std::string> all = spec_.csv.categorical;
+  if (spec_.csv.categories_by_text) all.insert(all.begin(), "auto");
+  all.push_back(schema_.columns.InOption(column));
+  return absl::StrCat("categorical: [", absl::StrJoin(all, ", "), "]");
+}
+
+std::vector<TimeZones> CsvReader::ZonesOfDates() const {
+  std::vector<TimeZones> zones;
+  for (const RowEncoder::Dates& dates : row_->dates()) {
+    zones.push_back(dates.all == 0                 ? TimeZones::kNoDates
+                    : dates.with_zone == 0         ? TimeZones::kNone
+                    : dates.with_zone == dates.all ? TimeZones::kAll
+                                                   : TimeZones::kSome);
+  }
+  return zones;
+}
+
+void CsvReader::AddZoneRemarks(std::vector<std::string>* remarks) const {
+  const std::vector<TimeZones>& training = spec_.training_zones;
+  for (size_t i = 0; i < std::min(training.size(), row_->dates().size()); ++i) {
+    const auto [all, with_zone] = row_->dates()[i];
+    const std::string column = Describe(schema_.features[i]);
+    const int64_t without = all - with_zone;
+    if (training[i] == TimeZones::kAll && without > 0) {
+      remarks->push_back(absl::StrCat(
+          column, " has no time zone in ", without, " of ", all,
+          without == 1 ? " rows, which counts" : " rows, which count",
+          " as UTC, and the training data has one in all rows; if that is "
+          "wrong, write the zone"));
+    } else if (training[i] == TimeZones::kNone && with_zone > 0) {
+      remarks->push_back(absl::StrCat(
+          column, " has a time zone in ", with_zone, " of ", all,
+          " rows, and the training data has none, so that its dates count as "
+          "UTC; if that is wrong, write the zone there"));
+    }
+  }
 }
 
 absl::Status ValidateCsv(const SourceSpec& spec) {

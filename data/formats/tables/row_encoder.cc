@@ -44,7 +44,8 @@ RowEncoder::RowEncoder(const SourceSpec& spec, const Encoding& encoding,
       encoding_(encoding),
       filled_(columns),
       unknown_(columns),
-      rewritten_(columns) {
+      rewritten_(columns),
+      dates_(columns) {
   if (encoding.columns.empty()) {
     values_.resize(columns);
     return;
@@ -121,6 +122,7 @@ FieldProblem RowEncoder::AddNumber(size_t column, absl::string_view field,
     }
     number *= scale_;
     if (std::fabs(number) <= kMost) {
+      if (lost_digits_) leading_zeros_[column].Add(field);
       Set(number, LostDigits::Kind::kNumber, value);
       return {};
     }
@@ -203,6 +205,8 @@ FieldProblem RowEncoder::AddDate(size_t column, absl::string_view field,
     return {FieldProblem::Kind::kDate,
             absl::StrCat(Excerpt(field), " is no date")};
   }
+  ++dates_[column].all;
+  dates_[column].with_zone += moment->has_zone ? 1 : 0;
   if (encoding.kind == EncodingKind::kDate) {
     Set(moment->days, LostDigits::Kind::kDays, values);
     return {};

@@ -13,6 +13,7 @@
 #include "data/bytes/text.h"
 #include "data/encoding.h"
 #include "data/formats/lost_digits.h"
+#include "data/formats/tables/leading_zeros.h"
 #include "data/source.h"
 
 namespace ebb::data::internal {
@@ -34,9 +35,16 @@ class RowEncoder {
   RowEncoder(const SourceSpec& spec, const Encoding& encoding, size_t columns);
 
   int64_t features() const { return static_cast<int64_t>(values_.size()); }
-  // From now on lost_digits() looks at each number.
-  void LookForLostDigits() { lost_digits_.emplace(encoding_); }
+  // From now on lost_digits() and leading_zeros() look at each number.
+  void LookForLostDigits() {
+    lost_digits_.emplace(encoding_);
+    leading_zeros_.resize(filled_.size());
+  }
   const std::optional<LostDigits>& lost_digits() const { return lost_digits_; }
+  // Returns those of each column that is a number; empty: nothing looked.
+  const std::vector<LeadingZeros>& leading_zeros() const {
+    return leading_zeros_;
+  }
   // The number of the column that has the feature.
   size_t ColumnOf(size_t feature) const;
 
@@ -78,6 +86,13 @@ class RowEncoder {
   };
   const std::vector<Rewritten>& rewritten() const { return rewritten_; }
 
+  // The dates of a column.
+  struct Dates {
+    int64_t all = 0;
+    int64_t with_zone = 0;
+  };
+  const std::vector<Dates>& dates() const { return dates_; }
+
  private:
   FieldProblem AddNumber(size_t column, absl::string_view field, float* value);
   FieldProblem AddBoolean(size_t column, absl::string_view field, float* value);
@@ -111,7 +126,9 @@ class RowEncoder {
   std::vector<int64_t> filled_;
   std::vector<Unknown> unknown_;
   std::vector<Rewritten> rewritten_;
+  std::vector<Dates> dates_;
   std::optional<LostDigits> lost_digits_;
+  std::vector<LeadingZeros> leading_zeros_;
 };
 
 }  // namespace ebb::data::internal

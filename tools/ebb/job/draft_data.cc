@@ -129,9 +129,10 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
   draft->NoteLeftOut(*train, "data.train");
   draft->NoteRemarks(*train, "data.train");
   const data::Index& index = train->index();
-  const auto test_source = worker::TestSource(
-      draft->full, worker::LabelKindOf(index), train->names());
+  auto test_source = worker::TestSource(draft->full, worker::LabelKindOf(index),
+                                        train->names());
   if (test_source) {
+    test_source->training_zones = train->zones_of_dates();
     const auto test = data::Dataset::LoadLike(*test_source, index, draft->open);
     if (test.ok()) {
       auto test_facts = FactsOf(draft->full, *test);
