@@ -20,9 +20,9 @@ namespace ebb::sim {
 namespace {
 
 // Only the bug may be to blame: without it the same seed must be clean.
-bool CleanWithout(absl::string_view bug, uint64_t seed) {
+bool CleanWithout(absl::string_view bug, bool runs, uint64_t seed) {
   PlantBug("").IgnoreError();  // Cannot fail.
-  const bool clean = RunSeed({}, seed).ok;
+  const bool clean = RunSeed({.runs = runs}, seed).ok;
   PlantBug(bug).IgnoreError();  // It was known before.
   return clean;
 }
@@ -33,10 +33,10 @@ bool Find(absl::string_view bug, const CommandOptions& options,
   uint64_t first = options.first;
   while (first <= options.last) {
     const Summary summary = RunSeeds(first, options.last, options.threads,
-                                     /*stop_at_failure=*/true);
+                                     /*stop_at_failure=*/true, options.runs);
     if (summary.failed == 0) return false;
     *failure = summary.first_failure;
-    if (CleanWithout(bug, failure->seed)) return true;
+    if (CleanWithout(bug, options.runs, failure->seed)) return true;
     std::cout << "seed " << failure->seed << " fails without a bug too\n";
     first = failure->seed + 1;
   }
@@ -109,6 +109,7 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", seeds, "A..B: try seeds until one finds the bug");
   auto* one =
       app.add_option("--seed", seed, "Run this seed, and say how it ended");
+  app.add_flag("--runs", options.runs, "The jobs of these seeds push runs of local steps");
   app.add_option("--threads", options.threads, "Threads; 0: one per core");
   app.add_flag("--trace", options.trace, "Print every event of --seed");
   CLI11_PARSE(app, argc, argv);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/pulled_values.h"
+#include "sim/run_steps.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
@@ -31,8 +32,12 @@ void WorkerNode::OnStart() {
         local.trained = trained;
         const int64_t floats =
             trained != nullptr ? trained->floats() : plan.parameters;
-        local.rule = local.rows != nullptr ? MakeRunRule(local.rows, floats)
-                                           : algorithm->MakeLocalRule(floats);
+        if (plan.algorithm.runs) {
+          local.rule = std::make_unique<RunSteps>(floats, plan.rounds());
+        } else {
+          local.rule = local.rows != nullptr ? MakeRunRule(local.rows, floats)
+                                             : algorithm->MakeLocalRule(floats);
+        }
         // A round's gradients tell which values they are of. With geo steps
         // are what is pushed: of whole numbers, the sums themselves.
         local.rate = [plan, geo](ItemId item, int64_t, int64_t) {
@@ -331,8 +336,9 @@ void WorkerNode::PushReplied(const CallPtr& call, PushReply reply) {
     if (call->done) return;
     call->done = true;
     client::ClientActions out;
-    core_->OnPushReply(std::get<client::PushId>(call->id), reply, world_->now(),
-                       &out);
+    const auto& id = std::get<client::PushId>(call->id);
+    if (core_->Awaits(id)) world_->checker().PushHeard(*this, reply);
+    core_->OnPushReply(id, reply, world_->now(), &out);
     world_->checker().ServerAnswered(*this);
     Carry(std::move(out));
   });
