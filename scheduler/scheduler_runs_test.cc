@@ -159,7 +159,7 @@ TEST_F(SchedulerRunsTest, ASkipInRoundsEndsAllLeasesForGood) {
   };
   EXPECT_TRUE(hears_of_all());
   EXPECT_THAT(job().leases().held(), IsEmpty());
-  // Who did not hear it does not get its lease back, before and after.
+  // A worker that did not hear it gets no lease back, before and after.
   Progress progress{third_session, job_, job().state().generation, {0, 1}};
   FromWorker(third, progress);
   EXPECT_THAT(job().leases().held(), IsEmpty());
