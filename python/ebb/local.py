@@ -5,7 +5,7 @@
         job.wait()
 
 The daemons listen on loopback only, and end with this process however it ends.
-A daemon that dies is started again.
+A daemon that dies is started again, as by ``ebb run``.
 """
 
 from __future__ import annotations
@@ -14,20 +14,18 @@ import atexit
 import os
 import shutil
 import signal
-import socket
-import time
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence
 
-from ebb import command, copies, programs, temporary, tracebacks
-from ebb.children import Children, End, dying_with, tail
+from ebb import command, copies, temporary
 from ebb.cluster import Cluster
 from ebb.command import Access
 from ebb.errors import Refused, Unavailable
+from ebb.keeper import End, Keeper
 from ebb.run_folders import make_folder
 
-_START_LIMIT_S = 20.0
 # For a daemon that is just coming back.
 _PATIENCE_S = 10.0
+_TAIL_BYTES = 65536
 
 
 def cluster(
@@ -96,35 +94,36 @@ class LocalCluster:
         self._closed = False
         for part in ("logs", "state", "shared", "data", "cache", "tmp"):
             make_folder(os.path.join(self.folder, part))
-        # Bound and never listening, so that the port stays the scheduler's
-        # while it is away.
-        self._port = socket.socket()
-        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._port.bind(("127.0.0.1", 0))
-        self.address: str = "127.0.0.1:{}".format(self._port.getsockname()[1])
         self.servers: List[str] = [f"ps-{i}" for i in range(servers)]
         self.workers: List[str] = [f"worker-{i}" for i in range(workers)]
-        self._children = Children(self.folder, _environment(self._path("tmp")))
-        self._worker_flags = list(worker_flags)
-        _open_clusters.append(self)
+        flags = [
+            *(f"--scheduler-flag={flag}" for flag in scheduler_flags),
+            *(f"--server-flag={flag}" for flag in server_flags),
+            f"--worker-flag=--data-cache={os.path.join(self.folder, 'cache')}",
+            *(f"--worker-flag={flag}" for flag in worker_flags),
+        ]
         try:
-            self._start(list(scheduler_flags), list(server_flags))
+            self._keeper = Keeper(self.folder, servers, workers, flags)
         except BaseException:
-            self._children.kill_all()
-            self.close()
+            self._remove_temporary()
             raise
+        self.address: str = self._keeper.address
+        _open_clusters.append(self)
 
     # --- What there is --------------------------------------------------------
 
     @property
     def processes(self) -> Dict[str, int]:
         """The process ids of the daemons that run now, by name."""
-        return self._children.processes()
+        return self._keeper.state().processes
 
     @property
     def problems(self) -> List[str]:
         """The daemons that are given up, each with its last words."""
-        return self._children.problems()
+        return [
+            f"{name} is given up: {why}:\n{_tail(self._log_of(name))}"
+            for name, why in self._keeper.state().given_up.items()
+        ]
 
     def connect(self) -> Cluster:
         """Returns the cluster, to submit and watch jobs.
@@ -137,7 +136,11 @@ class LocalCluster:
 
     def log(self, daemon: str, lines: int = 12) -> str:
         """Returns the last lines of a daemon's log, for example of "ps-0"."""
-        return tail(self._children.log_of(daemon), lines)
+        path = self._log_of(daemon)
+        if not self._closed and not os.path.exists(path):
+            there = ", ".join(["scheduler", *self.servers, *self.workers])
+            raise Refused(f"no daemon has the name {daemon}", f"there are {there}")
+        return _tail(path, lines)
 
     def check(self) -> None:
         """Raises Unavailable if the cluster is closed or a daemon is given up."""
@@ -174,18 +177,16 @@ class LocalCluster:
         """
         self.check()
         base = command.own_environment() if environment is None else environment
-        self._children.start(
-            name,
-            dying_with(self._owner, argv),
+        self._keeper.ask(
+            "run_program",
+            name=name,
+            argv=list(argv),
             folder=os.getcwd(),
-            environment={
-                **base,
-                "EBB_SCHEDULER": self.address,
-                "EBB_NAME": name,
-                "EBB_RUN_NAME": self.folder,
-                tracebacks.NOTE: self.note_of(name),
-            },
-            may_end=True,
+            # What is not UTF-8 cannot be handed over.
+            environment=[
+                os.fsencode(f"{key}={value}").decode(errors="replace")
+                for key, value in base.items()
+            ],
         )
 
     def note_of(self, name: str) -> str:
@@ -194,46 +195,43 @@ class LocalCluster:
 
     def stop_program(self, name: str) -> None:
         """Asks a program to end, as Ctrl-C does; it is not started again."""
-        self._children.stop(name, signal.SIGINT)
+        self._keeper.ask("stop_program", name=name)
 
     def finished(self, name: str) -> bool:
         """Returns whether a program of run_program() has ended with exit code 0."""
-        return self._children.finished(name)
+        return name in self._keeper.state().finished
 
     @property
-    def ends(self) -> List["End"]:
+    def ends(self) -> List[End]:
         """The ends of processes so far, in order."""
-        return self._children.ends()
+        return self._keeper.state().ends
 
     def signal(self, name: str, number: int) -> bool:
         """Sends a signal to a process; returns False if it does not run now."""
-        return self._children.signal_one(name, number)
+        if self._closed:
+            return False
+        return bool(self._keeper.ask("signal", name=name, signal=int(number))["sent"])
 
     def add_worker(self) -> str:
         """Starts one more ``ebb-worker``, and returns its name."""
         self.check()
         name = f"worker-{len(self.workers)}"
         self.workers.append(name)
-        self._start_worker(name)
+        self._keeper.ask("add_worker", name=name)
         return name
 
     def close(self) -> None:
         """Ends all daemons, and removes a temporary folder. May be repeated.
 
-        With a folder of the caller's the daemons leave in good order, and the
-        servers store what is not durable yet, which may take seconds.
+        With a folder of the caller's, programs and daemons leave in good order, and
+        the servers store what is not durable yet, which may take seconds.
         """
         if self._closed or os.getpid() != self._owner:
             return
         self._closed = True
         _open_clusters.remove(self)
-        if self._lock is not None:
-            self._children.kill_all()
-            shutil.rmtree(self.folder, ignore_errors=True)
-            os.close(self._lock)
-        else:
-            self._children.end_in_order()
-        self._port.close()
+        self._keeper.end(in_order=self._lock is None)
+        self._remove_temporary()
 
     def __enter__(self) -> "LocalCluster":
         return self
@@ -248,77 +246,13 @@ class LocalCluster:
             f"{len(self.workers)} workers>"
         )
 
-    # --- Starting -------------------------------------------------------------
+    def _log_of(self, name: str) -> str:
+        return os.path.join(self.folder, "logs", f"{name}.log")
 
-    def _start(self, scheduler_flags: List[str], server_flags: List[str]) -> None:
-        waits = [
-            self._start_one(
-                "scheduler",
-                "ebb-scheduler",
-                ["--listen", self.address]
-                + ["--min-servers", str(len(self.servers))]
-                + ["--data-folder", self._path("data")]
-                + ["--state-dir", self._path("state", "scheduler")],
-                scheduler_flags,
-            )
-        ]
-        self._await(waits)
-        waits = [
-            self._start_one(
-                name,
-                "ebb-ps",
-                ["--id", str(number), "--listen", "127.0.0.1:0"]
-                + ["--scheduler", self.address]
-                + ["--shared-checkpoints", self._path("shared")]
-                + ["--state-dir", self._path("state", name)],
-                server_flags,
-            )
-            for number, name in enumerate(self.servers)
-        ]
-        for name in self.workers:
-            self._start_worker(name)
-        self._await(waits)
-
-    def _start_worker(self, name: str) -> None:
-        self._children.start(
-            name,
-            [programs.path_of("ebb-worker"), "--die-with-parent", str(self._owner)]
-            + ["--scheduler", self.address, "--name", name]
-            + ["--data-cache", self._path("cache")]
-            + self._worker_flags,
-        )
-
-    def _start_one(
-        self, name: str, program: str, own: List[str], more: List[str]
-    ) -> Tuple[str, str]:
-        address_file = self._path("tmp", f"{name}.address")
-        if os.path.exists(address_file):
-            os.remove(address_file)
-        self._children.start(
-            name,
-            [programs.path_of(program), "--die-with-parent", str(self._owner)]
-            + ["--address-file", address_file]
-            + own
-            + more,
-        )
-        return name, address_file
-
-    def _await(self, waits: List[Tuple[str, str]]) -> None:
-        deadline = time.monotonic() + _START_LIMIT_S
-        for name, address_file in waits:
-            while not os.path.exists(address_file):
-                end = self._children.first_end(name)
-                if end is not None:
-                    raise Unavailable(f"{name} {end}:\n{self.log(name)}")
-                if time.monotonic() > deadline:
-                    raise Unavailable(
-                        f"{name} did not serve within {_START_LIMIT_S:.0f} s:\n"
-                        f"{self.log(name)}"
-                    )
-                time.sleep(0.002)
-
-    def _path(self, *parts: str) -> str:
-        return os.path.join(self.folder, *parts)
+    def _remove_temporary(self) -> None:
+        if self._lock is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(self._lock)
 
 
 # The open ones, to be closed before the interpreter ends.
@@ -331,6 +265,12 @@ def _close_all() -> None:
         one.close()
 
 
-def _environment(temporary: str) -> Mapping[str, str]:
-    """The environment of a daemon, whose flags are all on its command line."""
-    return {**command.own_environment(), "TMPDIR": temporary}
+def _tail(path: str, lines: int = 12) -> str:
+    """Returns the last lines of a log."""
+    try:
+        with open(path, "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - _TAIL_BYTES))
+            text = log.read().decode("utf-8", "replace")
+    except OSError as error:
+        return f"  its log cannot be read: {error}"
+    return "\n".join("  " + line for line in text.splitlines()[-lines:])

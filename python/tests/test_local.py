@@ -69,7 +69,7 @@ def test_a_daemon_that_is_killed_comes_back() -> None:
 def test_an_error_has_the_last_words_of_the_daemon() -> None:
     with pytest.raises(ebb.Unavailable) as caught:
         local.cluster(server_flags=["--no-such-flag"])
-    assert "ps-0 ended with exit code 2" in str(caught.value)
+    assert "ps-0 exited with 2" in str(caught.value)
     assert "--no-such-flag" in str(caught.value)
 
 
@@ -94,6 +94,56 @@ def test_a_folder_of_the_callers_stays_and_goes_on(tmp_path) -> None:
     assert (tmp_path / "state" / "ps-0").is_dir()
     with local.cluster(folder=str(tmp_path)):
         pass
+
+
+def test_a_program_that_ends_badly_is_started_again(tmp_path) -> None:
+    said = tmp_path / "said"
+    said.touch()
+    with local.cluster() as cluster:
+        program = f"date +%s%N >> {said}; [ $(wc -l < {said}) -gt 2 ] || exit 5"
+        cluster.run_program("one", ["/bin/sh", "-c", program])
+        assert wait_for(lambda: cluster.finished("one"))
+        ends = [end for end in cluster.ends if end.name == "one"]
+        assert [end.code for end in ends] == [5, 5, 0]
+        assert str(ends[0]) == "one ended with exit code 5"
+        assert "one" not in cluster.processes
+    assert cluster.finished("one")
+    # It never comes back at once: many in a loop would take the machine.
+    first, second, third = (int(line) / 1e9 for line in said.read_text().split())
+    assert second - first > 0.05 and third - second > 0.1
+
+
+def test_a_program_is_stopped_as_by_ctrl_c(tmp_path) -> None:
+    with local.cluster() as cluster:
+        loop = "trap 'echo asked; exit 3' INT; echo up; while :; do sleep 0.01; done"
+        cluster.run_program("one", ["/bin/sh", "-c", loop])
+        assert wait_for(lambda: "up" in cluster.log("one"))
+        cluster.stop_program("one")
+        assert wait_for(lambda: "one" not in cluster.processes)
+        assert "asked" in cluster.log("one")
+        assert cluster.ends[-1].code == 3
+        assert not cluster.finished("one")
+        assert not cluster.signal("one", signal.SIGTERM)
+        with pytest.raises(ebb.Refused, match="no daemon has the name two"):
+            cluster.log("two")
+
+
+def test_nothing_is_left_if_the_keeper_is_killed() -> None:
+    with local.cluster(workers=1) as cluster:
+        pids = cluster.processes.values()
+        keeper = cluster._keeper._process
+        keeper.kill()
+        keeper.wait()
+        with pytest.raises(ebb.Unavailable, match="has ended, and the daemons"):
+            cluster.check()
+        assert wait_for(lambda: not any(alive(pid) for pid in pids))
+    assert not os.path.exists(cluster.folder)
+
+
+def test_a_folder_has_one_cluster_at_a_time(tmp_path) -> None:
+    with local.cluster(folder=str(tmp_path)):
+        with pytest.raises(ebb.Unavailable, match="choose another folder"):
+            local.cluster(folder=str(tmp_path))
 
 
 SCRIPT = """
@@ -125,6 +175,27 @@ def test_ends_with_the_process(end: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def test_ends_with_the_process_though_a_forked_child_stays() -> None:
+    fork = "import os\nif pid := os.fork(): print(pid, flush=True)\ntime.sleep(600)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(end=fork)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    folder, *pids = process.stdout.readline().split()
+    forked = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    try:
+        assert wait_for(lambda: not any(alive(int(pid)) for pid in pids))
+        assert alive(forked)
+    finally:
+        os.kill(forked, signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def test_a_thread_that_ends_takes_no_daemon_with_it() -> None:
     import threading
 
@@ -143,6 +214,9 @@ def test_a_forked_child_leaves_it_alone() -> None:
         pid = os.fork()
         if pid == 0:
             cluster.close()
-            os._exit(0)
-        os.waitpid(pid, 0)
+            left_alone = not cluster.processes
+            with pytest.raises(ebb.Unavailable, match="forked"):
+                cluster.add_worker()
+            os._exit(0 if left_alone else 1)
+        assert os.waitpid(pid, 0)[1] == 0
         assert all(alive(one) for one in cluster.processes.values())

@@ -80,6 +80,11 @@ void LimitFiles(pid_t pid, bool limited) {
   prlimit(pid, RLIMIT_FSIZE, &limit, nullptr);
 }
 
+void Append(const std::vector<std::string>& more,
+            std::vector<std::string>* words) {
+  words->insert(words->end(), more.begin(), more.end());
+}
+
 std::string RoleOf(absl::string_view program) {
   absl::ConsumePrefix(&program, "ebb-");  // They are called as their roles.
   return std::string(program);
@@ -154,6 +159,10 @@ absl::Status LocalCluster::Start() {
   for (int i = 0; i < options_.servers; ++i) {
     EBB_RETURN_IF_ERROR(StartServer(i));
   }
+  for (int i = 0; options_.awaits_servers && i < options_.servers; ++i) {
+    const std::string name = ServerName(i);
+    EBB_RETURN_IF_ERROR(AwaitFile(AddressFile(name), name));
+  }
   for (int i = 0; i < options_.workers; ++i) {
     EBB_RETURN_IF_ERROR(AddWorker(WorkerName(i)));
   }
@@ -170,6 +179,7 @@ ProcessSpec LocalCluster::SchedulerSpec(int servers) const {
   if (options_.data_sets) {
     arguments.insert(arguments.end(), {"--data-folder", folder_.File("data")});
   }
+  Append(options_.scheduler_flags, &arguments);
   return Spec(kSchedulerName, "ebb-scheduler", arguments);
 }
 
@@ -217,7 +227,13 @@ absl::Status LocalCluster::StartServer(int server) {
                                        "off", "--bulk", "off"});
   }
   arguments.insert(arguments.end(), {"--listen", listen});
+  if (options_.awaits_servers) {
+    std::error_code ignored;
+    fs::remove(AddressFile(name), ignored);
+    arguments.insert(arguments.end(), {"--address-file", AddressFile(name)});
+  }
   AddMemory(&arguments);
+  Append(options_.server_flags, &arguments);
   return StartOne(name, Spec(name, "ebb-ps", arguments));
 }
 
@@ -228,11 +244,13 @@ void LocalCluster::AddMemory(std::vector<std::string>* arguments) const {
 }
 
 absl::Status LocalCluster::AddWorker(const std::string& name) {
+  if (options_.program) return AddProgram(name, options_.program);
   workers_.insert(name);
-  if (options_.program) return StartProgram(name);
-  // The user who started all of them named the data.
-  std::vector<std::string> arguments = {
-      "--scheduler", scheduler_front_, "--name", name, "--sources", "all"};
+  std::vector<std::string> arguments = {"--scheduler", scheduler_front_,
+                                        "--name", name};
+  if (!options_.sources.empty()) {
+    arguments.insert(arguments.end(), {"--sources", options_.sources});
+  }
   for (const std::string& folder : options_.plugin_folders) {
     arguments.insert(arguments.end(), {"--allow-plugins", folder});
   }
@@ -245,17 +263,25 @@ absl::Status LocalCluster::AddWorker(const std::string& name) {
     arguments.insert(arguments.end(),
                      {"--batch-time", absl::FormatDuration(batch_time)});
   }
+  Append(options_.worker_flags, &arguments);
   return StartOne(name, Spec(name, "ebb-worker", arguments));
 }
 
-absl::Status LocalCluster::StartProgram(const std::string& name) {
+absl::Status LocalCluster::AddProgram(const std::string& name,
+                                      const WorkerProgram& program) {
+  workers_.insert(name);
   ProcessSpec spec;
-  spec.argv = OwnedBy(getpid(), options_.program.argv);
+  spec.argv = OwnedBy(getpid(), program.argv);
   spec.log = folder_.Log(name);
+  spec.folder = program.folder;
   spec.environment = {absl::StrCat("EBB_SCHEDULER=", scheduler_front_),
                       absl::StrCat("EBB_NAME=", name),
                       absl::StrCat("EBB_RUN_NAME=", folder_.path()),
                       absl::StrCat("EBB_LAST_ERROR=", NoteOf(name))};
+  if (program.environment) {
+    spec.inherits = false;
+    Append(*program.environment, &spec.environment);
+  }
   specs_[name] = spec;
   return supervisor_.StartProgram(name, spec, SteadyNow());
 }
@@ -291,8 +317,9 @@ absl::Status LocalCluster::AwaitFile(const std::string& path,
     }
     for (const DaemonEvent& event : Poll()) {
       if (event.kind != DaemonEvent::Kind::kDied) continue;
-      return absl::FailedPreconditionError(absl::StrCat(
-          daemon, " ", event.end.ToString(), ": ", LastWords(daemon)));
+      return absl::FailedPreconditionError(
+          absl::StrCat(event.daemon, " ", event.end.ToString(), ": ",
+                       LastWords(event.daemon)));
     }
     if (SteadyNow() > deadline) {
       return absl::FailedPreconditionError(

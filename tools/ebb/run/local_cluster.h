@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -29,9 +30,13 @@ namespace ebb::tools {
 
 // A program of the user's that works in the place of an ebb-worker.
 struct WorkerProgram {
-  // Its command line. It runs in this process's working folder, and is killed
-  // when this process ends. Empty: there is none.
+  // Its command line. It is killed when this process ends. Empty: there is
+  // none.
   std::vector<std::string> argv;
+  // Its working folder; empty: this process's.
+  std::string folder;
+  // "NAME=value", instead of this process's environment.
+  std::optional<std::vector<std::string>> environment;
 
   explicit operator bool() const { return !argv.empty(); }
 };
@@ -41,6 +46,8 @@ struct LocalClusterOptions {
   int workers = 3;  // At the start.
   // Each worker is a copy of it; none: an ebb-worker.
   WorkerProgram program;
+  // Start waits until the servers serve, too.
+  bool awaits_servers = false;
   // Folder of the daemons' programs.
   std::string program_folder;
   // From the root.
@@ -56,6 +63,13 @@ struct LocalClusterOptions {
   bool tls = false;
   // The scheduler takes data sets, into the folder `data` of the run.
   bool data_sets = false;
+  // --sources of workers: the user who starts them all names the data. Empty:
+  // they have the flag's default.
+  std::string sources = "all";
+  // Further flags of the daemons.
+  std::vector<std::string> scheduler_flags;
+  std::vector<std::string> server_flags;
+  std::vector<std::string> worker_flags;
   // Least time of a worker's batch.
   absl::Duration batch_time = absl::ZeroDuration();
   // For single workers, instead: by name.
@@ -103,6 +117,10 @@ class LocalCluster {
   bool Kill(const std::string& daemon, const std::string& then_at = "");
   // Asks it to leave; it comes back. After `grace` it is killed.
   bool Terminate(const std::string& daemon, absl::Duration grace);
+  // Sends it any signal.
+  bool Signal(const std::string& daemon, int signal) {
+    return supervisor_.Signal(daemon, signal);
+  }
   bool Freeze(const std::string& daemon);
   bool Thaw(const std::string& daemon);
   // Its machine: each life of the daemon gets `share` of the time (1: all of
@@ -115,11 +133,15 @@ class LocalCluster {
     return folder_.State(daemon);
   }
   // Adds a new worker, or a new life of a removed one; kills the rest of the
-  // old life. A program finds the cluster by EBB_SCHEDULER and has its name in
-  // EBB_NAME, the folder of the run in EBB_RUN_NAME, and NoteOf(name) in
-  // EBB_LAST_ERROR.
+  // old life.
   absl::Status AddWorker(const std::string& name);
-  // It leaves within `grace` (zero: it is killed) and does not come back.
+  // Does the same for a program. It finds the cluster by EBB_SCHEDULER and has
+  // its name in EBB_NAME, the folder of the run in EBB_RUN_NAME, and
+  // NoteOf(name) in EBB_LAST_ERROR.
+  absl::Status AddProgram(const std::string& name,
+                          const WorkerProgram& program);
+  // The worker or program leaves within `grace` (zero: it is killed) and does
+  // not come back.
   void RemoveWorker(const std::string& name, absl::Duration grace);
   // Does the same for a server; a scheduler that starts again waits for the
   // present number of servers.
@@ -169,7 +191,6 @@ class LocalCluster {
   absl::Status StartOne(const std::string& daemon, const ProcessSpec& spec);
   absl::Status MakeCertificates();
   absl::Status StartServer(int server);
-  absl::Status StartProgram(const std::string& name);
   ProcessSpec SchedulerSpec(int servers) const;
   // For the next lives of the scheduler.
   void AwaitServers();
@@ -177,6 +198,9 @@ class LocalCluster {
   absl::Duration BatchTimeOf(const std::string& worker) const;
   // Lets the present lives of the daemons have what their machines have.
   void ApplyMachines();
+  std::string AddressFile(const std::string& server) const {
+    return folder_.File("tmp/" + server + ".address");
+  }
   absl::Status AwaitFile(const std::string& path, const std::string& daemon);
   absl::Status StopGroup(const std::vector<std::string>& daemons,
                          absl::Duration grace, OnDeath on_death,

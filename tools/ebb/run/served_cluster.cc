@@ -1,0 +1,179 @@
+#include "tools/ebb/run/served_cluster.h"
+
+#include <google/protobuf/struct.pb.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/status_macros.h"
+#include "common/steady_time.h"
+#include "tools/ebb/report/run_folder.h"
+#include "tools/process/incoming_lines.h"
+#include "tools/process/reserved_port.h"
+#include "tools/process/signals.h"
+#include "tools/process/supervisor.h"
+#include "tools/text/daemon_names.h"
+#include "tools/text/json.h"
+#include "tools/text/read_json.h"
+
+namespace ebb::tools {
+
+namespace {
+
+using google::protobuf::Struct;
+
+// How often it looks whether the parent is there.
+constexpr absl::Duration kLookAtParent = absl::Milliseconds(500);
+
+std::vector<std::string> TextsIn(const Struct& object, const std::string& key) {
+  std::vector<std::string> texts;
+  for (const auto& value : ListIn(object, key).values()) {
+    texts.push_back(value.string_value());
+  }
+  return texts;
+}
+
+Json EndOf(const DaemonEvent& event) {
+  Json end = Json::Object();
+  end["name"] = event.daemon;
+  end["pid"] = event.pid;
+  end["code"] = event.end.signal != 0 ? -event.end.signal : event.end.exit_code;
+  end["life_s"] = absl::ToDoubleSeconds(event.life);
+  return end;
+}
+
+// Does what requests say. Not thread-safe.
+class ServedCluster {
+ public:
+  // The cluster is not owned, and has started.
+  ServedCluster(const LocalClusterOptions& options, LocalCluster* cluster)
+      : cluster_(*cluster) {
+    names_.insert(kSchedulerName);
+    for (int i = 0; i < options.servers; ++i) names_.insert(ServerName(i));
+    for (int i = 0; i < options.workers; ++i) names_.insert(WorkerName(i));
+  }
+
+  // Notes what has happened to the daemons.
+  void Poll() {
+    for (const DaemonEvent& event : cluster_.Poll()) {
+      if (event.kind == DaemonEvent::Kind::kDied) ends_.Add(EndOf(event));
+      if (event.kind == DaemonEvent::Kind::kGivenUp) {
+        given_up_[event.daemon] = event.reason;
+      }
+    }
+  }
+
+  // Returns the answer.
+  Json Do(const Struct& request) {
+    auto answer = Answer(request);
+    if (!answer.ok()) {
+      answer = Json::Object();
+      (*answer)["error"] = answer.status().message();
+    }
+    (*answer)["number"] = static_cast<int64_t>(NumberIn(request, "number", 0));
+    return *std::move(answer);
+  }
+
+ private:
+  absl::StatusOr<Json> Answer(const Struct& request) {
+    const std::string what = TextIn(request, "do");
+    const std::string name = TextIn(request, "name");
+    if (what == "state") return State();
+    Json answer = Json::Object();
+    if (what == "signal") {
+      const int signal = static_cast<int>(NumberIn(request, "signal", 0));
+      answer["sent"] = cluster_.Signal(name, signal);
+    } else if (what == "add_worker") {
+      Begin(name);
+      EBB_RETURN_IF_ERROR(cluster_.AddWorker(name));
+    } else if (what == "run_program") {
+      Begin(name);
+      EBB_RETURN_IF_ERROR(cluster_.AddProgram(
+          name, {.argv = TextsIn(request, "argv"),
+                 .folder = TextIn(request, "folder"),
+                 .environment = TextsIn(request, "environment")}));
+    } else if (what == "stop_program") {
+      cluster_.RemoveWorker(name, absl::InfiniteDuration());
+    } else {
+      return absl::InvalidArgumentError(
+          absl::StrCat("there is no request \"", what, "\""));
+    }
+    return answer;
+  }
+
+  void Begin(const std::string& name) {
+    names_.insert(name);
+    given_up_.erase(name);
+  }
+
+  Json State() const {
+    Json state = Json::Object();
+    state["processes"] = Json::Object();
+    state["given_up"] = Json::Object();
+    state["finished"] = Json::List();
+    for (const std::string& name : names_) {
+      const pid_t pid = cluster_.Pid(name);
+      if (pid != 0) state["processes"][name] = pid;
+      if (cluster_.Finished(name)) state["finished"].Add(name);
+    }
+    for (const auto& [name, why] : given_up_) state["given_up"][name] = why;
+    state["ends"] = ends_;
+    return state;
+  }
+
+  LocalCluster& cluster_;                        // Not owned.
+  std::set<std::string> names_;                  // All that there ever were.
+  std::map<std::string, std::string> given_up_;  // Why, by name.
+  Json ends_ = Json::List();
+};
+
+}  // namespace
+
+absl::Status ServeCluster(ServedClusterOptions options, int requests,
+                          std::ostream& answers) {
+  EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
+  EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
+  EBB_ASSIGN_OR_RETURN(const RunFolder folder,
+                       RunFolder::Open("", options.folder));
+  LocalCluster cluster(options.cluster, std::move(port), &folder, &signals);
+  EBB_RETURN_IF_ERROR(cluster.Start());
+  ServedCluster served(options.cluster, &cluster);
+  const auto write = [&](const Json& answer) {
+    answers << answer.ToLine() << std::endl;
+  };
+  Json first = Json::Object();
+  first["number"] = 0;
+  first["address"] = cluster.scheduler_address();
+  write(first);
+  IncomingLines lines(requests);
+  while (!lines.over()) {
+    const absl::Duration wait =
+        std::min(cluster.NextDue() - SteadyNow(), kLookAtParent);
+    if (signals.Wait(wait, lines.fd()).interrupts > 0) break;
+    if (options.parent != 0 && getppid() != options.parent) break;
+    served.Poll();
+    for (const std::string& line : lines.Take()) {
+      EBB_ASSIGN_OR_RETURN(const Struct request,
+                           ParseJsonObject(line, "a request"));
+      if (TextIn(request, "do") == "end") {
+        std::vector<std::string> slow;
+        const auto ignore = [](const DaemonEvent&) {};
+        // A signal makes it quicker: the destructor kills what is left.
+        cluster.Stop(ignore, &slow).IgnoreError();
+        return absl::OkStatus();
+      }
+      write(served.Do(request));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::tools
