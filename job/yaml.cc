@@ -21,6 +21,7 @@
 #include "common/nearest.h"
 #include "common/regular_file.h"
 #include "common/utf8.h"
+#include "common/yaml_text.h"
 #include "job/base/keys.h"
 #include "job/base/values.h"
 #include "job/validate.h"

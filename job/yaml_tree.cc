@@ -1,13 +1,10 @@
 #include "job/yaml_tree.h"
 
-#include <algorithm>
 #include <sstream>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "common/utf8.h"
 #include "job/base/values.h"
@@ -114,23 +111,6 @@ class TreeBuilder : public YAML::EventHandler {
   std::optional<Mistake> refusal_;
 };
 
-// True if YAML reads the text as itself without quotes, in a flow map too.
-bool IsPlain(absl::string_view text) {
-  if (text.empty() || absl::EqualsIgnoreCase(text, "null")) return false;
-  const char first = text.front();
-  if (!absl::ascii_isalnum(first) && first != '/' && first != '_' &&
-      !absl::StartsWith(text, "./") && !absl::StartsWith(text, "../")) {
-    // A negative number is plain; other dashes mean lists.
-    if (first != '-' || text.size() < 2 || !absl::ascii_isdigit(text[1])) {
-      return false;
-    }
-  }
-  if (text.back() == ' ') return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return absl::ascii_isalnum(c) || absl::StrContains("/_-.+ ", c);
-  });
-}
-
 // The probable mistake of the author of a line that is not YAML.
 std::string SyntaxHint(absl::string_view text, int line,
                        absl::string_view message) {
@@ -149,22 +129,6 @@ std::string SyntaxHint(absl::string_view text, int line,
 }
 
 }  // namespace
-
-std::string QuoteYaml(absl::string_view text) {
-  if (IsPlain(text)) return std::string(text);
-  std::string out = "\"";
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c == '"' || c == '\\') {
-      absl::StrAppend(&out, "\\", text.substr(i, 1));
-    } else if (c < 0x20 || c == 0x7f) {
-      absl::StrAppendFormat(&out, "\\x%02x", c);
-    } else {
-      out += text[i];
-    }
-  }
-  return out + "\"";
-}
 
 std::optional<YamlNode> ReadYaml(absl::string_view text, absl::string_view file,
                                  std::vector<Mistake>* mistakes,

@@ -38,9 +38,6 @@ std::optional<YamlNode> ReadYaml(absl::string_view text, absl::string_view file,
                                  std::vector<Mistake>* mistakes,
                                  const YamlKind& kind = {});
 
-// The text as one YAML value, on one line: in quotes where it needs them.
-std::string QuoteYaml(absl::string_view text);
-
 }  // namespace ebb::job
 
 #endif  // EBB_JOB_YAML_TREE_H_

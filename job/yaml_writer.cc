@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/yaml_text.h"
 #include "job/base/keys.h"
 #include "job/validate.h"
 #include "job/yaml.h"

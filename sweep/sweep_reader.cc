@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/scores/figures.h"
+#include "common/yaml_text.h"
 #include "job/base/keys.h"
 #include "job/base/values.h"
 #include "job/yaml.h"
@@ -34,7 +35,7 @@ std::string FlowOf(const YamlNode& node) {
     case YamlNode::Kind::kNull:
       return "null";
     case YamlNode::Kind::kScalar:
-      return job::QuoteYaml(node.text);
+      return QuoteYaml(node.text);
     case YamlNode::Kind::kList: {
       std::vector<std::string> items;
       for (const YamlNode& item : node.items) items.push_back(FlowOf(item));

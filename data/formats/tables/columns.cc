@@ -5,9 +5,9 @@
 #include <set>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
+#include "common/yaml_text.h"
 #include "data/bytes/text.h"
 
 namespace ebb::data::internal {
@@ -83,14 +83,8 @@ std::string Columns::Describe(size_t column) const {
 std::string Columns::InOption(size_t column) const {
   if (names_.empty() || names_[column].empty()) return absl::StrCat(column + 1);
   const std::string& name = names_[column];
-  // Letters of UTF-8 are as good as others.
-  const bool plain = std::ranges::all_of(name, [](char c) {
-    return absl::ascii_isalnum(c) || c == '_' || c == '.' || c == ' ' ||
-           !absl::ascii_isascii(c);
-  });
-  const bool trimmed = absl::StripAsciiWhitespace(name) == name;
-  if (plain && trimmed && !IsNumber(name)) return name;
-  return absl::StrCat("\"", absl::Utf8SafeCEscape(name), "\"");
+  // A number would be that of a column.
+  return IsNumber(name) ? InYamlQuotes(name) : QuoteYaml(name);
 }
 
 std::optional<ColumnNames> Columns::NamesOf(const std::vector<size_t>& features,
