@@ -48,7 +48,10 @@ class Keeper:
     def __init__(
         self, folder: str, servers: int, workers: int, flags: Sequence[str]
     ) -> None:
-        """Blocks until the servers serve. Raises Unavailable if a daemon does not start."""
+        """Blocks until the servers serve. Raises Unavailable if a daemon does not start.
+
+        flags: "ROLE=FLAG": further flags of schedulers, of "ps" and of workers.
+        """
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._number = 0  # The request under way. Guarded by _lock, as all below.
@@ -60,7 +63,7 @@ class Keeper:
             self._process = subprocess.Popen(
                 [programs.path_of("ebb"), "local", "--folder", folder]
                 + ["--servers", str(servers), "--workers", str(workers)]
-                + ["--leave-with-parent", str(os.getpid()), *flags],
+                + ["--leave-with-parent", str(os.getpid()), "--", *flags],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -11,10 +11,11 @@ A daemon that dies is started again, as by ``ebb run``.
 from __future__ import annotations
 
 import atexit
+import base64
 import os
 import shutil
 import signal
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
 from ebb import command, copies, temporary
 from ebb.cluster import Cluster
@@ -96,11 +97,11 @@ class LocalCluster:
             make_folder(os.path.join(self.folder, part))
         self.servers: List[str] = [f"ps-{i}" for i in range(servers)]
         self.workers: List[str] = [f"worker-{i}" for i in range(workers)]
+        cache = f"--data-cache={os.path.join(self.folder, 'cache')}"
         flags = [
-            *(f"--scheduler-flag={flag}" for flag in scheduler_flags),
-            *(f"--server-flag={flag}" for flag in server_flags),
-            f"--worker-flag=--data-cache={os.path.join(self.folder, 'cache')}",
-            *(f"--worker-flag={flag}" for flag in worker_flags),
+            *(f"scheduler={flag}" for flag in scheduler_flags),
+            *(f"ps={flag}" for flag in server_flags),
+            *(f"worker={flag}" for flag in (cache, *worker_flags)),
         ]
         try:
             self._keeper = Keeper(self.folder, servers, workers, flags)
@@ -180,13 +181,9 @@ class LocalCluster:
         self._keeper.ask(
             "run_program",
             name=name,
-            argv=list(argv),
-            folder=os.getcwd(),
-            # What is not UTF-8 cannot be handed over.
-            environment=[
-                os.fsencode(f"{key}={value}").decode(errors="replace")
-                for key, value in base.items()
-            ],
+            argv=_encoded(argv),
+            folder=_encoded([os.getcwd()]),
+            environment=_encoded(f"{key}={value}" for key, value in base.items()),
         )
 
     def note_of(self, name: str) -> str:
@@ -203,7 +200,7 @@ class LocalCluster:
 
     @property
     def ends(self) -> List[End]:
-        """The ends of processes so far, in order."""
+        """The last ends of processes, 256 at most, in order; without those of close()."""
         return self._keeper.state().ends
 
     def signal(self, name: str, number: int) -> bool:
@@ -263,6 +260,11 @@ _open_clusters: List[LocalCluster] = []
 def _close_all() -> None:
     for one in list(_open_clusters):
         one.close()
+
+
+def _encoded(words: Iterable[str]) -> List[str]:
+    """Returns words of any bytes, which need not be UTF-8, in base64."""
+    return [base64.b64encode(os.fsencode(word)).decode() for word in words]
 
 
 def _tail(path: str, lines: int = 12) -> str:

@@ -88,6 +88,29 @@ def test_refuses_wrong_numbers() -> None:
         local.cluster(workers=-1)
 
 
+def test_an_empty_flag_is_a_flag_of_its_own() -> None:
+    with pytest.raises(ebb.Unavailable) as caught:
+        local.cluster(server_flags=["", "--bulk=off"])
+    assert "ps-0 exited with 2" in str(caught.value)
+    assert "--bulk" not in str(caught.value)
+
+
+def test_words_of_a_program_may_have_any_bytes(tmp_path, monkeypatch) -> None:
+    folder = os.path.join(os.fsencode(tmp_path), b"gr\xfc\xdfe")
+    os.mkdir(folder)
+    monkeypatch.chdir(folder)
+    seen = tmp_path / "seen"
+    program = f'{{ pwd; echo "$1"; echo "$OWN"; }} > {seen}'
+    with local.cluster() as cluster:
+        cluster.run_program(
+            "one",
+            ["/bin/sh", "-c", program, "sh", os.fsdecode(b"\xe9")],
+            environment={"OWN": os.fsdecode(b"\xff=1\n2")},
+        )
+        assert wait_for(lambda: cluster.finished("one"))
+    assert seen.read_bytes() == folder + b"\n\xe9\n\xff=1\n2\n"
+
+
 def test_a_folder_of_the_callers_stays_and_goes_on(tmp_path) -> None:
     with local.cluster(folder=str(tmp_path)) as cluster:
         assert "ps-0" in cluster.processes

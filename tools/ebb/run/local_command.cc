@@ -3,11 +3,16 @@
 
 #include <cstdint>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "tools/command/command.h"
 #include "tools/ebb/run/served_cluster.h"
 #include "tools/files/files.h"
@@ -27,10 +32,20 @@ int Serve(const ServedClusterOptions& options) {
   return kExitFailed;
 }
 
-void AddFlagsOf(CLI::App* command, const std::string& name,
-                std::vector<std::string>* flags) {
-  command->add_option(name, *flags, "A further word for them, as NAME=WORD")
-      ->allow_extra_args(false);
+// "ROLE=FLAG", which is for all daemons of that role.
+void AddFlag(absl::string_view text, LocalClusterOptions* options) {
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(text, absl::MaxSplits('=', 1));
+  const std::map<absl::string_view, std::vector<std::string>*> by_role = {
+      {"scheduler", &options->scheduler_flags},
+      {"ps", &options->server_flags},
+      {"worker", &options->worker_flags}};
+  const auto flags = by_role.find(parts.first);
+  if (flags == by_role.end()) {
+    throw CLI::ValidationError(
+        "flags", absl::StrCat("\"", parts.first, "\" is no role of a daemon"));
+  }
+  flags->second->emplace_back(parts.second);
 }
 
 }  // namespace
@@ -50,16 +65,20 @@ void AddLocalCommand(CLI::App* app, int* exit_code) {
   command->add_option("--servers", cluster.servers, "Parameter servers")
       ->required();
   command->add_option("--workers", cluster.workers, "Workers")->required();
-  AddFlagsOf(command, "--scheduler-flag", &cluster.scheduler_flags);
-  AddFlagsOf(command, "--server-flag", &cluster.server_flags);
-  AddFlagsOf(command, "--worker-flag", &cluster.worker_flags);
   command->add_option("--leave-with-parent", options->parent,
                       "End at once when the process PID, which starts this "
                       "one, ends");
+  const auto flags = std::make_shared<std::vector<std::string>>();
+  command->add_option("flags", *flags,
+                      "ROLE=FLAG: further words for the command lines of all "
+                      "daemons of a role: scheduler, ps, worker");
   command->footer(R"(
 It reads requests from the standard input, and answers them
 (tools/ebb/run/served_cluster.h).)");
-  command->callback([options, exit_code] { *exit_code = Serve(*options); });
+  command->callback([options, flags, exit_code] {
+    for (const std::string& flag : *flags) AddFlag(flag, &options->cluster);
+    *exit_code = Serve(*options);
+  });
 }
 
 }  // namespace ebb::tools

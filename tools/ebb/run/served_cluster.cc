@@ -4,14 +4,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "common/steady_time.h"
@@ -33,12 +37,20 @@ using google::protobuf::Struct;
 // How often it looks whether the parent is there.
 constexpr absl::Duration kLookAtParent = absl::Milliseconds(500);
 
-std::vector<std::string> TextsIn(const Struct& object, const std::string& key) {
-  std::vector<std::string> texts;
+// The last ends that are kept.
+constexpr size_t kMaxEnds = 256;
+
+// Words of any bytes, which are in base64: JSON has UTF-8 alone.
+absl::StatusOr<std::vector<std::string>> WordsIn(const Struct& object,
+                                                 const std::string& key) {
+  std::vector<std::string> words;
   for (const auto& value : ListIn(object, key).values()) {
-    texts.push_back(value.string_value());
+    if (!absl::Base64Unescape(value.string_value(), &words.emplace_back())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a word of ", key, " is not in base64"));
+    }
   }
-  return texts;
+  return words;
 }
 
 Json EndOf(const DaemonEvent& event) {
@@ -64,7 +76,10 @@ class ServedCluster {
   // Notes what has happened to the daemons.
   void Poll() {
     for (const DaemonEvent& event : cluster_.Poll()) {
-      if (event.kind == DaemonEvent::Kind::kDied) ends_.Add(EndOf(event));
+      if (event.kind == DaemonEvent::Kind::kDied) {
+        if (ends_.size() == kMaxEnds) ends_.pop_front();
+        ends_.push_back(EndOf(event));
+      }
       if (event.kind == DaemonEvent::Kind::kGivenUp) {
         given_up_[event.daemon] = event.reason;
       }
@@ -95,11 +110,14 @@ class ServedCluster {
       Begin(name);
       EBB_RETURN_IF_ERROR(cluster_.AddWorker(name));
     } else if (what == "run_program") {
+      EBB_ASSIGN_OR_RETURN(auto argv, WordsIn(request, "argv"));
+      EBB_ASSIGN_OR_RETURN(const auto folder, WordsIn(request, "folder"));
+      EBB_ASSIGN_OR_RETURN(auto environment, WordsIn(request, "environment"));
       Begin(name);
-      EBB_RETURN_IF_ERROR(cluster_.AddProgram(
-          name, {.argv = TextsIn(request, "argv"),
-                 .folder = TextIn(request, "folder"),
-                 .environment = TextsIn(request, "environment")}));
+      EBB_RETURN_IF_ERROR(
+          cluster_.AddProgram(name, {.argv = std::move(argv),
+                                     .folder = absl::StrJoin(folder, ""),
+                                     .environment = std::move(environment)}));
     } else if (what == "stop_program") {
       cluster_.RemoveWorker(name, absl::InfiniteDuration());
     } else {
@@ -125,14 +143,15 @@ class ServedCluster {
       if (cluster_.Finished(name)) state["finished"].Add(name);
     }
     for (const auto& [name, why] : given_up_) state["given_up"][name] = why;
-    state["ends"] = ends_;
+    state["ends"] = Json::List();
+    for (const Json& end : ends_) state["ends"].Add(end);
     return state;
   }
 
   LocalCluster& cluster_;                        // Not owned.
   std::set<std::string> names_;                  // All that there ever were.
   std::map<std::string, std::string> given_up_;  // Why, by name.
-  Json ends_ = Json::List();
+  std::deque<Json> ends_;
 };
 
 }  // namespace

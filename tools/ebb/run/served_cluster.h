@@ -4,8 +4,8 @@
 //   {"number": 1, "do": "state"}
 //   {"number": 2, "do": "signal", "name": "ps-0", "signal": 9}
 //   {"number": 3, "do": "add_worker", "name": "worker-1"}
-//   {"number": 4, "do": "run_program", "name": "a", "argv": ["/bin/true"],
-//    "folder": "/", "environment": ["PATH=/bin"]}
+//   {"number": 4, "do": "run_program", "name": "a", "argv": ["L2Jpbi90cnVl"],
+//    "folder": ["Lw=="], "environment": ["UEFUSD0vYmlu"]}   (in base64)
 //   {"number": 5, "do": "stop_program", "name": "a"}
 //   {"do": "end"}   (in good order; it has no answer)
 //
@@ -15,7 +15,7 @@
 //   {"number": 0, "address": "127.0.0.1:7000"}
 //   {"number": 1, "processes": {"ps-0": 123, ...}, "given_up": {"a": "why"},
 //    "ends": [{"name": "ps-0", "pid": 99, "code": -9, "life_s": 1.5}],
-//    "finished": ["a"]}      (a negative code is a signal's)
+//    "finished": ["a"]}   (a negative code is a signal's; the last 256 ends)
 //   {"number": 2, "sent": true}
 //   {"number": 3}
 #ifndef EBB_TOOLS_EBB_RUN_SERVED_CLUSTER_H_
