@@ -162,6 +162,9 @@ if __name__ == "__main__":
         found = self_test()
         print("\n".join(found) or "compare_trees: clean")
         sys.exit(1 if found else 0)
+    if {"-h", "--help"} & {*sys.argv}:
+        print(__doc__)
+        sys.exit()
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     compare(sys.argv[1], (sys.argv[2:] or ["HEAD"])[0])
