@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -92,31 +93,6 @@ std::vector<std::string> PathOfKey(absl::string_view name) {
   return found_path;
 }
 
-// Names that other tools give to keys of ours, and of names that several parts
-// of a job have, the part that is probably meant.
-struct NameElsewhere {
-  absl::string_view name;
-  absl::string_view path;  // The place of our key.
-};
-constexpr NameElsewhere kNamesElsewhere[] = {
-    {"batch_size", "train.batch"},
-    {"batchsize", "train.batch"},
-    {"eta", "optimizer.rate"},
-    {"l2", "model.l2"},
-    {"learning_rate", "optimizer.rate"},
-    {"lr", "optimizer.rate"},
-    {"max_epochs", "train.epochs"},
-    {"mini_batch", "train.batch"},
-    {"minibatch", "train.batch"},
-    {"momentum", "optimizer.momentum"},
-    {"n_epochs", "train.epochs"},
-    {"num_epochs", "train.epochs"},
-    {"patience", "stop.patience"},
-    {"random_seed", "seed"},
-    {"random_state", "seed"},
-    {"weight_decay", "optimizer.weight_decay"},
-};
-
 // The path of the key of ours that another tool calls so in a message of this
 // type; empty: none.
 std::vector<std::string> PathElsewhere(absl::string_view name,
@@ -125,10 +101,9 @@ std::vector<std::string> PathElsewhere(absl::string_view name,
   if (name == "step_size" && &type == v1::Schedule::descriptor()) {
     return {"optimizer", "schedule", "step_epochs"};
   }
-  for (const NameElsewhere& one : kNamesElsewhere) {
-    if (one.name == name) return absl::StrSplit(one.path, '.');
-  }
-  return {};
+  const auto known = NamesElsewhere().find(std::string(name));
+  if (known == NamesElsewhere().end()) return {};
+  return absl::StrSplit(known->second, '.');
 }
 
 // All names of keys below a job, each once.
@@ -183,9 +158,7 @@ MeantKey MeantBy(absl::string_view name, const Descriptor& type,
     return {absl::StrSplit(Join(path, near), '.')};
   }
   std::vector<std::string> others;
-  for (const NameElsewhere& one : kNamesElsewhere) {
-    others.emplace_back(one.name);
-  }
+  for (const auto& [other, path] : NamesElsewhere()) others.push_back(other);
   if (const std::string near = Nearest(name, others); !near.empty()) {
     return {PathElsewhere(near, type), /*guessed=*/true};
   }
@@ -381,6 +354,30 @@ GivenPart GivenFor(const UnknownKey& key, const JobAround& around,
 }
 
 }  // namespace
+
+const std::map<std::string, std::string>& NamesElsewhere() {
+  // Several parts of a job have some of these: it is the one that is probably
+  // meant.
+  static const auto* const names = new std::map<std::string, std::string>{
+      {"batch_size", "train.batch"},
+      {"batchsize", "train.batch"},
+      {"eta", "optimizer.rate"},
+      {"l2", "model.l2"},
+      {"learning_rate", "optimizer.rate"},
+      {"lr", "optimizer.rate"},
+      {"max_epochs", "train.epochs"},
+      {"mini_batch", "train.batch"},
+      {"minibatch", "train.batch"},
+      {"momentum", "optimizer.momentum"},
+      {"n_epochs", "train.epochs"},
+      {"num_epochs", "train.epochs"},
+      {"patience", "stop.patience"},
+      {"random_seed", "seed"},
+      {"random_state", "seed"},
+      {"weight_decay", "optimizer.weight_decay"},
+  };
+  return *names;
+}
 
 std::string KeysHint(const Descriptor& type) {
   return absl::StrCat("keys: ", absl::StrJoin(KeyNames(type), ", "));

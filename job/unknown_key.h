@@ -3,6 +3,7 @@
 #ifndef EBB_JOB_UNKNOWN_KEY_H_
 #define EBB_JOB_UNKNOWN_KEY_H_
 
+#include <map>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -36,6 +37,10 @@ struct KeyHint {
 };
 
 KeyHint HintForKey(const UnknownKey& key, const JobAround& around);
+
+// The names that other tools give to keys of ours, each with the path of that
+// key: "lr" is optimizer.rate.
+const std::map<std::string, std::string>& NamesElsewhere();
 
 // "keys: a, b": those of the message that people may set.
 std::string KeysHint(const Descriptor& type);

@@ -666,6 +666,12 @@ class CliTest(ClusterTest):
                    "a job has a /; is it kept/tuesday?", "audit",
                    "kept/tuseday")
 
+    def test_a_flag_of_other_tools_is_named_with_the_key(self):
+        for flag, key in (("--batch-size", "train.batch"),
+                          ("--lr", "optimizer.rate"), ("--batch", "train.batch")):
+            self.fails(2, f"{flag}: it is a key of the job: --set {key}=20",
+                       "run", "job.yaml", flag, "20")
+
     def test_a_misspelt_flag_is_named_with_the_nearest(self):
         self.fails(2, "no flag --wrokers; is it --workers?", "run",
                    "job.yaml", "--wrokers", "3")

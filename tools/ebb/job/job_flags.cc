@@ -2,11 +2,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/plugin_file.h"
+#include "job/unknown_key.h"
 #include "tools/files/standard_input.h"
 
 namespace ebb::tools {
@@ -31,6 +35,27 @@ JobChoice JobFlags::Choice() const {
   return choice;
 }
 
+namespace {
+
+// Flags that other tools have for what is a key of a job. They are in no help,
+// and say how the key is set.
+void AddNamesElsewhere(CLI::App* command) {
+  std::map<std::string, std::string> names = job::NamesElsewhere();
+  names.emplace("batch", "train.batch");
+  for (const auto& [name, path] : names) {
+    const std::string flag =
+        absl::StrCat("--", absl::StrReplaceAll(name, {{"_", "-"}}));
+    const auto refuse = [flag, path = path](const std::string& value) {
+      throw CLI::ValidationError(
+          flag, absl::StrCat("it is a key of the job: --set ", path, "=",
+                             absl::Utf8SafeCEscape(value.substr(0, 60))));
+    };
+    command->add_option_function<std::string>(flag, refuse)->group("");
+  }
+}
+
+}  // namespace
+
 void AddJobFlags(CLI::App* command, JobFlags* flags) {
   command
       ->add_option("JOB", flags->file, "Job file (YAML); -: the standard input")
@@ -51,6 +76,7 @@ void AddJobFlags(CLI::App* command, JobFlags* flags) {
                    "may be repeated")
       ->allow_extra_args(false);
   AddPluginsFlag(command, &flags->plugin_folders);
+  AddNamesElsewhere(command);
 }
 
 void AddPluginsFlag(CLI::App* command, std::vector<std::string>* folders) {
