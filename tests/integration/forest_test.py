@@ -133,6 +133,10 @@ class ForestTest(JobTestCase):
                                report["accuracy"], delta=0.05)
         self.assertAlmostEqual(
             sum(one["share"] for one in forest["importances"]), 1)
+        # Bug: it was 0.000 on the screen and in the file all the while.
+        with open(os.path.join(folder, "run", "metrics.csv")) as file:
+            losses = {row["training_loss"] for row in csv.DictReader(file)}
+        self.assertEqual(losses, {""})
 
     # Bug: another right child was not noticed, and the tree read as it was not.
     def test_a_file_with_another_child_is_refused(self):

@@ -36,6 +36,7 @@
 #include "models/backend.h"
 #include "models/config.h"
 #include "models/model.h"
+#include "protocol/known_loss.h"
 #include "protocol/plan.h"
 #include "worker/base/batch_reader.h"
 #include "worker/base/exported_model.h"
@@ -46,7 +47,7 @@ namespace ebb::workloads {
 
 struct TaskResult {
   std::string bytes;
-  double loss = 0;  // 0: there is none.
+  double loss = kUnknownLoss;  // kUnknownLoss: there is none.
 };
 
 // Makes the results of tasks: parts of a model that a worker makes of the whole
