@@ -66,6 +66,14 @@ class BackgroundRun:
             cwd=self._folder, text=True, env=environment, timeout=LIMIT_S,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
+    def of_folder(self, command):
+        """Runs a command about the run, which its folder names."""
+        return subprocess.run(
+            [os.path.join(self._programs, "ebb"), command, "run"],
+            cwd=self._folder, text=True, timeout=LIMIT_S,
+            env=dict(os.environ, EBB_SCHEDULER="127.0.0.1:9"),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
     def good(self, *arguments):
         done = self.ebb(*arguments)
         self._test.assertEqual(done.returncode, 0, done.stdout)

@@ -53,12 +53,19 @@ class ScaleTest(unittest.TestCase):
     def test_processes_follow_the_scale_of_the_job(self):
         self.start_and_train()
         self.assertEqual(self.cluster.processes(), self.cluster.names(2, 3))
+        # Its folder names the cluster, whatever EBB_SCHEDULER says.
+        self.assertIn("lines", self.cluster.of_folder("status").stdout)
+        self.assertEqual(self.cluster.of_folder("explain").returncode, 0)
         self.cluster.scale(4, 5)
         self.cluster.scale(1, 1)
         self.cluster.scale(3, 8)
         self.cluster.ends(0)
         report = self.cluster.report()
         self.exact(report)
+        over = self.cluster.of_folder("explain")
+        self.assertEqual(over.returncode, 1, over.stdout)
+        self.assertIn("run in run is complete, and has no daemons: its report is "
+                      "run/report.html", over.stdout)
         # All ended in good order: nobody was started again.
         self.assertEqual(report["restarts"]["total"], 0)
         lines = [line for line in self.cluster.said().splitlines()

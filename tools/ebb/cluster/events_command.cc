@@ -32,7 +32,8 @@ void AddEventsCommand(CLI::App* app, int* exit_code) {
       [flags] { return Events(*flags); }, exit_code);
   command->add_option(
       "JOB", flags->job,
-      "Name or number of a job: print only its events and those of daemons");
+      "Name or number of a job: print only its events and those of daemons; or "
+      "the folder of a run that goes on");
   AddJsonFlag(command, &flags->json);
   command->footer(R"(
 Events are workers and servers that came, went or fell silent; jobs that were

@@ -98,7 +98,8 @@ void AddExplainCommand(CLI::App* app, int* exit_code) {
       "Explains why jobs do not advance: what waits for what, and what to do",
       flags.get(), [flags] { return Explain(*flags); }, exit_code);
   command->add_option("JOB", flags->job,
-                      "Name or number of a job (all that are not over)");
+                      "Name or number of a job (all that are not over), or the "
+                      "folder of a run that goes on");
   AddJsonFlag(command, &flags->json);
   command->footer(R"(
 Examples:

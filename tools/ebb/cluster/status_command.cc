@@ -37,7 +37,8 @@ void AddStatusCommand(CLI::App* app, int* exit_code) {
       flags.get(), [flags] { return Status(*flags); }, exit_code);
   command->add_option(
       "JOB", flags->job,
-      "Name or number of a job: print only this job, without daemons");
+      "Name or number of a job: print only this job, without daemons; or the "
+      "folder of a run that goes on: print its own daemons and jobs");
   command->add_flag("--all", flags->all, "Also print older jobs that are over");
   AddJsonFlag(command, &flags->json);
   command->footer(R"(

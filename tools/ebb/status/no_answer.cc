@@ -94,7 +94,8 @@ absl::Status WithAddress(const absl::Status& status,
       text = absl::StrCat("no scheduler listens at ", scheduler, " (",
                           status.message(),
                           "). Is it up? Another is named by --scheduler "
-                          "HOST:PORT or EBB_SCHEDULER.");
+                          "HOST:PORT or EBB_SCHEDULER; that of a run is in "
+                          "its folder: runs/NAME-N/scheduler.address.");
       break;
     case Why::kNoTls:
       text = absl::StrCat("no connection to ", scheduler, ": ",

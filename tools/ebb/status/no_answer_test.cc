@@ -29,7 +29,9 @@ std::string Told(const absl::Status& status, Asked asked = Asked::kToChange) {
 TEST(NoAnswerTest, WhereNobodyIsNothingWasDone) {
   EXPECT_EQ(Told(kRefused),
             "no scheduler listens at here:7000 (Connection refused). Is it up? "
-            "Another is named by --scheduler HOST:PORT or EBB_SCHEDULER.");
+            "Another is named by --scheduler HOST:PORT or EBB_SCHEDULER; that "
+            "of a run is in its "
+            "folder: runs/NAME-N/scheduler.address.");
   EXPECT_THAT(Told(kNotConnected),
               AllOf(HasSubstr("no scheduler listens at here:7000 (the "
                               "connection attempt timed out). Is it up?"),
@@ -42,7 +44,8 @@ TEST(NoAnswerTest, ANameThatDoesNotResolveIsNamed) {
                 "the name nosuch does not resolve: Domain name not found")),
             "no scheduler listens at here:7000 (the name nosuch does not "
             "resolve: Domain name not found). Is it up? Another is named by "
-            "--scheduler HOST:PORT or EBB_SCHEDULER.");
+            "--scheduler HOST:PORT or EBB_SCHEDULER; that of a run is in its "
+            "folder: runs/NAME-N/scheduler.address.");
 }
 
 // `ebb scale` said that no scheduler answers, and it had done what was asked.
