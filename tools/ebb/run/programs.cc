@@ -44,6 +44,11 @@ std::string WhyPaused(const v1::JobStatus& job) {
   return texts.empty() ? "`ebb explain` says why" : texts;
 }
 
+bool IsNonFinite(const v1::JobStatus& job) {
+  return std::ranges::any_of(
+      job.quarantined(), [](const auto& item) { return item.non_finite(); });
+}
+
 }  // namespace
 
 std::string CommandToGoOn(const ProgramCommand& command,
@@ -204,8 +209,11 @@ std::string Programs::WhyHeld() const {
         last_words_.empty() ? "" : absl::StrCat(last_words_, "\n"),
         "  hint: mend the cause, then `",
         CommandToGoOn(command_, folder_.shown()), "` goes on",
-        job.quarantined().empty() ? ""
-                                  : ", and with --skip without the batch"));
+        job.quarantined().empty() ? "" : ", and with --skip without the batch",
+        IsNonFinite(job)
+            ? "; settings={\"on_nonfinite\": \"skip\"} of the program's job "
+              "leaves such batches out in each epoch"
+            : ""));
   }
   return absl::StrJoin(texts, "\n");
 }
