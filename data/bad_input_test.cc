@@ -141,7 +141,7 @@ void AddBadLabels(const AddBadLine& add) {
       "label, column 3: class '16777217'" + whole);
   add(Csv(), "LabelMissing", "6,7,",
       "label, column 3: an empty field is no label; fill it in, or say "
-      "on_bad_example: skip, which leaves such rows out");
+      "data: {on_bad_example: skip}, which leaves such rows out");
   add(Ratings(), "LabelNoClass", "a,y,0.5", "label: class '0.5'" + whole);
   add(Ratings(), "LabelMissing", "a,y,",
       "label: an empty field is not a number");

@@ -344,17 +344,18 @@ TEST(TextTableTest, LabelsOfTextAreClassesInTheOrderOfTheirTexts) {
 // It was "none of the classes of the training data", which had it.
 TEST(TextTableTest, SaysThatALabelStandsForAMissingValue) {
   const std::string text = "a,tier\n1,gold\n2,none\n3,silver\n4,none\n";
-  EXPECT_EQ(ErrorOf(text),
-            "t.csv:3: label, column 2 ('tier'): 'none' stands for a missing "
-            "value, so it is no label; if it is a class, write another word "
-            "for it in the data, or say on_bad_example: skip, which leaves "
-            "such rows out; so it is in 2 of 4 rows");
+  EXPECT_EQ(
+      ErrorOf(text),
+      "t.csv:3: label, column 2 ('tier'): 'none' stands for a missing "
+      "value, so it is no label; if it is a class, write another word "
+      "for it in the data, or say data: {on_bad_example: skip}, which leaves "
+      "such rows out; so it is in 2 of 4 rows");
   SourceSpec spec = Table();
   spec.label_kind = LabelKind::kReal;
   EXPECT_EQ(ErrorOf("a,y\n1,2\n2,NaN\n", spec),
             "t.csv:3: label, column 2 ('y'): 'NaN' stands for a missing value, "
             "so it is no label; write a number instead, or say "
-            "on_bad_example: skip, which leaves such rows out");
+            "data: {on_bad_example: skip}, which leaves such rows out");
   spec = Table();
   spec.on_bad_example = OnBadExample::kSkip;
   EXPECT_EQ(Load(text, spec).left_out().examples, 2);

@@ -66,11 +66,14 @@ void Rules::CheckModel() {
   if (!facts_.model_kinds.empty() && model.has_kind() &&
       !KnowsModel(facts_, model)) {
     const std::string near = Nearest(model.kind(), facts_.model_kinds);
+    v1::Model kind_alone;
+    kind_alone.set_kind(model.kind());
+    const bool short_form = model.ByteSizeLong() == kind_alone.ByteSizeLong();
     found_->Add(
         "model.kind", absl::StrCat("there is no model \"", model.kind(), "\""),
-        absl::StrCat("kind: ", near.empty()
-                                   ? absl::StrJoin(facts_.model_kinds, ", ")
-                                   : near));
+        absl::StrCat(
+            short_form ? "model: " : "kind: ",
+            near.empty() ? absl::StrJoin(facts_.model_kinds, ", ") : near));
   }
   CheckKeysOfModel();
   if (TraitsOf(job_.data().train()).ratings() &&
@@ -82,10 +85,11 @@ void Rules::CheckModel() {
   constexpr int kMaxLayers = 64;
   if (model.layers_size() == 0) {
     found_->Add("model.layers", "is missing",
-                "layers: [FEATURES, 128, CLASSES], as many as the data has");
+                "layers: [784, 128, 10], from the number of features to that "
+                "of classes");
   } else if (model.layers_size() == 1) {
     found_->Add("model.layers", "has one layer; at least two are needed",
-                "layers: [FEATURES, 128, CLASSES]");
+                "layers: [784, 128, 10]");
   } else if (model.layers_size() > kMaxLayers) {
     found_->Add("model.layers",
                 absl::StrCat("has ", model.layers_size(), " layers"),

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "common/nearest.h"
 #include "job/base/keys.h"
 #include "job/base/values.h"
@@ -45,7 +46,17 @@ void YamlMapper::MapMessage(const YamlNode& node, const std::string& path,
       field != nullptr &&
       (node.is_scalar() ||
        (node.kind == YamlNode::Kind::kList && field->is_repeated()))) {
+    const size_t before = mistakes_->size();
     MapField(node, *field, Join(path, field->name()), message);
+    // Hints are in the short form, too: that is what the user wrote.
+    const std::string key = path.substr(path.rfind('.') + 1);
+    for (size_t i = before; i < mistakes_->size(); ++i) {
+      absl::string_view hint = (*mistakes_)[i].hint;
+      if (!absl::ConsumePrefix(&hint, absl::StrCat(field->name(), ": "))) {
+        continue;
+      }
+      (*mistakes_)[i].hint = absl::StrCat(key, ": ", hint);
+    }
     return;
   }
   if (node.kind != YamlNode::Kind::kMap) {

@@ -208,6 +208,15 @@ TEST(JobYamlTest, AHintShowsTheFileAndTheColumnOfTheUser) {
 }
 
 // Bug: the hint was a key of csv, whatever the format was.
+TEST(JobYamlTest, AHintIsInTheShortFormThatTheUserWrote) {
+  const JobFile file = ReadJob(
+      "model: softmax\ndata: {train: {csv: a.csv}}\n"
+      "algorithm: sdg\n",
+      "j.yaml");
+  ASSERT_FALSE(file.mistakes.empty());
+  EXPECT_EQ(file.mistakes.back().hint, "algorithm: sgd");
+}
+
 TEST(JobYamlTest, AHintKeepsTheFormatOfTheUser) {
   const auto hint = [](const std::string& train, const std::string& set = "") {
     std::vector<std::string> overrides;

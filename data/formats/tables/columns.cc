@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
+#include "common/nearest.h"
 #include "common/yaml_text.h"
 #include "data/bytes/text.h"
 
@@ -46,7 +47,9 @@ absl::StatusOr<size_t> Columns::Resolve(const std::string& column) const {
                " goes by a name, but there is no header; use its number, "
                "from 1");
   }
-  return Bad("there is no column ", Excerpt(column), " among ", Listed());
+  const std::string near = NearestName(column, names_);
+  return Bad("there is no column ", Excerpt(column), " among ", Listed(),
+             near.empty() ? "" : absl::StrCat("; is it ", Excerpt(near), "?"));
 }
 
 std::optional<size_t> Columns::Find(

@@ -328,7 +328,7 @@ std::string CsvReader::MissingLabel(absl::string_view label) const {
   const std::string hint = EmptyEndHint(label);
   if (!hint.empty()) return absl::StrCat(Excerpt(label), " is no label", hint);
   constexpr char kSkip[] =
-      ", or say on_bad_example: skip, which leaves such rows out";
+      ", or say data: {on_bad_example: skip}, which leaves such rows out";
   if (label.empty()) {
     return absl::StrCat(Excerpt(label), " is no label; fill it in", kSkip);
   }

@@ -93,6 +93,9 @@ TEST(CsvReaderTest, ANameThatIsANumberWinsOverTheNumber) {
 TEST(CsvReaderTest, RefusesColumnsThatAreNotThere) {
   EXPECT_EQ(ErrorOf("a,b,c\n1,2,0\n", Csv({.label = "klass"})),
             "train.csv:1: there is no column 'klass' among 'a', 'b', 'c'");
+  EXPECT_EQ(ErrorOf("price,outcome\n1,0\n", Csv({.label = "outcom"})),
+            "train.csv:1: there is no column 'outcom' among 'price', "
+            "'outcome'; is it 'outcome'?");
   EXPECT_EQ(ErrorOf("1,2,0\n", Csv({.label = "0"})),
             "train.csv:1: there is no column 0; they count from 1 to 3");
   EXPECT_EQ(ErrorOf("1,2,0\n", Csv({.label = "4"})),
@@ -392,7 +395,7 @@ TEST(CsvReaderTest, RefusesAMissingLabel) {
   EXPECT_EQ(
       ErrorOf("1,2,0\n1,2,\n", Csv({.missing = CsvOptions::Missing::kMean})),
       "train.csv:2: label, column 3: an empty field is no label; fill it in, "
-      "or say on_bad_example: skip, which leaves such rows out");
+      "or say data: {on_bad_example: skip}, which leaves such rows out");
 }
 
 TEST(CsvReaderTest, RefusesAClassThatIsNotWhole) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -45,10 +46,18 @@ void AddNamesElsewhere(CLI::App* command) {
   for (const auto& [name, path] : names) {
     const std::string flag =
         absl::StrCat("--", absl::StrReplaceAll(name, {{"_", "-"}}));
-    const auto refuse = [flag, path = path](const std::string& value) {
+    const auto refuse = [command, flag, path = path](const std::string& value) {
+      const std::string shown = absl::Utf8SafeCEscape(value.substr(0, 60));
+      const std::vector<std::string> job =
+          command->get_option("JOB")->results();
+      const bool script = !job.empty() && absl::EndsWith(job.front(), ".py");
       throw CLI::ValidationError(
-          flag, absl::StrCat("it is a key of the job: --set ", path, "=",
-                             absl::Utf8SafeCEscape(value.substr(0, 60))));
+          flag, script
+                    ? absl::StrCat("it is not a flag of ebb; behind -- it is "
+                                   "one of the program: ",
+                                   job.front(), " -- ", flag, " ", shown)
+                    : absl::StrCat("it is a key of the job: --set ", path, "=",
+                                   shown));
     };
     command->add_option_function<std::string>(flag, refuse)->group("");
   }
