@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from ebb import command, programs
-from ebb.errors import Unavailable
+from ebb.errors import Refused, Unavailable
+
+# A process that does not answer for so long is killed at the end.
+_STANDS_STILL_S = 10.0
+_TAIL_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,23 @@ class Keeper:
     """A process that keeps daemons. Methods may be called from any thread."""
 
     def __init__(
-        self, folder: str, servers: int, workers: int, flags: Sequence[str]
+        self,
+        folder: str,
+        servers: int,
+        workers: int,
+        flags: Sequence[str],
+        held: Optional[int],
     ) -> None:
         """Blocks until the servers serve. Raises Unavailable if a daemon does not start.
 
         flags: "ROLE=FLAG": further flags of schedulers, of "ps" and of workers.
+        held: the descriptor of a lock, which the process keeps as long as it runs.
         """
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._number = 0  # The request under way. Guarded by _lock, as all below.
-        self._heard = b""
+        self._heard: List[bytes] = []
+        self._patience_s: Optional[float] = None  # For an answer.
         self._last = State()  # Since end().
         self._ended = False
         self._log = os.path.join(folder, "logs", "local.log")
@@ -67,6 +79,8 @@ class Keeper:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                bufsize=0,  # A forked child has nothing to write at its end.
+                pass_fds=() if held is None else (held,),
                 # The flags of daemons are all on their command lines.
                 env=command.own_environment(),
                 # Ctrl-C goes to this process alone.
@@ -95,9 +109,15 @@ class Keeper:
 
         A forked child learns of none.
         """
-        if self._ended or os.getpid() != self._owner:
+        if os.getpid() != self._owner:
             return self._last
-        answer = self.ask("state")
+        with self._lock:
+            return self._last if self._ended else self._state()
+
+    def _state(self) -> State:
+        self._number += 1
+        self._send({"number": self._number, "do": "state"})
+        answer = self._answer()
         return State(
             {name: int(pid) for name, pid in answer["processes"].items()},
             answer["given_up"],
@@ -110,33 +130,41 @@ class Keeper:
 
         in_order: workers, the scheduler and servers are asked to leave.
         """
-        try:
-            before = self.state()
-            self._last = State({}, before.given_up, before.finished, before.ends)
-            with self._lock:
-                self._ended = True
+        with self._lock:
+            self._ended = True
+            self._patience_s = _STANDS_STILL_S
+            try:
+                before = self._state()
+                self._last = State({}, before.given_up, before.finished, before.ends)
                 if in_order:
                     self._send({"do": "end"})
                     self._process.wait()
-        except Unavailable:
-            pass  # It was killed, and the daemons with it.
-        finally:
-            self._ended = True
-            self._finish()
+            except Unavailable:
+                pass  # It was killed, and the daemons with it; or it stands still.
+            finally:
+                self._finish()
 
     def _send(self, request: Dict[str, Any]) -> None:
-        line = json.dumps(request, ensure_ascii=False)
+        # The line before it may have been cut off by an interrupt.
+        text = f"\n{json.dumps(request, ensure_ascii=False)}\n"
+        try:
+            rest = memoryview(text.encode())
+        except UnicodeEncodeError:
+            raise Refused(f"{request.get('name')!r} is not UTF-8") from None
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
+            while rest:
+                rest = rest[os.write(self._process.stdin.fileno(), rest) :]
         except BrokenPipeError:
             raise self._gone() from None
 
     def _answer(self) -> Dict[str, Any]:
         """Reads up to the answer to the last request; earlier ones were interrupted."""
         while True:
-            answer: Dict[str, Any] = json.loads(self._line())
+            try:
+                answer: Dict[str, Any] = json.loads(self._line())
+            except ValueError:
+                continue  # An interrupt took a part of an earlier one.
             if answer["number"] != self._number:
                 continue
             if "error" in answer:
@@ -145,30 +173,46 @@ class Keeper:
 
     def _line(self) -> bytes:
         assert self._process.stdout is not None
-        while b"\n" not in self._heard:
-            more = os.read(self._process.stdout.fileno(), 65536)
-            if not more:
+        pipe = self._process.stdout
+        while not any(b"\n" in part for part in self._heard):
+            if not select.select([pipe], [], [], self._patience_s)[0]:
+                raise Unavailable("the process that keeps the local cluster stands still")
+            part = os.read(pipe.fileno(), 65536)
+            if not part:
                 raise self._gone()
-            self._heard += more
-        line, _, self._heard = self._heard.partition(b"\n")
+            self._heard.append(part)
+        line, _, rest = b"".join(self._heard).partition(b"\n")
+        self._heard = [rest]
         return line
 
     def _gone(self) -> Unavailable:
         return Unavailable(
-            "the process that keeps the local cluster has ended, and the daemons with it",
-            f"{self._log} may say why",
+            "the process that keeps the local cluster has ended, and the daemons with it"
+            + (f":\n{said}" if (said := last_lines(self._log, 12)) else "")
         )
 
     def _finish(self) -> None:
         """Ends it at once if it runs, and the daemons with it."""
         self._process.terminate()
-        self._process.wait()
+        try:
+            self._process.wait(_STANDS_STILL_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            try:
-                pipe.close()
-            except BrokenPipeError:
-                pass  # A request was on its way.
+            pipe.close()
+
+
+def last_lines(path: str, lines: int) -> str:
+    """Returns the last lines of a log, indented."""
+    try:
+        with open(path, "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - _TAIL_BYTES))
+            text = log.read().decode("utf-8", "replace")
+    except OSError as error:
+        return f"  its log cannot be read: {error}"
+    return "\n".join("  " + line for line in text.splitlines()[-lines:])
 
 
 def end_text(code: int) -> str:

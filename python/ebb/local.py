@@ -15,18 +15,18 @@ import base64
 import os
 import shutil
 import signal
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence
+import threading
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set
 
 from ebb import command, copies, temporary
 from ebb.cluster import Cluster
 from ebb.command import Access
 from ebb.errors import Refused, Unavailable
-from ebb.keeper import End, Keeper
+from ebb.keeper import End, Keeper, last_lines
 from ebb.run_folders import make_folder
 
 # For a daemon that is just coming back.
 _PATIENCE_S = 10.0
-_TAIL_BYTES = 65536
 
 
 def cluster(
@@ -92,6 +92,8 @@ class LocalCluster:
             folder, self._lock = temporary.make()
         self.folder: str = os.path.abspath(folder)
         self._owner = os.getpid()
+        self._adding = threading.Lock()
+        self._programs: Set[str] = set()
         self._closed = False
         for part in ("logs", "state", "shared", "data", "cache", "tmp"):
             make_folder(os.path.join(self.folder, part))
@@ -104,7 +106,7 @@ class LocalCluster:
             *(f"worker={flag}" for flag in (cache, *worker_flags)),
         ]
         try:
-            self._keeper = Keeper(self.folder, servers, workers, flags)
+            self._keeper = Keeper(self.folder, servers, workers, flags, self._lock)
         except BaseException:
             self._remove_temporary()
             raise
@@ -122,7 +124,7 @@ class LocalCluster:
     def problems(self) -> List[str]:
         """The daemons that are given up, each with its last words."""
         return [
-            f"{name} is given up: {why}:\n{_tail(self._log_of(name))}"
+            f"{name} is given up: {why}:\n{last_lines(self._log_of(name), 12)}"
             for name, why in self._keeper.state().given_up.items()
         ]
 
@@ -141,7 +143,7 @@ class LocalCluster:
         if not self._closed and not os.path.exists(path):
             there = ", ".join(["scheduler", *self.servers, *self.workers])
             raise Refused(f"no daemon has the name {daemon}", f"there are {there}")
-        return _tail(path, lines)
+        return last_lines(path, lines)
 
     def check(self) -> None:
         """Raises Unavailable if the cluster is closed or a daemon is given up."""
@@ -156,7 +158,8 @@ class LocalCluster:
     def kill(self, daemon: str) -> bool:
         """Kills a daemon with SIGKILL; it is started again.
 
-        Returns False if it does not run now.
+        Returns False if it does not run now. Raises Unavailable if there is none of
+        this name.
         """
         return self.signal(daemon, signal.SIGKILL)
 
@@ -169,7 +172,7 @@ class LocalCluster:
     ) -> None:
         """Starts a program that joins the cluster, and starts it again if it dies.
 
-        name: of its log, and of the worker that it is: EBB_NAME.
+        name: of its log, and of the worker that it is: EBB_NAME. Not a daemon's.
         argv: an absolute path, then its arguments. It runs in this process's
             working folder, with EBB_SCHEDULER set.
         environment: instead of this process's.
@@ -177,7 +180,10 @@ class LocalCluster:
         Exit code 0 is its end. It is killed if this process dies.
         """
         self.check()
+        if not name or "/" in name or not name.isprintable():
+            raise Refused(f"name={name!r}: it is that of a file, too")
         base = command.own_environment() if environment is None else environment
+        self._programs.add(name)
         self._keeper.ask(
             "run_program",
             name=name,
@@ -191,11 +197,19 @@ class LocalCluster:
         return os.path.join(self.folder, "logs", f"{name}.error")
 
     def stop_program(self, name: str) -> None:
-        """Asks a program to end, as Ctrl-C does; it is not started again."""
+        """Asks a program to end, as Ctrl-C does; it is not started again.
+
+        Raises Unavailable if there is none of this name.
+        """
         self._keeper.ask("stop_program", name=name)
 
     def finished(self, name: str) -> bool:
-        """Returns whether a program of run_program() has ended with exit code 0."""
+        """Returns whether a program of run_program() has ended with exit code 0.
+
+        Raises Refused if there was none of this name.
+        """
+        if name not in self._programs:
+            raise Refused(f"no program has the name {name}")
         return name in self._keeper.state().finished
 
     @property
@@ -207,21 +221,25 @@ class LocalCluster:
         """Sends a signal to a process; returns False if it does not run now."""
         if self._closed:
             return False
+        if not 0 <= number <= signal.SIGRTMAX:
+            raise Refused(f"number={number}: no signal has this number")
         return bool(self._keeper.ask("signal", name=name, signal=int(number))["sent"])
 
     def add_worker(self) -> str:
         """Starts one more ``ebb-worker``, and returns its name."""
         self.check()
-        name = f"worker-{len(self.workers)}"
-        self.workers.append(name)
-        self._keeper.ask("add_worker", name=name)
+        with self._adding:
+            name = f"worker-{len(self.workers)}"
+            self._keeper.ask("add_worker", name=name)
+            self.workers.append(name)
         return name
 
     def close(self) -> None:
         """Ends all daemons, and removes a temporary folder. May be repeated.
 
         With a folder of the caller's, programs and daemons leave in good order, and
-        the servers store what is not durable yet, which may take seconds.
+        the servers store what is not durable yet, which may take seconds; a program
+        that ignores Ctrl-C is killed after 20 seconds.
         """
         if self._closed or os.getpid() != self._owner:
             return
@@ -264,15 +282,8 @@ def _close_all() -> None:
 
 def _encoded(words: Iterable[str]) -> List[str]:
     """Returns words of any bytes, which need not be UTF-8, in base64."""
+    words = list(words)
+    for word in words:
+        if "\0" in word:
+            raise Refused(f"{word!r}: a word of a command line has no zero byte")
     return [base64.b64encode(os.fsencode(word)).decode() for word in words]
-
-
-def _tail(path: str, lines: int = 12) -> str:
-    """Returns the last lines of a log."""
-    try:
-        with open(path, "rb") as log:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - _TAIL_BYTES))
-            text = log.read().decode("utf-8", "replace")
-    except OSError as error:
-        return f"  its log cannot be read: {error}"
-    return "\n".join("  " + line for line in text.splitlines()[-lines:])

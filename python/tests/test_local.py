@@ -5,12 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 import ebb
-from ebb import local
+from ebb import local, temporary
 
 
 def alive(pid: int) -> bool:
@@ -163,6 +164,71 @@ def test_nothing_is_left_if_the_keeper_is_killed() -> None:
     assert not os.path.exists(cluster.folder)
 
 
+def test_what_cannot_be_done_says_why(tmp_path) -> None:
+    with local.cluster() as cluster:
+        with pytest.raises(ebb.Unavailable, match="Argument list too long"):
+            cluster.run_program("one", ["/bin/true"], environment={"A": "a" * 200_000})
+        with pytest.raises(ebb.Unavailable, match="ps-0 is the name of a daemon"):
+            cluster.run_program("ps-0", ["/bin/true"])
+        with pytest.raises(ebb.Unavailable, match="no process has the name two"):
+            cluster.stop_program("two")
+        with pytest.raises(ebb.Refused, match="no signal has this number"):
+            cluster.signal("ps-0", 999)
+        with pytest.raises(ebb.Refused, match="is not UTF-8"):
+            cluster.stop_program("\udcff")
+        for name in "", "../one", "a\nb", "\udcff":
+            with pytest.raises(ebb.Refused, match="name="):
+                cluster.run_program(name, ["/bin/true"])
+        with pytest.raises(ebb.Refused, match="zero byte"):
+            cluster.run_program("three", ["/bin/echo", "a\0b"])
+        with pytest.raises(ebb.Refused, match="no program has the name four"):
+            cluster.finished("four")
+        os.rename(os.path.join(cluster.folder, "logs"), tmp_path / "logs")
+        with pytest.raises(ebb.Unavailable, match="worker-0.log"):
+            cluster.add_worker()
+        assert cluster.workers == []
+        os.rename(tmp_path / "logs", os.path.join(cluster.folder, "logs"))
+        assert cluster.add_worker() == "worker-0"
+        cluster.check()
+
+
+def test_a_program_is_of_this_cluster_whatever_the_environment_says(tmp_path) -> None:
+    seen = tmp_path / "seen"
+    with local.cluster() as cluster:
+        cluster.run_program(
+            "one",
+            ["/bin/sh", "-c", f'echo "$EBB_SCHEDULER $EBB_NAME" > {seen}'],
+            environment={"EBB_SCHEDULER": "10.0.0.1:1", "EBB_NAME": "other"},
+        )
+        assert wait_for(lambda: cluster.finished("one"))
+    assert seen.read_text() == f"{cluster.address} one\n"
+
+
+def test_a_request_that_is_interrupted_costs_no_daemon() -> None:
+    with local.cluster() as cluster:
+        before = cluster.processes
+        keeper = cluster._keeper._process
+        keeper.send_signal(signal.SIGSTOP)
+        # More than the pipe takes: it blocks half-way.
+        timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            cluster.run_program("one", ["/bin/true"], environment={"A": "a" * 400_000})
+        timer.join()
+        keeper.send_signal(signal.SIGCONT)
+        assert cluster.processes == before
+        cluster.check()
+
+
+def test_a_keeper_that_stands_still_is_killed_at_the_end(monkeypatch) -> None:
+    monkeypatch.setattr("ebb.keeper._STANDS_STILL_S", 0.2)
+    with local.cluster() as cluster:
+        pids = cluster.processes.values()
+        cluster._keeper._process.send_signal(signal.SIGSTOP)
+    assert wait_for(lambda: not any(alive(pid) for pid in pids))
+    assert not os.path.exists(cluster.folder)
+
+
 def test_a_folder_has_one_cluster_at_a_time(tmp_path) -> None:
     with local.cluster(folder=str(tmp_path)):
         with pytest.raises(ebb.Unavailable, match="choose another folder"):
@@ -196,6 +262,36 @@ def test_ends_with_the_process(end: str) -> None:
     if "sleep" not in end:
         assert not os.path.exists(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def processes_of(folder) -> list:
+    """Returns the numbers of the processes whose command line names the folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as line:
+                if os.fsencode(folder) in line.read() and alive(int(pid)):
+                    found.append(int(pid))
+        except OSError:
+            pass  # It has ended.
+    return found
+
+
+def test_a_process_that_dies_during_the_start_leaves_nothing(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import ebb.local; ebb.local.cluster(servers=3)"]
+    )
+    assert wait_for(lambda: list(tmp_path.glob("ebb-*/logs/scheduler.log")))
+    process.kill()
+    process.wait()
+    # The next cluster must not take the folder away from under them.
+    while processes_of(tmp_path):
+        temporary.sweep()
+        time.sleep(0.02)
+    temporary.sweep()
+    assert not list(tmp_path.iterdir())
 
 
 def test_ends_with_the_process_though_a_forked_child_stays() -> None:

@@ -74,7 +74,8 @@ std::string UnknownCommand(const CLI::App& app, int argc,
     std::vector<std::string> names;
     for (const CLI::App* command : at->get_subcommands({})) {
       if (command->get_name() == word) named = command;
-      names.push_back(command->get_name());
+      // One without a group is for ebb itself.
+      if (!command->get_group().empty()) names.push_back(command->get_name());
     }
     if (named == nullptr) return NoCommand(word, names);
     at = named;

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -29,16 +30,24 @@ ProcessEnd EndOf(int status) {
 }
 
 // The environment with `changes` in it.
-std::vector<std::string> Environment(const std::vector<std::string>& changes) {
-  std::vector<std::string> all = changes;
+std::vector<std::string> OwnEnvironment() {
+  std::vector<std::string> all;
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    const absl::string_view text = *entry;
-    const absl::string_view name = text.substr(0, text.find('=') + 1);
-    bool changed = false;
-    for (const std::string& change : changes) {
-      changed = changed || absl::StartsWith(change, name);
-    }
-    if (!changed) all.emplace_back(text);
+    all.emplace_back(*entry);
+  }
+  return all;
+}
+
+std::vector<std::string> Environment(const std::vector<std::string>& changes,
+                                     const std::vector<std::string>& base) {
+  std::vector<std::string> all = changes;
+  for (const std::string& text : base) {
+    const std::string name = text.substr(0, text.find('=') + 1);
+    const bool changed =
+        std::ranges::any_of(changes, [&](const std::string& change) {
+          return absl::StartsWith(change, name);
+        });
+    if (!changed) all.push_back(text);
   }
   return all;
 }
@@ -65,7 +74,7 @@ bool ProcessEnd::by_others() const {
 
 absl::StatusOr<ChildProcess> ChildProcess::Start(const ProcessSpec& spec) {
   std::vector<std::string> environment =
-      spec.inherits ? Environment(spec.environment) : spec.environment;
+      Environment(spec.environment, spec.base ? *spec.base : OwnEnvironment());
   SpawnSetup setup;
   setup.Append(STDOUT_FILENO, spec.log);
   setup.Duplicate(STDOUT_FILENO, STDERR_FILENO);

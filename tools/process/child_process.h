@@ -25,10 +25,10 @@ struct ProcessSpec {
   std::string log;
   // Its folder; empty: the present one.
   std::string folder;
-  // "NAME=value", before what this process has.
+  // "NAME=value", before the same names in `base`.
   std::vector<std::string> environment;
-  // False: the process has `environment` alone.
-  bool inherits = true;
+  // Its environment but for that; null: that of this process.
+  std::optional<std::vector<std::string>> base;
 };
 
 // How a process ended.

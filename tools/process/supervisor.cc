@@ -106,7 +106,9 @@ void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
     event.reason = refused
                        ? "it refuses to start"
                        : absl::StrCat("it died ", daemon->short_lives,
-                                      " times, each time soon after its start");
+                                      " times, each time soon after its start; "
+                                      "at last it ",
+                                      event.end.ToString());
     events->push_back(std::move(event));
     return;
   }
@@ -164,7 +166,10 @@ bool Supervisor::Signal(absl::string_view daemon, int signal) {
     return false;
   }
   entry->process->Signal(signal);
-  if (signal == SIGTERM || signal == SIGINT) entry->orders.asked = true;
+  if (signal == SIGTERM || signal == SIGINT) {
+    entry->orders.asked = true;
+    entry->orders.asked_by = signal;
+  }
   if (signal == SIGKILL) entry->orders.killed = true;
   return true;
 }
@@ -179,8 +184,11 @@ bool Supervisor::Terminate(absl::string_view daemon, absl::Time kill_at) {
   Daemon* entry = Find(daemon);
   if (entry == nullptr) return false;
   const int ask = entry->program ? SIGINT : SIGTERM;
-  // Asked twice, a daemon ends at once, whatever it holds.
-  if (!Signal(daemon, entry->orders.asked ? SIGCONT : ask)) return false;
+  // Asked twice, a daemon ends at once, whatever it holds. A program that got
+  // another signal was asked for something else.
+  const bool again =
+      entry->orders.asked && (!entry->program || entry->orders.asked_by == ask);
+  if (!Signal(daemon, again ? SIGCONT : ask)) return false;
   Signal(daemon, SIGCONT);  // One that stands still would not hear of it.
   entry->kill_at = std::min(entry->kill_at, kill_at);
   return true;

@@ -56,6 +56,7 @@ struct Orders {
   bool asked = false;
   bool killed = false;    // By our SIGKILL, at once or as it took too long.
   bool at_place = false;  // To kill itself at a place.
+  int asked_by = 0;       // The last signal that asked.
 
   bool any() const { return asked || killed || at_place; }
   // True if a daemon ends this way after such an order. One that was asked ends

@@ -191,13 +191,14 @@ TEST_F(SupervisorTest, GivesUpWhatCanNeverBeStarted) {
 }
 
 TEST_F(SupervisorTest, AProcessMayHaveAnEnvironmentOfItsOwn) {
-  ProcessSpec spec = Shell("echo \"$ONE $HOME.\"; exit 2");
+  ProcessSpec spec = Shell("echo \"$ONE $TWO $HOME.\"; exit 2");
   spec.environment = {"ONE=1"};
-  spec.inherits = false;
+  // A shell takes the last of two values, and other programs the first.
+  spec.base = {"ONE=2", "TWO=2"};
   Supervisor supervisor(RestartPolicy{});
   ASSERT_TRUE(supervisor.Start("w", spec, spec, now_).ok());
   EXPECT_EQ(NextEvent(&supervisor).end.exit_code, 2);
-  EXPECT_EQ(LogText(), "1 .\n");
+  EXPECT_EQ(LogText(), "1 2 .\n");
 }
 
 TEST_F(SupervisorTest, GivesUpAtOnceWhatRefusesToStart) {
@@ -477,6 +478,19 @@ TEST_F(SupervisorTest, NobodyIsAskedTwice) {
   EXPECT_TRUE(died.end.clean()) << died.end.ToString();
   EXPECT_TRUE(died.as_told);
   EXPECT_EQ(supervisor.NextDue(), absl::InfiniteFuture());
+}
+
+TEST_F(SupervisorTest, AProgramIsAskedToEndWhateverElseItWasTold) {
+  Supervisor supervisor({});
+  const ProcessSpec saves = Shell(
+      "trap 'echo saved' TERM; trap 'exit 3' INT; "
+      "echo up; while :; do sleep 0.01; done");
+  ASSERT_TRUE(supervisor.StartProgram("a", saves, now_).ok());
+  AwaitLog("up");
+  EXPECT_TRUE(supervisor.Signal("a", SIGTERM));
+  AwaitLog("saved");
+  supervisor.Stop("a");
+  EXPECT_EQ(NextEvent(&supervisor).end.exit_code, 3);
 }
 
 TEST_F(SupervisorTest, NobodysOrderIsNotAsTold) {

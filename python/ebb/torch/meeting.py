@@ -207,4 +207,5 @@ def _own_cluster(job: str) -> str:
         import ebb.local
 
         _own = ebb.local.cluster(servers=1)
+    _own.check()
     return str(_own.address)

@@ -278,10 +278,7 @@ absl::Status LocalCluster::AddProgram(const std::string& name,
                       absl::StrCat("EBB_NAME=", name),
                       absl::StrCat("EBB_RUN_NAME=", folder_.path()),
                       absl::StrCat("EBB_LAST_ERROR=", NoteOf(name))};
-  if (program.environment) {
-    spec.inherits = false;
-    Append(*program.environment, &spec.environment);
-  }
+  spec.base = program.environment;
   specs_[name] = spec;
   return supervisor_.StartProgram(name, spec, SteadyNow());
 }
@@ -312,7 +309,8 @@ absl::Status LocalCluster::AwaitFile(const std::string& path,
   const absl::Time deadline = SteadyNow() + kStartLimit;
   std::error_code ignored;
   while (!fs::exists(path, ignored)) {
-    if (signals_.Wait(kLook).interrupts > 0) {
+    if (signals_.Wait(kLook).interrupts > 0 ||
+        (options_.abandoned && options_.abandoned())) {
       return absl::AbortedError("interrupted");
     }
     for (const DaemonEvent& event : Poll()) {

@@ -48,6 +48,9 @@ struct LocalClusterOptions {
   WorkerProgram program;
   // Start waits until the servers serve, too.
   bool awaits_servers = false;
+  // Start gives up when it returns true: the process that waits for the cluster
+  // is gone. It is asked several times a second. Null: it is there.
+  std::function<bool()> abandoned;
   // Folder of the daemons' programs.
   std::string program_folder;
   // From the root.

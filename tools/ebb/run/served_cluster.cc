@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iostream>
 #include <map>
 #include <set>
 #include <utility>
@@ -71,6 +73,7 @@ class ServedCluster {
     names_.insert(kSchedulerName);
     for (int i = 0; i < options.servers; ++i) names_.insert(ServerName(i));
     for (int i = 0; i < options.workers; ++i) names_.insert(WorkerName(i));
+    daemons_ = names_;
   }
 
   // Notes what has happened to the daemons.
@@ -88,13 +91,15 @@ class ServedCluster {
 
   // Returns the answer.
   Json Do(const Struct& request) {
-    auto answer = Answer(request);
-    if (!answer.ok()) {
-      answer = Json::Object();
-      (*answer)["error"] = answer.status().message();
+    absl::StatusOr<Json> done = Answer(request);
+    Json answer = Json::Object();
+    if (done.ok()) {
+      answer = *std::move(done);
+    } else {
+      answer["error"] = done.status().message();
     }
-    (*answer)["number"] = static_cast<int64_t>(NumberIn(request, "number", 0));
-    return *std::move(answer);
+    answer["number"] = static_cast<int64_t>(NumberIn(request, "number", 0));
+    return answer;
   }
 
  private:
@@ -104,27 +109,43 @@ class ServedCluster {
     if (what == "state") return State();
     Json answer = Json::Object();
     if (what == "signal") {
-      const int signal = static_cast<int>(NumberIn(request, "signal", 0));
-      answer["sent"] = cluster_.Signal(name, signal);
+      const double signal = NumberIn(request, "signal", -1);
+      if (!(signal >= 0 && signal <= SIGRTMAX)) {
+        return absl::InvalidArgumentError("there is no signal of this number");
+      }
+      EBB_RETURN_IF_ERROR(CheckKnown(name));
+      answer["sent"] = cluster_.Signal(name, static_cast<int>(signal));
     } else if (what == "add_worker") {
-      Begin(name);
       EBB_RETURN_IF_ERROR(cluster_.AddWorker(name));
+      Begin(name);
     } else if (what == "run_program") {
       EBB_ASSIGN_OR_RETURN(auto argv, WordsIn(request, "argv"));
       EBB_ASSIGN_OR_RETURN(const auto folder, WordsIn(request, "folder"));
       EBB_ASSIGN_OR_RETURN(auto environment, WordsIn(request, "environment"));
-      Begin(name);
+      if (daemons_.contains(name)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(name, " is the name of a daemon"));
+      }
       EBB_RETURN_IF_ERROR(
           cluster_.AddProgram(name, {.argv = std::move(argv),
                                      .folder = absl::StrJoin(folder, ""),
                                      .environment = std::move(environment)}));
+      Begin(name);
     } else if (what == "stop_program") {
+      EBB_RETURN_IF_ERROR(CheckKnown(name));
       cluster_.RemoveWorker(name, absl::InfiniteDuration());
     } else {
       return absl::InvalidArgumentError(
           absl::StrCat("there is no request \"", what, "\""));
     }
     return answer;
+  }
+
+  absl::Status CheckKnown(const std::string& name) const {
+    if (names_.contains(name)) return absl::OkStatus();
+    return absl::NotFoundError(absl::StrCat("no process has the name ", name,
+                                            "; there are ",
+                                            absl::StrJoin(names_, ", ")));
   }
 
   void Begin(const std::string& name) {
@@ -150,6 +171,7 @@ class ServedCluster {
 
   LocalCluster& cluster_;                        // Not owned.
   std::set<std::string> names_;                  // All that there ever were.
+  std::set<std::string> daemons_;                // These cannot be programs.
   std::map<std::string, std::string> given_up_;  // Why, by name.
   std::deque<Json> ends_;
 };
@@ -162,6 +184,10 @@ absl::Status ServeCluster(ServedClusterOptions options, int requests,
   EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
   EBB_ASSIGN_OR_RETURN(const RunFolder folder,
                        RunFolder::Open("", options.folder));
+  const auto orphaned = [&options] {
+    return options.parent != 0 && getppid() != options.parent;
+  };
+  options.cluster.abandoned = orphaned;
   LocalCluster cluster(options.cluster, std::move(port), &folder, &signals);
   EBB_RETURN_IF_ERROR(cluster.Start());
   ServedCluster served(options.cluster, &cluster);
@@ -177,19 +203,23 @@ absl::Status ServeCluster(ServedClusterOptions options, int requests,
     const absl::Duration wait =
         std::min(cluster.NextDue() - SteadyNow(), kLookAtParent);
     if (signals.Wait(wait, lines.fd()).interrupts > 0) break;
-    if (options.parent != 0 && getppid() != options.parent) break;
+    if (orphaned()) break;
     served.Poll();
     for (const std::string& line : lines.Take()) {
-      EBB_ASSIGN_OR_RETURN(const Struct request,
-                           ParseJsonObject(line, "a request"));
-      if (TextIn(request, "do") == "end") {
+      // A request may be cut off when its maker is interrupted.
+      const auto request = ParseJsonObject(line, "a request");
+      if (!request.ok()) {
+        std::cerr << "ebb local: " << request.status().message() << std::endl;
+        continue;
+      }
+      if (TextIn(*request, "do") == "end") {
         std::vector<std::string> slow;
         const auto ignore = [](const DaemonEvent&) {};
         // A signal makes it quicker: the destructor kills what is left.
         cluster.Stop(ignore, &slow).IgnoreError();
         return absl::OkStatus();
       }
-      write(served.Do(request));
+      write(served.Do(*request));
     }
   }
   return absl::OkStatus();
