@@ -1,4 +1,4 @@
-"""The process that keeps the daemons of a local cluster: ``ebb local``.
+"""The process that keeps the daemons of a local cluster, the hidden ``local`` of ``ebb``.
 
 It starts them, starts again those that die, and gives up those that keep dying, as
 ``ebb run`` does it. tools/ebb/run/served_cluster.h has what it is asked and answers.
