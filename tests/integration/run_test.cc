@@ -35,7 +35,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr absl::Duration kLongest = absl::Seconds(250);
+constexpr absl::Duration kLongest = absl::Minutes(12);
 
 // The processes whose command line names `folder`.
 std::vector<std::string> ProcessesOf(const std::string& folder) {
