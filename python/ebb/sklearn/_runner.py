@@ -47,7 +47,7 @@ class Result:
     name: str
     model: Dict[str, Any]  # model.json of the export.
     tensors: Dict[str, Any]  # numpy arrays by name.
-    losses: List[float]  # The mean loss of each epoch, as far as it was heard.
+    losses: List[float]  # The mean loss of each epoch, as far as it is known.
     epochs: int  # How many were made.
     seconds: Dict[str, float] = field(default_factory=dict)
 
@@ -141,7 +141,8 @@ class _Runner:
             for name, file in model["files"].items()
         }
         clock.lap("export")
-        losses = [float(one["mean"]) for one in about.get("losses", [])]
+        means = [one["mean"] for one in about.get("losses", [])]
+        losses = [float(mean) for mean in means if mean is not None]
         epochs = int(about["epochs"])
         return Result(self.name, model, tensors, losses, epochs, clock.seconds)
 
