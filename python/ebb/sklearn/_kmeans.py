@@ -264,6 +264,8 @@ def _compute_near(
     they are differences: the sum of such squares is mostly rounding."""
     # Fewer than 10 of the 16 digits are left below that.
     of_row, of_centre = np.nonzero(squares < 1e-6 * lengths)
+    if len(of_row) == 0:  # gen_batches takes no 0 from scikit-learn 1.9 on.
+        return
     for some in gen_batches(len(of_row), max(1, _CHUNK_BYTES // (8 * rows.shape[1]))):
         near = rows[of_row[some]]
         if _data.is_sparse(near):
