@@ -171,7 +171,8 @@ def test_copies_of_a_launcher_need_one_cluster(cluster, launched, launcher, told
 
 def test_a_single_copy_of_a_launcher_is_alone(launched, monkeypatch):
     launched({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"})
-    monkeypatch.setattr(ebb.local, "cluster", lambda **_: type("Own", (), {"address": "own:1"}))
+    own = type("Own", (), {"address": "own:1", "check": lambda: None})
+    monkeypatch.setattr(ebb.local, "cluster", lambda **_: own)
     monkeypatch.setattr(meeting, "_own", None)
     assert meeting._own_cluster("digits") == "own:1"
 
