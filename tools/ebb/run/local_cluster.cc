@@ -1,9 +1,11 @@
 #include "tools/ebb/run/local_cluster.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -487,7 +489,26 @@ std::string LocalCluster::LastWords(absl::string_view daemon) const {
 
 void AdoptDescendants() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
 
+namespace {
+
+// Returns whether a child ends before the time.
+bool EndsBefore(pid_t pid, absl::Time deadline) {
+  const auto file = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (file < 0) return false;
+  pollfd ended = {.fd = file, .events = POLLIN, .revents = 0};
+  const absl::Duration left =
+      std::max(deadline - SteadyNow(), absl::ZeroDuration());
+  const bool before =
+      poll(&ended, 1, static_cast<int>(absl::ToInt64Milliseconds(left))) > 0;
+  close(file);
+  return before;
+}
+
+}  // namespace
+
 std::vector<std::string> EndDescendants() {
+  // A process whose parent was just killed may need a while to end, too.
+  const absl::Time deadline = SteadyNow() + absl::Seconds(5);
   std::vector<std::string> left;
   std::error_code error;
   // Children of children become ours when these die: until there are none.
@@ -502,6 +523,7 @@ std::vector<std::string> EndDescendants() {
           ParentOf(pid) != getpid()) {
         continue;
       }
+      if (EndsBefore(pid, deadline)) continue;
       const auto name = ReadFile((entry.path() / "comm").string());
       left.push_back(absl::StrCat(
           pid, " (", name.ok() ? absl::StripTrailingAsciiWhitespace(*name) : "",
