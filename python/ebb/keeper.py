@@ -100,9 +100,7 @@ class Keeper:
         with self._lock:
             if self._ended:
                 raise Unavailable("the local cluster is closed")
-            self._number += 1
-            self._send({"number": self._number, "do": what, **arguments})
-            return self._answer()
+            return self._request(what, **arguments)
 
     def state(self) -> State:
         """Returns how the daemons are; after the end, how they were before it.
@@ -114,10 +112,13 @@ class Keeper:
         with self._lock:
             return self._last if self._ended else self._state()
 
-    def _state(self) -> State:
+    def _request(self, what: str, **arguments: Any) -> Dict[str, Any]:
         self._number += 1
-        self._send({"number": self._number, "do": "state"})
-        answer = self._answer()
+        self._send({"number": self._number, "do": what, **arguments})
+        return self._answer()
+
+    def _state(self) -> State:
+        answer = self._request("state")
         return State(
             {name: int(pid) for name, pid in answer["processes"].items()},
             answer["given_up"],

@@ -43,7 +43,8 @@ void AddFlag(absl::string_view text, LocalClusterOptions* options) {
   const auto flags = by_role.find(parts.first);
   if (flags == by_role.end()) {
     throw CLI::ValidationError(
-        "flags", absl::StrCat("\"", parts.first, "\" is no role of a daemon"));
+        "flags",
+        absl::StrCat("\"", parts.first, "\" is not a role of a daemon"));
   }
   flags->second->emplace_back(parts.second);
 }

@@ -111,7 +111,7 @@ class ServedCluster {
     if (what == "signal") {
       const double signal = NumberIn(request, "signal", -1);
       if (!(signal >= 0 && signal <= SIGRTMAX)) {
-        return absl::InvalidArgumentError("there is no signal of this number");
+        return absl::InvalidArgumentError("no signal has this number");
       }
       EBB_RETURN_IF_ERROR(CheckKnown(name));
       answer["sent"] = cluster_.Signal(name, static_cast<int>(signal));
