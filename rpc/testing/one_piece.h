@@ -33,6 +33,7 @@ class OnePiece
     StartWrite(&out_);
     StartCall();
   }
+  bool ended() { return !ended_.Now().empty(); }
   // Waits for how the call ends.
   absl::Status End() { return ended_.WaitFor(1).at(0); }
   grpc::ClientContext context;
