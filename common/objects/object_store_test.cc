@@ -381,7 +381,8 @@ TEST_P(ObjectStoreTest, RefusesOddKeys) {
 }
 
 TEST_P(ObjectStoreTest, TheProbePasses) {
-  EXPECT_TRUE(ProbeObjectStore(store_, "probe/1-").ok());
+  const absl::Status probed = ProbeObjectStore(store_, "probe/1-");
+  EXPECT_TRUE(probed.ok()) << probed;
   EXPECT_THAT(Keys(""), IsEmpty());
 }
 

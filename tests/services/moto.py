@@ -4,8 +4,8 @@
   moto.py COMMAND...
 
 The command gets AWS_* variables, and EBB_TEST_BUCKET, the URL of an empty bucket.
-EBB_MOTO names the program moto_server; otherwise it is the one of the virtual
-environment of .ci/ecosystem, or of the search path (pip install 'moto[server]').
+EBB_MOTO names a Python that has moto (pip install 'moto[server]'); otherwise it is
+the one of the virtual environment of .ci/ecosystem, or of the search path.
 Exit code: the command's; 77, so that ctest says "skipped", if there is no such
 program or it does not serve. EBB_SERVICES=required makes it 1.
 
@@ -17,7 +17,6 @@ import http.client
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -32,12 +31,30 @@ class NoService(Exception):
     """moto does not serve on this machine, so that ebb was not tested."""
 
 
-def program():
+#: moto answers in many threads and looks at If-None-Match before it takes a lock, so
+#: that two creates of one object may both succeed: here one request runs at a time.
+SERVE = """
+import sys, threading
+from moto.server import (DomainDispatcherApplication, MotoRequestHandler,
+                         create_backend_app)
+from werkzeug.serving import run_simple
+moto, one_at_a_time = DomainDispatcherApplication(create_backend_app), threading.Lock()
+def serve(environ, start_response):
+    with one_at_a_time:
+        return list(moto(environ, start_response))
+run_simple("127.0.0.1", int(sys.argv[1]), serve, threaded=True,
+           request_handler=MotoRequestHandler)
+"""
+
+
+def python_with_moto():
     root = pathlib.Path(__file__).resolve().parents[2]
     for one in (os.environ.get("EBB_MOTO"),
-                root / "build/ecosystem/bin/moto_server", "moto_server"):
+                root / "build/ecosystem/bin/python3", "python3"):
         found = shutil.which(str(one)) if one else None
-        if found:
+        if found and subprocess.run([found, "-c", "import moto.server"],
+                                    stderr=subprocess.DEVNULL,
+                                    check=False).returncode == 0:
             return found
     return None
 
@@ -53,7 +70,7 @@ def put_bucket(port, server):
     end = time.monotonic() + PATIENCE_S
     while True:
         if server.poll() is not None:
-            raise NoService(f"moto_server ended with {server.returncode}")
+            raise NoService(f"moto ended with {server.returncode}")
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port,
                                                     timeout=30)
@@ -69,22 +86,21 @@ def put_bucket(port, server):
         except OSError as error:
             text = str(error)
         if time.monotonic() > end:
-            raise NoService(f"moto_server does not make a bucket: {text}")
+            raise NoService(f"moto does not make a bucket: {text}")
         time.sleep(0.2)
 
 
 def main():
     unserved = 1 if os.environ.get("EBB_SERVICES") == "required" else 77
-    moto = program()
-    if moto is None:
-        print("skipped: moto_server is missing; pip install 'moto[server]', and "
-              "name the program by EBB_MOTO")
+    python = python_with_moto()
+    if python is None:
+        print("skipped: moto is missing; pip install 'moto[server]', and name "
+              "the Python that has it by EBB_MOTO")
         sys.exit(unserved)
     port = free_port()
     with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen([moto, "-H", "127.0.0.1", "-p", str(port)],
-                                  stdout=log, stderr=log,
-                                  start_new_session=True)
+        server = subprocess.Popen([python, "-c", SERVE, str(port)],
+                                  stdout=log, stderr=log)
         try:
             put_bucket(port, server)
             environment = dict(
@@ -100,8 +116,7 @@ def main():
             print(f"skipped: moto does not serve on this machine: {reason}")
             code = unserved
         finally:
-            # moto_server may be a script that starts another program.
-            os.killpg(server.pid, signal.SIGKILL)
+            server.kill()
             server.wait()
     sys.exit(code)
 
