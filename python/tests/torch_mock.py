@@ -230,10 +230,13 @@ def one(examples=None, **options):
     return (model, *job(model, examples or torch_models.Data(), **options))
 
 
-def plain(model, optimizer, dataset, loss_of, *, epochs, batch, seed=1, shard=None):
+def plain(
+    model, optimizer, dataset, loss_of, *, epochs, batch, seed=1, shard=None,
+    collate=torch.utils.data.default_collate
+):  # fmt: skip
     """The plain loop over the same batches."""
     for place in places(seed, epochs, len(dataset), batch, shard):
-        made = torch.utils.data.default_collate([dataset[int(i)] for i in place.examples])
+        made = collate([dataset[int(i)] for i in place.examples])
         optimizer.zero_grad()
         loss_of(model, made).backward()
         optimizer.step()
@@ -246,7 +249,10 @@ def both(
     """Trains by the plain loop and by ours; returns both models, cluster and loader."""
     dataset = dataset or torch_models.Data()
     a, b = make(), make()
-    plain(a, torch_models.sgd(a, **(rule or {})), dataset, loss, epochs=2, batch=batch)
+    collate = options.get("collate_fn", torch.utils.data.default_collate)
+    plain(
+        a, torch_models.sgd(a, **(rule or {})), dataset, loss, epochs=2, batch=batch, collate=collate
+    )
     made, cluster = job(
         b, dataset, optimizer=torch_models.sgd(b, **(rule or {})), epochs=2, batch=batch, **others
     )
