@@ -508,7 +508,8 @@ TEST(DatasetTest, RefusesDataWithoutExamplesOrFeatures) {
       Split{.test_fraction = 1e-9, .seed = 1, .part = Split::Part::kTest};
   EXPECT_EQ(
       Dataset::Load(split, OpenMemory({{"a.csv", "1,0\n"}})).status().message(),
-      "a.csv has no examples in this part of its split");
+      "a.csv has no examples in this part of its split: it has too few in all, "
+      "or the split leaves too small a part");
 }
 
 TEST(DatasetTest, RefusesTooManyClasses) {

@@ -403,6 +403,10 @@ TEST(TextTableTest, PointsOutNumbersInOtherForms) {
   EXPECT_EQ(ErrorOf("a,y\n1,2%\n", values),
             "t.csv:2: label, column 2 ('y'): '2%' is not a number: it has a "
             "percent sign; write 2");
+  EXPECT_EQ(
+      ErrorOf("a,y\n1,pike\n", values),
+      "t.csv:2: label, column 2 ('y'): 'pike' is not a number; models that "
+      "learn classes take texts as labels");
 }
 
 // It became the mean without a word.

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -290,6 +292,29 @@ std::string Nested(std::span<const std::string> keys, absl::string_view value) {
                       std::string(keys.size() - 1, '}'));
 }
 
+// Returns whether the key at the path takes a number, or a text with one, and
+// the user gives a word: `loss: mse` does not mean `expect: {loss: …}`.
+bool IsWordForNumber(const YamlNode* value, std::span<const std::string> path) {
+  if (value == nullptr || !value->is_scalar() || path.empty()) return false;
+  if (absl::c_any_of(value->text, absl::ascii_isdigit)) return false;
+  const Descriptor* type = TypesAlong(path.first(path.size() - 1)).back();
+  const FieldDescriptor* field = type->FindFieldByName(path.back());
+  if (field == nullptr) return false;
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+    case FieldDescriptor::CPPTYPE_ENUM:
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return false;
+    case FieldDescriptor::CPPTYPE_STRING: {
+      const v1::Format format = field->options().GetExtension(v1::key).format();
+      return format == v1::FORMAT_DURATION || format == v1::FORMAT_COMPARISON ||
+             format == v1::FORMAT_EPOCHS;
+    }
+    default:
+      return true;
+  }
+}
+
 // Makes `*meant`, which leads to a key of a message beside this one, lead to
 // the same key here, or to the one that it misspells. False: there is none.
 bool ChooseKeyOf(const Descriptor& type, std::vector<std::string>* meant) {
@@ -363,6 +388,7 @@ const std::map<std::string, std::string>& NamesElsewhere() {
       {"batchsize", "train.batch"},
       {"eta", "optimizer.rate"},
       {"l2", "model.l2"},
+      {"label_column", "data.train.csv.label"},
       {"learning_rate", "optimizer.rate"},
       {"lr", "optimizer.rate"},
       {"max_epochs", "train.epochs"},
@@ -374,6 +400,8 @@ const std::map<std::string, std::string>& NamesElsewhere() {
       {"patience", "stop.patience"},
       {"random_seed", "seed"},
       {"random_state", "seed"},
+      {"target", "data.train.csv.label"},
+      {"target_column", "data.train.csv.label"},
       {"weight_decay", "optimizer.weight_decay"},
   };
   return *names;
@@ -397,6 +425,7 @@ KeyHint HintForKey(const UnknownKey& key, const JobAround& around) {
                                ? QuoteShort(key.value->text)
                                : "…";
   auto [meant_path, guessed] = MeantBy(key.name, *key.type, key.path);
+  if (IsWordForNumber(key.value, meant_path)) meant_path.clear();
   const GivenPart part = GivenFor(key, around, &meant_path);
   std::string other;  // The hint if the given part has no such key.
   if (part.field != nullptr &&

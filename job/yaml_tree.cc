@@ -125,6 +125,12 @@ std::string SyntaxHint(absl::string_view text, int line,
   if (absl::StrContains(bad, ": >") || absl::StrContains(bad, ": <")) {
     return "quote a comparison: accuracy: \">= 0.87\"";
   }
+  if (absl::StrContains(message, "end of map flow")) {
+    return "a { has no } that closes it";
+  }
+  if (absl::StrContains(message, "end of sequence flow")) {
+    return "a [ has no ] that closes it";
+  }
   return "key: value, or key: {key: value, …}, or deeper keys indented";
 }
 

@@ -9,8 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -83,6 +85,7 @@ class CsvReader : public Reader {
   std::string MissingLabel(absl::string_view label) const;
   // The end of an error about an empty label where all lines end with a
   // delimiter.
+  std::string TextLabelHint(absl::string_view label) const;
   std::string EmptyEndHint(absl::string_view label) const;
   // The end of an error about a field in the first line, if that may be a
   // header.
@@ -260,7 +263,7 @@ void CsvReader::TakeLabel(absl::string_view field, float* label) {
       if (looks_for_zeros_) zeros_of_labels_.Add(field);
     } else {
       AddProblem(Kind::kLabel, schema_.label,
-                 absl::StrCat(parsed.status().message(), HeaderHint(field)));
+                 absl::StrCat(parsed.status().message(), TextLabelHint(field)));
     }
     return;
   }
@@ -338,6 +341,15 @@ std::string CsvReader::MissingLabel(absl::string_view label) const {
           ? "if it is a class, write another word for it in the data"
           : "write a number instead",
       kSkip);
+}
+
+std::string CsvReader::TextLabelHint(absl::string_view label) const {
+  const std::string hint = HeaderHint(label);
+  if (!hint.empty() || spec_.label_kind != LabelKind::kReal ||
+      absl::c_any_of(label, absl::ascii_isdigit)) {
+    return hint;
+  }
+  return "; models that learn classes take texts as labels";
 }
 
 std::string CsvReader::EmptyEndHint(absl::string_view label) const {

@@ -210,6 +210,13 @@ std::vector<fs::path> StateFolders(const fs::path& folder) {
   return found;
 }
 
+// The folder to which the servers of a run copied what is in `folder`; empty:
+// there is none.
+std::string CopiesOf(const fs::path& folder) {
+  const std::string copies = (folder / "shared").lexically_normal().string();
+  return server::HasFolderCheckpoints(copies) ? copies : "";
+}
+
 // "ps-1", also of "ps-1/", and of "." there.
 std::string NameOf(const fs::path& folder) {
   std::error_code error;
@@ -413,6 +420,7 @@ class FolderSource final : public StoredSource {
       const std::string& folder, const std::string& choice) {
     StoredJobs jobs;
     auto source = std::make_unique<FolderSource>();
+    source->folder_ = folder;
     for (const fs::path& state : StateFolders(folder)) {
       const std::string name = NameOf(state);
       auto store = server::RocksDbStore::OpenReadOnly(
@@ -455,10 +463,13 @@ class FolderSource final : public StoredSource {
   std::string WhyNoVersion() const override {
     std::vector<std::string> names;
     for (const auto& [name, store] : stores_) names.push_back(name);
+    const std::string copies = CopiesOf(folder_);
     return absl::StrCat(
         "the folder of the server that owns it is missing, or has none yet "
         "(looked at: ",
-        absl::StrJoin(names, ", "), "). Name a folder with those of all.");
+        absl::StrJoin(names, ", "), "). Name a folder with those of all",
+        copies.empty() ? "" : absl::StrCat(", or ", copies, " with the copies"),
+        ".");
   }
 
   absl::StatusOr<std::vector<VersionInfo>> List() override {
@@ -510,6 +521,7 @@ class FolderSource final : public StoredSource {
     }
   }
 
+  std::string folder_;
   bool states_ = false;  // There are folders of servers.
   std::vector<DamagedLog> damaged_;
   std::map<std::string, std::unique_ptr<server::RocksDbStore>> stores_;
@@ -611,7 +623,10 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenStored(
   }
   std::error_code error;
   if (fs::is_directory(place.name, error)) {
-    return FolderSource::Open(place.name, place.job);
+    auto stored = FolderSource::Open(place.name, place.job);
+    const std::string copies = CopiesOf(place.name);
+    if (!absl::IsNotFound(stored.status()) || copies.empty()) return stored;
+    return SharedSource::Open(copies, place.job);
   }
   if (place.job.empty()) {
     return absl::NotFoundError(

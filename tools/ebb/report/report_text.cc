@@ -12,7 +12,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/scores/figures.h"
+#include "job/base/traits.h"
 #include "tools/ebb/report/run_report.h"
+#include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
 #include "tools/text/lateness.h"
 #include "tools/text/progress_line.h"
@@ -163,6 +165,29 @@ std::string BaselineText(const v1::JobStatus::Evaluation& evaluation) {
       log_loss ? absl::StrCat("; log loss ", FigureText(*log_loss),
                               ": always the shares of the classes")
                : "");
+}
+
+// Says what is known of a model that learns from labels and was never tested.
+Lines UntestedLines(const RunReport& report) {
+  const v1::ModelTraits& traits = job::TraitsOf(report.job.model());
+  const bool learns_labels = traits.workload().empty() &&
+                             !job::IsOwn(report.job.model()) &&
+                             !traits.program();
+  const bool tested =
+      LastEvaluation(report.status) != nullptr || job::HasTestData(report.job);
+  if (!learns_labels || !report.complete() || tested) {
+    return {};
+  }
+  Lines lines;
+  if (!report.status.losses().empty()) {
+    lines.emplace_back("training loss",
+                       LossText(report.status.losses().rbegin()->mean(), 3));
+  }
+  lines.emplace_back(
+      "quality",
+      "not known: nothing was held back to test the model on, as "
+      "`data: {split: 0.2}` would");
+  return lines;
 }
 
 // A line for each figure of the last evaluation, and for the loss where
@@ -367,6 +392,7 @@ class ReportWriter {
 
   void AddFigures() {
     for (const auto& [name, text] : FigureLines(report_)) Learnt(name, text);
+    for (const auto& [name, text] : UntestedLines(report_)) Learnt(name, text);
     if (status().has_inertia()) {
       Line("inertia",
            absl::StrCat(FigureText(status().inertia().sum()), " in round ",

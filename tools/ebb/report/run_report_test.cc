@@ -586,6 +586,19 @@ TEST(RunReportTest, AGoodRunHasNoProblems) {
       "metrics.csv, logs)\n");
 }
 
+// Bug: nothing said that the quality of such a model is not known.
+TEST(RunReportTest, TellsThatNothingWasHeldBackForATest) {
+  RunReport report = Good();
+  report.job.clear_expect();
+  report.job.mutable_model()->set_kind("softmax");
+  report.status.clear_evaluations();
+  EXPECT_THAT(ReportText(report, {}),
+              HasSubstr("  training loss   0.250\n  quality         not known: "
+                        "nothing was held back to test the model on"));
+  report.job.mutable_data()->mutable_test()->mutable_csv()->add_path("t.csv");
+  EXPECT_THAT(ReportText(report, {}), Not(HasSubstr("  quality  ")));
+}
+
 // Bug: no output said that it is in the servers' folders alone.
 TEST(RunReportTest, TellsWhereTheModelIsOnceThereIsOne) {
   RunReport report = Good();

@@ -2,11 +2,14 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -33,11 +36,14 @@
 #include "tools/files/files.h"
 #include "tools/process/signals.h"
 #include "tools/text/console.h"
+#include "tools/text/daemon_names.h"
 #include "worker/python/python_program.h"
 
 namespace ebb::tools {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 // CPU time of all children that have ended, also of earlier runs.
 double ChildrenCpuSeconds() {
@@ -311,6 +317,26 @@ absl::StatusOr<RunFacts> ChooseFacts(const RunOptions& options,
   return facts;
 }
 
+// Fails if neither the servers' folders nor copies have the model of a complete
+// run.
+absl::Status CheckModelIsThere(const RunFolder& folder, const RunFacts& facts) {
+  std::error_code error;
+  if (!facts.shared_checkpoints.empty() ||
+      fs::exists(folder.File("shared"), error)) {
+    return absl::OkStatus();
+  }
+  const std::vector<std::string> stores = folder.Stores();
+  for (int server = 0; server < facts.servers; ++server) {
+    const std::string name = ServerName(server);
+    if (std::ranges::count(stores, name) > 0) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the run is complete, but the folder ", folder.shown(), "/state/", name,
+        ", which held a part of its model, is gone, and so are the copies in ",
+        folder.shown(), "/shared. Without --resume a new run begins."));
+  }
+  return absl::OkStatus();
+}
+
 // The verdict of a complete run, in place of running it.
 absl::StatusOr<RunReport> PointToReport(const RunOptions& options,
                                         const PreparedJob& prepared,
@@ -428,6 +454,7 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
     }
     const auto json = ReadFile(folder.File("report.json"));
     if (facts.complete && json.ok() && changes.empty() && !options.back) {
+      EBB_RETURN_IF_ERROR(CheckModelIsThere(folder, facts));
       return PointToReport(options, prepared, folder, *json);
     }
   } else {
