@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "job/base/keys.h"
 #include "job/base/traits.h"
 #include "job/base/values.h"
 #include "job/base/workload.h"
@@ -25,14 +26,31 @@ std::optional<OtherFigure> GradientRules::InPlaceOf(
 
 namespace {
 
+// Returns the models of tables that look at no labels, by the facts of a job
+// that names its model alone.
+std::vector<std::string> ModelsWithoutLabels() {
+  std::vector<std::string> kinds;
+  for (const std::string& kind :
+       job::EnumWords(*v1::Model::BuiltIn_descriptor())) {
+    v1::Job job;
+    job.mutable_model()->set_kind(kind);
+    const WorkloadFacts facts = FactsOf(job);
+    if (!facts.labels && !facts.documents) kinds.push_back(kind);
+  }
+  return kinds;
+}
+
 // Tables have another label than none, if models look at it.
 void CheckLabels(const v1::Job& job, job::Complaints* found) {
   const auto refuse = [&](const v1::DataSource& source, const char* path) {
     if (source.csv().label() != "none") return;
-    found->Add(path,
-               "none is for kmeans, which looks at no labels; this model "
-               "learns to predict a label",
-               "the column to predict, by its name or number");
+    const std::vector<std::string> kinds = ModelsWithoutLabels();
+    found->Add(
+        path,
+        absl::StrCat("none is for ", absl::StrJoin(kinds, " and "),
+                     kinds.size() == 1 ? ", which looks" : ", which look",
+                     " at no labels; this model learns to predict a ", "label"),
+        "the column to predict, by its name or number");
   };
   refuse(job.data().train(), "data.train.csv.label");
   refuse(job.data().test(), "data.test.csv.label");
