@@ -212,6 +212,7 @@ TEST(KeysTest, TheGuideListsEveryKey) {
 
   if (std::getenv("EBB_REWRITE") != nullptr) {
     std::ofstream(kGuide) << text.substr(0, first) << rows << text.substr(end);
+    return;
   }
   EXPECT_EQ(text.substr(first, end - first), rows);
 }
