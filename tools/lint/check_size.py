@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Checks that no folder grows unseen: its lines against the recorded ones.
 
-  check_size.py              compares; a rise of a tenth of 2,000 lines or more fails
-  check_size.py --record     writes size.json, in the commit that says why
-  check_size.py --self-test  checks the check
+  check_size.py                       compares; a rise of a tenth of 2,000 lines
+                                      or more fails
+  check_size.py --record [FOLDER]...  writes size.json, in the commit that says
+                                      why: the lines of the folders and of their
+                                      tests; without any, of all
+  check_size.py --self-test           checks the check
 
 Counted are the lines of C++, protos, Python and scripts by top-level folder, those
 of tests apart, and the words of docs/.
@@ -35,6 +38,11 @@ def kind_of(path):
     return f"tests of {folder}" if TEST.search(path) else folder
 
 
+def folder_of(kind):
+    """Returns the folder of which a kind has the lines, those of tests or words."""
+    return kind.split(" of ")[-1]
+
+
 def sizes(root):
     counted = collections.Counter()
     for path in project_files(root):
@@ -53,8 +61,24 @@ def complaints(now, recorded):
         before = recorded.get(kind, 0)
         if size - before > max(before, LEAST) / 10:
             found.append(f"{kind}: {size}, recorded {before}; if it must be so, run "
-                         "tools/lint/check_size.py --record, and say why")
+                         f"tools/lint/check_size.py --record {folder_of(kind)}, "
+                         "and say why")
     return found
+
+
+def record(now, recorded, folders):
+    """Returns what to record: of these folders as it is now, of others as before.
+
+    Without folders, it is all as it is now. A folder without files is an error.
+    """
+    if not folders:
+        return now
+    if none := set(folders) - set(map(folder_of, now)) - set(map(folder_of, recorded)):
+        raise ValueError(f"nothing is counted of {', '.join(sorted(none))}")
+    chosen = {kind: size for kind, size in now.items() if folder_of(kind) in folders}
+    kept = {kind: size for kind, size in recorded.items()
+            if folder_of(kind) not in folders}
+    return dict(sorted((kept | chosen).items()))
 
 
 def self_test():
@@ -68,14 +92,30 @@ def self_test():
     assert not wrong, wrong
     assert not complaints({"server": 11000, "new": 200}, {"server": 10000})
     assert len(complaints({"server": 11001, "new": 201}, {"server": 10000})) == 2
+    now = {"rpc": 5, "server": 3, "tests of server": 4}
+    before = {"gone": 7, "rpc": 1, "server": 1}
+    assert record(now, before, []) == now
+    assert list(record(now, before, ["server", "gone"]).items()) == [
+        ("rpc", 1), ("server", 3), ("tests of server", 4)]
+    try:
+        record(now, before, ["serve"])
+    except ValueError as error:
+        assert str(error) == "nothing is counted of serve"
+    else:
+        raise AssertionError("a folder that is not there was recorded")
 
 
 def main():
     match sys.argv[1:]:
         case ["--self-test"]:
             self_test()
-        case ["--record"]:
-            RECORDED.write_text(json.dumps(sizes(ROOT), indent=2) + "\n")
+        case ["--record", *folders]:
+            folders = [folder.rstrip("/") for folder in folders]
+            try:
+                found = record(sizes(ROOT), json.loads(RECORDED.read_text()), folders)
+            except ValueError as error:
+                return str(error)
+            RECORDED.write_text(json.dumps(found, indent=2) + "\n")
         case []:
             found = complaints(sizes(ROOT), json.loads(RECORDED.read_text()))
             if found:

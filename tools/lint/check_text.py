@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the checks that need no parser: RULES below, include guards, English.
+"""Makes the checks that need no parser: RULES below, include guards, the magics of
+stored forms, English.
 
   check_text.py                    checks the project
   check_text.py --self-test        checks the check, on planted violations
@@ -53,6 +54,31 @@ def check_guard(path, lines):
     if directives[:2] == expected:
         return None
     return f"{path}:1: the include guard must be {guard}"
+
+
+# Four letters that tell one stored form from others. The scheduler's state of a job
+# has those of a job's record.
+MAGIC = re.compile(r'agic = "(EBB[A-Z0-9])"')
+MAGICS = "docs/formats/sealed.md"
+SHARED = "EBBJ"
+
+
+def check_magics(root, paths):
+    """Returns complaints about magics that two sources have, or that the page lacks."""
+    page = "\n".join(read_lines(root, MAGICS)) if MAGICS in paths else ""
+    users = collections.defaultdict(list)
+    for path in paths:
+        if path.endswith((".h", ".cc")):
+            for magic in MAGIC.findall("\n".join(read_lines(root, path))):
+                users[magic].append(path)
+    complaints = []
+    for magic, sources in users.items():
+        if (times := page.count(f"`{magic}`")) != 1:
+            complaints.append(f"{sources[0]}: {magic} stands {times} times in {MAGICS}, "
+                              "not once")
+        if len(sources) > 1 and magic != SHARED:
+            complaints.append(f"{sources[1]}: {magic} is that of {sources[0]}")
+    return complaints
 
 
 # How many sentences of each file may break a rule of english.py. The list only
@@ -184,6 +210,7 @@ def check(root):
         if path.endswith((".h", ".cc", ".cu", ".py")) and (
                 len(lines) > MAX_LINES):
             long_files.append(f"{path}: {len(lines)} lines")
+    complaints += check_magics(root, project_files(root))
     return complaints + check_english(root), long_files
 
 
@@ -205,6 +232,7 @@ PLANTED = [
      None),
     ("b/a.h", "#ifndef B_A_H_\n#define B_A_H_\n#endif", "EBB_B_A_H_"),
     ("b/a.h", "#pragma once", "EBB_B_A_H_"),
+    ("a.cc", 'string_view kMagic = "EBBX";', "EBBX stands 0 times"),
     # Sentences without a subject.
     ("a.cc", "int a;  // Of the last batch.", '"Of" begins without'),
     ("a.cc", "// It waits. Whose turn it is says `b`.", '"Whose" begins'),
@@ -285,6 +313,16 @@ def self_test():
                 else len(got) == 1 and expected in got[0])
         if not good:
             failures.append(f"{path}: expected {expected}, got {got}")
+    with tempfile.TemporaryDirectory() as root:
+        for path, content in {MAGICS: "| `EBBX` | 1 |\n| `EBBJ` | 1 |\n",
+                              "a.cc": 'kMagic = "EBBX";\nkMagic = "EBBJ";\n',
+                              "b.cc": 'kBMagic = "EBBX";\nkMagic = "EBBJ";\n'}.items():
+            file = pathlib.Path(root, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+        got, _ = check(root)
+        if got != ["b.cc: EBBX is that of a.cc"]:
+            failures.append(f"magics: got {got}")
     for path, content, allowed, expected in PLANTED_ALLOWANCE:
         with tempfile.TemporaryDirectory() as root:
             (pathlib.Path(root) / path).write_text(content)
