@@ -61,6 +61,11 @@ class Place:
         )
 
 
+def name_of(place: Place) -> str:
+    """Names a batch in errors, which count epochs and shards from 1, as tables do."""
+    return f"batch (epoch {place.epoch + 1}, shard {place.shard + 1}, {place.begin}..{place.end})"
+
+
 class Wanted(Place):
     """A batch to come, whose keys the engine must know: Engine.tell."""
 

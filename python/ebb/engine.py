@@ -36,6 +36,7 @@ from ebb.batches import Evaluation as Evaluation
 from ebb.batches import Place as Place
 from ebb.batches import Table as Table
 from ebb.batches import Wanted as Wanted
+from ebb.batches import name_of
 from ebb.command import Access, Tls
 from ebb.engine_link import Ahead, Left, error_of
 from ebb.engine_process import Gone
@@ -271,10 +272,7 @@ class Engine:
         out = self._out
         if not isinstance(out, Batch):
             return  # An engine knows that of an evaluation.
-        why = (
-            f"batch (epoch {out.epoch}, shard {out.shard}, {out.begin}..{out.end}) was neither "
-            "handed in nor failed: push it, or call fail"
-        )
+        why = f"{name_of(out)} was neither handed in nor failed: push it, or call fail"
         self.fail(out, why)
         if self.ended is None and self._session.is_joined:
             raise Refused(why)

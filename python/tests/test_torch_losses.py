@@ -88,7 +88,7 @@ def test_a_loss_that_is_not_a_number():
     with pytest.raises(ebb.NonFinite) as told:
         work(job, lambda *both: loss_of(*both) * float("nan"))
     assert cluster.pushed == [] and cluster.failed
-    assert "in batch (epoch 0, shard 0, 0..8); the loss is nan" in str(told.value)
+    assert "in batch (epoch 1, shard 1, 0..8); the loss is nan" in str(told.value)
     assert "hint: NaN in the data" in str(told.value)
 
 

@@ -19,7 +19,7 @@ from ebb.torch import data  # noqa: E402
 
 def test_no_step_before_the_next_batch():
     model, job, cluster = mock.one()
-    with pytest.raises(ebb.Refused, match=r"batch \(epoch 0, shard 0, 0..8\) was neither") as told:
+    with pytest.raises(ebb.Refused, match=r"batch \(epoch 1, shard 1, 0..8\) was neither") as told:
         for batch in job.loader():
             loss_of(model, batch)
     assert "call job.optimizer.step() once a batch" in str(told.value)
@@ -470,3 +470,10 @@ def test_a_constant_that_is_written_is_noticed_at_the_end():
                 model.c.bias.data.add_(1)
             loss_of(model, batch).backward()
             job.optimizer.step()
+
+
+def test_a_misspelt_name_is_answered_with_one_of_the_loop():
+    _, job, _ = mock.one()
+    with pytest.raises(AttributeError) as told:
+        job.loder
+    assert told.value.obj is job and "loader" in dir(job)

@@ -22,8 +22,8 @@ Decision Stale(uint64_t sequence) {
 }
 
 std::string NameOf(const PlaceBody& place) {
-  return absl::StrCat("batch (epoch ", place.epoch, ", shard ", place.shard,
-                      ", ", place.begin, "..", place.end, ")");
+  return absl::StrCat("batch (epoch ", place.epoch + 1, ", shard ",
+                      place.shard + 1, ", ", place.begin, "..", place.end, ")");
 }
 std::string NameOf(const EvaluateBody& evaluation) {
   return absl::StrCat("evaluation ", evaluation.snapshot);

@@ -159,7 +159,7 @@ TEST_F(ConversationTest, ABatchThatWasNotHandedInFails) {
   const Decision next = conversation_.On(2, Next());
 
   EXPECT_EQ(next.act, Decision::Act::kEndFailed);
-  EXPECT_THAT(next.why, HasSubstr("(epoch 0, shard 3, 256..384)"));
+  EXPECT_THAT(next.why, HasSubstr("(epoch 1, shard 4, 256..384)"));
   ExpectAnswer(next, Kind::kError, 2,
                static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
 }
@@ -528,7 +528,7 @@ TEST_F(EarlyTest, ItFailsIfItIsNotHandedIn) {
   EarlyOut();
   const Decision next = conversation_.On(4, Next());
   EXPECT_EQ(next.act, Decision::Act::kEndEarlyFailed);
-  EXPECT_THAT(next.why, HasSubstr("(epoch 0, shard 3, 384..512)"));
+  EXPECT_THAT(next.why, HasSubstr("(epoch 1, shard 4, 384..512)"));
   EXPECT_EQ(HeaderOf(next.answer).kind, Kind::kError);
 }
 
@@ -664,7 +664,7 @@ TEST_F(AheadTest, ItFollowsABatchThatFailed) {
 TEST_F(AheadTest, ABatchThatWasNotHandedInFailsBeforeIt) {
   const Decision next = conversation_.On(2, Next());
   EXPECT_EQ(next.act, Decision::Act::kEndFailed);
-  EXPECT_THAT(next.why, HasSubstr("(epoch 0, shard 3, 256..384)"));
+  EXPECT_THAT(next.why, HasSubstr("(epoch 1, shard 4, 256..384)"));
   conversation_.Withdraw();
   EXPECT_EQ(TicketOf(conversation_.On(3, Next()).answer), next_);
 }

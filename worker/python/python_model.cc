@@ -417,8 +417,8 @@ absl::Status PythonModel::Compute(const What& what,
       return GiveUp(absl::Status(
           request.status().code(),
           absl::StrCat(request.status().message(), " while it computed ",
-                       batch.rows, " examples of epoch ", batch.epoch,
-                       ", shard ", batch.shard, ", from ",
+                       batch.rows, " examples of epoch ", batch.epoch + 1,
+                       ", shard ", batch.shard + 1, ", from ",
                        batch.first_position)));
     }
     Outcome outcome = Answer(*request, batch, grad);

@@ -164,7 +164,7 @@ TEST_F(PythonModelTest, ADeathFailsItsBatchOnly) {
   EXPECT_EQ(died.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(died.message()),
               HasSubstr("killed by signal 9 (Killed) while it computed 2 "
-                        "examples of epoch 0, shard 0, from 0"));
+                        "examples of epoch 1, shard 1, from 0"));
   EXPECT_EQ(model->process(), 0);
 
   const absl::Status next =

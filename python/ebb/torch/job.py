@@ -130,7 +130,14 @@ class TorchJob:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._remote, name)
+        try:
+            return getattr(self._remote, name)
+        except AttributeError as error:
+            error.obj = self  # Python offers the nearest of these names, from 3.10 on.
+            raise
+
+    def __dir__(self) -> List[str]:
+        return sorted({*super().__dir__(), *dir(self._remote)})
 
     def __repr__(self) -> str:
         return f"<ebb.torch.TorchJob {self.name}>"

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any, List, Optional
 
+from ebb.batches import name_of
 from ebb.errors import NonFinite, Refused
 from ebb.torch.arguments import weight_of
 from ebb.torch.parts import Reduction
@@ -55,8 +56,7 @@ class Out:
         return self.examples == len(self.batch.examples)
 
     def __str__(self) -> str:
-        place = self.batch
-        return f"batch (epoch {place.epoch}, shard {place.shard}, {place.begin}..{place.end})"
+        return name_of(self.batch)
 
     def refuse_answered(self, what: str) -> None:
         """Raises Refused if the program has answered it already."""
