@@ -80,6 +80,12 @@ def test_what_has_no_values_is_named():
     told = r"has a tensor of torch.float32 torch.strided \(3,\), which .*: a tensor on the device meta"
     with pytest.raises(ebb.Refused, match=told):
         mock.one(Meta())
+    class Nested(Data):
+        def __getitem__(self, number):
+            return torch.nested.nested_tensor([torch.ones(3), torch.ones(2)]), 0
+
+    with pytest.raises(ebb.Refused, match="a nested tensor has no shape; pad it"):
+        mock.one(Nested())
     model = Net()
     model.register_buffer("mask", torch.zeros(2, device="meta"))
     with pytest.raises(ebb.Refused, match="mask .* cannot be compared .* has no values"):

@@ -1,5 +1,7 @@
 """Two networks that learn from each other in one loop, as docs/python.md says."""
 
+import warnings
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -56,7 +58,9 @@ def test_both_step_once_a_batch_as_in_a_plain_loop():
     for real, random in job.loader():
         job.optimizer.zero_grad()
         loss, of_judge = gradients(both, real, random)
-        job.optimizer.step(loss=of_judge)
+        with warnings.catch_warnings():  # PyTorch warns of a loss that has a graph.
+            warnings.simplefilter("error")
+            job.optimizer.step(loss=of_judge)
     assert len(cluster.pushed) == 4
     assert farthest(plain, both) < 1e-6
 

@@ -133,6 +133,15 @@ def test_the_counters_are_those_of_the_result():
     assert int(job.state_dict()["norm.num_batches_tracked"]) == 2 * 7
 
 
+def test_going_back_at_the_last_epoch_is_said():
+    """Bug: the values of an earlier epoch were those of the job without a word."""
+    _, job, cluster = mock.one(epochs=4, evaluate=len, stop_when=ebb.torch.Patience(2))
+    cluster.remote.about.update(epochs=2, ended="went back from epoch 4 to epoch 2: because")
+    with pytest.warns(ebb.Warning, match="job job went back from epoch 4 to epoch 2"):
+        work(job)
+    assert job.stopped is None
+
+
 def early(losses, stop_when, epochs=12, **options):
     """A job whose evaluations come to these losses, and which epochs were evaluated."""
     model, evaluations = Net(), []

@@ -32,7 +32,11 @@ class Explainer {
 
   std::vector<Reason> Explain() {
     if (job_.parts().tables.over()) return ExplainOver();
-    Store();
+    if (!picture_.store_problem.empty()) {
+      // It takes no messages meanwhile, so that all others seem silent.
+      Store();
+      return reasons_.Take();
+    }
     Paused();
     said_ = ExplainServers(picture_, job_, &reasons_);
     ExplainUnreached(picture_, job_, &reasons_);
@@ -73,7 +77,6 @@ class Explainer {
   }
 
   void Store() {
-    if (picture_.store_problem.empty()) return;
     Add(Reason::KIND_DISK_FULL, "scheduler",
         absl::StrCat("the scheduler cannot write its state, so it decides "
                      "nothing: ",

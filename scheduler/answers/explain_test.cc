@@ -448,6 +448,9 @@ TEST_F(ExplainTest, AStateThatCannotBeWritten) {
   WorkerUp(kFirstLink, kFirst, "a");
   store_problem_ = "no room";
   EXPECT_THAT(Only(Reason::KIND_DISK_FULL), HasSubstr("no room"));
+  // Bug: daemons that it did not hear were said to stand still.
+  now_ += absl::Minutes(2);
+  EXPECT_THAT(Only(Reason::KIND_DISK_FULL), HasSubstr("no room"));
 }
 
 TEST_F(ExplainTest, AQuarantinedItem) {

@@ -241,7 +241,7 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
                             status.state() == v1::WorkerStatus::STATE_CUT_OFF ||
                             status.state() == v1::WorkerStatus::STATE_SILENT;
   if (const WorkerWatch* watch = picture.watch.worker(worker.session);
-      watch != nullptr && !does_nothing) {
+      watch != nullptr && !does_nothing && picture.store_problem.empty()) {
     status.set_examples_per_second(watch->examples.per_second());
   }
   return status;

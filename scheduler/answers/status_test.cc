@@ -142,6 +142,11 @@ TEST_F(StatusTest, WhatAWorkerDidBeforeTheSchedulersStartIsNoSpeed) {
   EXPECT_EQ(StatusOf(picture, core_->cluster().workers.at(kFirst))
                 .examples_per_second(),
             30);
+  // Bug: a scheduler that cannot write told the last speed for ever.
+  const SchedulerShell::Picture full{*core_, watch_, now_, "no room"};
+  EXPECT_EQ(
+      StatusOf(full, core_->cluster().workers.at(kFirst)).examples_per_second(),
+      0);
   ASSERT_EQ(StatusOf(picture, job()).shares_size(), 1);
   EXPECT_EQ(StatusOf(picture, job()).shares(0).examples(), 30);
   // Bug: an item that was done before the next report was not counted.

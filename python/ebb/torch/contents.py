@@ -36,7 +36,8 @@ def is_plain(tensor: torch.Tensor) -> bool:
 
 def form_of(tensor: torch.Tensor) -> str:
     """Returns what a tensor is beside its values: type, layout and shape."""
-    return f"{tensor.dtype} {tensor.layout} {tuple(tensor.shape)}"
+    shape = "nested" if tensor.is_nested else tuple(tensor.shape)
+    return f"{tensor.dtype} {tensor.layout} {shape}"
 
 
 def arrays_of(tensor: torch.Tensor) -> Iterator[Array]:
@@ -46,6 +47,8 @@ def arrays_of(tensor: torch.Tensor) -> Iterator[Array]:
     """
     if tensor.is_meta:
         raise NoContents("a tensor on the device meta has no values")
+    if tensor.is_nested:
+        raise NoContents("a nested tensor has no shape; pad it, with its lengths beside it")
     try:
         yield from [_array_of(part) for part in parts_of(tensor.detach())]
     except (RuntimeError, TypeError, NotImplementedError) as error:

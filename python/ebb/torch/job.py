@@ -20,7 +20,7 @@ from ebb.torch.patience import patiently
 from ebb.torch.piece import Out
 from ebb.torch.progress import Lines
 from ebb.torch.reader import Cutter, Here, Workers, sizes_of
-from ebb.torch.stopping import Stopping, ended_early
+from ebb.torch.stopping import Stopping, end_of
 from ebb.torch.work import Work
 
 
@@ -364,9 +364,10 @@ class TorchJob:
         if self._work.epochs:
             each = self._work.batches // self._work.epochs
             self._batches = each * int(status["epochs"])
-        why = ended_early(status)
+        why = end_of(status)
         if why is not None and self._parts.ends_early:
-            self.stopped = why
+            if status["ended"].startswith("stopped"):
+                self.stopped = why
             warnings.warn(why, ebb.errors.Warning, stacklevel=3)
 
     def _load_result(self) -> None:

@@ -180,10 +180,10 @@ def _row(epoch: int, answer: Mapping[str, Any]) -> Dict[str, Any]:
     return row
 
 
-def ended_early(job: Mapping[str, Any]) -> Optional[str]:
-    """Returns why a job ended before its last epoch; None: it did not.
+def end_of(job: Mapping[str, Any]) -> Optional[str]:
+    """Returns how evaluations ended a job or chose its version; None: they did not.
 
     job: its status.
     """
-    why = job.get("ended") or ""
-    return f"job {job['name']} {why}" if why.startswith("stopped") else None
+    why = job.get("ended")
+    return f"job {job['name']} {why}" if why else None

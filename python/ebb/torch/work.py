@@ -179,6 +179,8 @@ class Work:
         except Refused as error:
             self._refuse_piece(error.message, error.hint)
         seen = self._watch.take()
+        if isinstance(loss, torch.Tensor):
+            loss = loss.detach()
         value = seen if loss is None else float(loss)
         if value is None or self._loss is None:
             self._loss = None

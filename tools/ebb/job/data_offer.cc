@@ -433,14 +433,16 @@ absl::Status OfferPacked(const std::string& path, Offer* offer) {
   return absl::OkStatus();
 }
 
+bool IsNamedLinesOfJson(absl::string_view file) {
+  return absl::StrContains(file, ".jsonl") ||
+         absl::StrContains(file, ".ndjson");
+}
+
 // True if text begins with a key of YAML, or is JSON, which is YAML, too: it
 // may be a job file with a mistake.
 bool MayBeYaml(absl::string_view file, absl::string_view front,
                data::FileLook look) {
-  if (look == data::FileLook::kJson) {
-    return !absl::StrContains(file, ".jsonl") &&
-           !absl::StrContains(file, ".ndjson");
-  }
+  if (look == data::FileLook::kJson) return !IsNamedLinesOfJson(file);
   // The bytes of an array begin with "{'descr':", too.
   if (look == data::FileLook::kNpy) return false;
   return absl::EndsWith(front.substr(0, front.find_first_of(" \n")), ":");
@@ -552,7 +554,8 @@ std::optional<std::string> OfferJob(const std::string& path) {
   if (!fs::exists(path, error)) return std::nullopt;
   auto offer = OfferOf(path);
   // It says by its name what it should be.
-  if (absl::IsInvalidArgument(offer.status()) && IsParquet(path)) {
+  if (absl::IsInvalidArgument(offer.status()) &&
+      (IsParquet(path) || IsNamedLinesOfJson(path))) {
     return std::string(offer.status().message());
   }
   if (!offer.ok()) return std::nullopt;

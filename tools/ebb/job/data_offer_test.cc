@@ -206,6 +206,10 @@ TEST_F(DataOfferTest, LinesOfJson) {
             "dense, width: 2}, rooms: dense, target: label}}, split: 0.2}\n");
   EXPECT_THAT(Said("houses.jsonl"),
               HasSubstr("- label: target, numbers to predict; "));
+  // Bug: a bad line was said to be a second document of YAML.
+  Write("nan.jsonl", "{\"x\": 1, \"y\": 0}\n{\"x\": NaN, \"y\": 1}\n");
+  EXPECT_THAT(Said("nan.jsonl"),
+              AllOf(HasSubstr("nan.jsonl:2: "), HasSubstr("NaN")));
   const auto clicks = [](int i) {
     return absl::StrCat(R"({"user": "u)", i % 7, R"(", "clicked": )", i % 2,
                         "}");

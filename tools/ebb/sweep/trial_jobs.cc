@@ -98,8 +98,11 @@ absl::StatusOr<sweep::Trial> TrialJobs::TrialOf(int64_t number,
   EBB_ASSIGN_OR_RETURN(trial.choices, ChoicesOf(number, summary));
   trial.state = StateOf(summary.state());
   trial.epochs = summary.epochs();
-  trial.examples = status.applied_min();
-  // A scheduler that has just started has not heard of it from the servers yet.
+  // A scheduler that has just started has not heard of it from the servers yet:
+  // a trial that was stopped keeps what was seen before.
+  int64_t& seen = examples_[trial.job];
+  seen = std::max(seen, status.applied_min());
+  trial.examples = seen;
   if (trial.state == sweep::TrialState::kComplete && trial.examples == 0) {
     trial.examples = status.examples();
   }
