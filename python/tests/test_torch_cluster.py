@@ -578,7 +578,7 @@ def test_other_examples_are_refused(address):
 def test_a_loss_that_is_not_a_number(address):
     model = Net()
     job = _submitted(address, "nan", model, Data(64))
-    with pytest.raises(ebb.NonFinite, match=r"the gradient of a.bias.* in batch \(epoch 0, .*nan; it has"):
+    with pytest.raises(ebb.NonFinite, match=r"the gradient of a.bias.* in batch \(epoch 1, .*nan; it has"):
         for batch in job.loader():
             (loss_of(model, batch) * float("nan")).backward()
             job.optimizer.step()

@@ -10,10 +10,10 @@
 #       it, for the library of its commands. With it, a new command is one new
 #       file.
 #   ebb_command_library(NAME SRCS .. HDRS .. DEPS ..)
-#       The commands of a folder, and what they share. As ebb_library(), but with
-#       EBB_UNITY all these are one library, tools_commands, which NAME is another
-#       name of: each file read CLI11 for itself, and ten of them took 209 s of CPU
-#       to compile, two take 50 s.
+#       The commands of a folder, and what they share: an ebb_library(). With
+#       EBB_UNITY, all these are one library, tools_commands, and NAME is another
+#       name of it. Each file read CLI11 for itself: ten of them took 209 s of CPU
+#       to compile, and two take 50 s.
 #   ebb_join_command_libraries()
 #       Makes tools_commands, after the last ebb_command_library().
 function(ebb_command_sources output)
