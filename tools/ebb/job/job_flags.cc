@@ -44,6 +44,8 @@ void AddNamesElsewhere(CLI::App* command) {
   std::map<std::string, std::string> names = job::NamesElsewhere();
   names.emplace("batch", "train.batch");
   for (const auto& [name, path] : names) {
+    // Words of data are flags of some commands: --target of `ebb bench`.
+    if (absl::StartsWith(path, "data.")) continue;
     const std::string flag =
         absl::StrCat("--", absl::StrReplaceAll(name, {{"_", "-"}}));
     const auto refuse = [command, flag, path = path](const std::string& value) {
