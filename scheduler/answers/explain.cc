@@ -35,6 +35,7 @@ class Explainer {
     if (!picture_.store_problem.empty()) {
       // It takes no messages meanwhile, so that all others seem silent.
       Store();
+      Paused();
       return reasons_.Take();
     }
     Paused();
@@ -64,7 +65,7 @@ class Explainer {
   // A complete job is a model, which may have lost parts since.
   std::vector<Reason> ExplainOver() {
     if (job_.state().phase == JobPhase::kCompleted &&
-        !job_.placement().AllRegistered()) {
+        !job_.placement().AllRegistered() && picture_.store_problem.empty()) {
       ExplainServers(picture_, job_, &reasons_);
     }
     return reasons_.Take();

@@ -200,9 +200,12 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_clock(std::max<int64_t>(0, worker.clock));
   status.set_examples(worker.examples);
   status.set_job(worker.job.value());
-  status.set_unheard_ms(std::max<int64_t>(
-      0, absl::ToInt64Milliseconds(picture.now - worker.last_heard)));
-  status.set_awaited_by(AwaitedBy(picture, worker));
+  // A scheduler that cannot write takes no messages, so that all seem silent.
+  if (picture.store_problem.empty()) {
+    status.set_unheard_ms(std::max<int64_t>(
+        0, absl::ToInt64Milliseconds(picture.now - worker.last_heard)));
+    status.set_awaited_by(AwaitedBy(picture, worker));
+  }
   for (const auto& [id, job] : picture.core.jobs()) {
     for (const int64_t ordinal : job->leases().HeldBy(worker.session)) {
       const LeaseTable::Held& held =

@@ -143,7 +143,10 @@ TEST_F(StatusTest, WhatAWorkerDidBeforeTheSchedulersStartIsNoSpeed) {
                 .examples_per_second(),
             30);
   // Bug: a scheduler that cannot write told the last speed for ever.
-  const SchedulerShell::Picture full{*core_, watch_, now_, "no room"};
+  const SchedulerShell::Picture full{*core_, watch_, now_ + absl::Minutes(2),
+                                     "no room"};
+  EXPECT_EQ(StatusOf(full, core_->cluster().workers.at(kFirst)).unheard_ms(),
+            0);
   EXPECT_EQ(
       StatusOf(full, core_->cluster().workers.at(kFirst)).examples_per_second(),
       0);
