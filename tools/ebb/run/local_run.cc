@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -31,19 +30,17 @@
 #include "tools/ebb/run/run_job.h"
 #include "tools/ebb/run/screen.h"
 #include "tools/ebb/run/shared_place.h"
+#include "tools/ebb/run/stored_model_check.h"
 #include "tools/ebb/run/watched_run.h"
 #include "tools/ebb/trained/start_model.h"
 #include "tools/files/files.h"
 #include "tools/process/signals.h"
 #include "tools/text/console.h"
-#include "tools/text/daemon_names.h"
 #include "worker/python/python_program.h"
 
 namespace ebb::tools {
 
 namespace {
-
-namespace fs = std::filesystem;
 
 // CPU time of all children that have ended, also of earlier runs.
 double ChildrenCpuSeconds() {
@@ -317,26 +314,6 @@ absl::StatusOr<RunFacts> ChooseFacts(const RunOptions& options,
   return facts;
 }
 
-// Fails if neither the servers' folders nor copies have the model of a complete
-// run.
-absl::Status CheckModelIsThere(const RunFolder& folder, const RunFacts& facts) {
-  std::error_code error;
-  if (!facts.shared_checkpoints.empty() ||
-      fs::exists(folder.File("shared"), error)) {
-    return absl::OkStatus();
-  }
-  const std::vector<std::string> stores = folder.Stores();
-  for (int server = 0; server < facts.servers; ++server) {
-    const std::string name = ServerName(server);
-    if (std::ranges::count(stores, name) > 0) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the run is complete, but the folder ", folder.shown(), "/state/", name,
-        ", which held a part of its model, is gone, and so are the copies in ",
-        folder.shown(), "/shared. Without --resume a new run begins."));
-  }
-  return absl::OkStatus();
-}
-
 // The verdict of a complete run, in place of running it.
 absl::StatusOr<RunReport> PointToReport(const RunOptions& options,
                                         const PreparedJob& prepared,
@@ -454,7 +431,9 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
     }
     const auto json = ReadFile(folder.File("report.json"));
     if (facts.complete && json.ok() && changes.empty() && !options.back) {
-      EBB_RETURN_IF_ERROR(CheckModelIsThere(folder, facts));
+      if (facts.shared_checkpoints.empty()) {
+        EBB_RETURN_IF_ERROR(CheckModelIsThere(folder));
+      }
       return PointToReport(options, prepared, folder, *json);
     }
   } else {

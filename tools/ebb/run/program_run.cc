@@ -30,6 +30,7 @@
 #include "tools/ebb/run/program_python.h"
 #include "tools/ebb/run/run_job.h"
 #include "tools/ebb/run/screen.h"
+#include "tools/ebb/run/stored_model_check.h"
 #include "tools/ebb/run/watched_run.h"
 #include "tools/files/files.h"
 #include "tools/process/reserved_port.h"
@@ -322,6 +323,7 @@ absl::StatusOr<RunReport> PointToDone(const RunOptions& options,
         " -o before.safetensors`, and in the script "
         "init=ebb.load(\"before.safetensors\")"));
   }
+  EBB_RETURN_IF_ERROR(CheckModelIsThere(folder));
   if (!options.report_file.empty()) {
     const absl::Status copied = CopyReport(folder, options.report_file);
     if (!copied.ok()) {
