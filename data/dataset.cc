@@ -214,9 +214,10 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
     const std::vector<std::string> remarks = reader->Remarks();
     return WrongData(spec.Name(), " has no ",
                      data.examples() == 0 ? "examples" : "features",
-                     spec.split.has_value()
-                         ? " in this part of its split: it has too few in all, "
-                           "or the split leaves too small a part"
+                     spec.split.has_value() ? " in this part of its split" : "",
+                     spec.split.has_value() && data.examples() == 0
+                         ? ": it has too few in all, or the split leaves too "
+                           "small a part"
                          : "",
                      spec.kind == SourceKind::kText && !remarks.empty()
                          ? absl::StrCat(": ", remarks.front())

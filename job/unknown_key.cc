@@ -292,27 +292,16 @@ std::string Nested(std::span<const std::string> keys, absl::string_view value) {
                       std::string(keys.size() - 1, '}'));
 }
 
-// Returns whether the key at the path takes a number, or a text with one, and
-// the user gives a word: `loss: mse` does not mean `expect: {loss: …}`.
+// Returns whether the key at the path takes a comparison with a number, and the
+// user gives a word: `loss: mse` does not mean `expect: {loss: …}`.
 bool IsWordForNumber(const YamlNode* value, std::span<const std::string> path) {
   if (value == nullptr || !value->is_scalar() || path.empty()) return false;
-  if (absl::c_any_of(value->text, absl::ascii_isdigit)) return false;
   const Descriptor* type = TypesAlong(path.first(path.size() - 1)).back();
   const FieldDescriptor* field = type->FindFieldByName(path.back());
-  if (field == nullptr) return false;
-  switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_MESSAGE:
-    case FieldDescriptor::CPPTYPE_ENUM:
-    case FieldDescriptor::CPPTYPE_BOOL:
-      return false;
-    case FieldDescriptor::CPPTYPE_STRING: {
-      const v1::Format format = field->options().GetExtension(v1::key).format();
-      return format == v1::FORMAT_DURATION || format == v1::FORMAT_COMPARISON ||
-             format == v1::FORMAT_EPOCHS;
-    }
-    default:
-      return true;
-  }
+  return field != nullptr &&
+         field->options().GetExtension(v1::key).format() ==
+             v1::FORMAT_COMPARISON &&
+         absl::c_none_of(value->text, absl::ascii_isdigit);
 }
 
 // Makes `*meant`, which leads to a key of a message beside this one, lead to

@@ -126,10 +126,10 @@ std::string SyntaxHint(absl::string_view text, int line,
     return "quote a comparison: accuracy: \">= 0.87\"";
   }
   if (absl::StrContains(message, "end of map flow")) {
-    return "a { has no } that closes it";
+    return "a { has no } that closes it, or lacks a comma before this";
   }
   if (absl::StrContains(message, "end of sequence flow")) {
-    return "a [ has no ] that closes it";
+    return "a [ has no ] that closes it, or lacks a comma before this";
   }
   return "key: value, or key: {key: value, …}, or deeper keys indented";
 }

@@ -83,9 +83,10 @@ class CsvReader : public Reader {
   std::string TooWideHint() const;
   // Says what is wrong with a label that stands for a missing value.
   std::string MissingLabel(absl::string_view label) const;
+  // The end of an error about a label that should be a number.
+  std::string TextLabelHint(absl::string_view label) const;
   // The end of an error about an empty label where all lines end with a
   // delimiter.
-  std::string TextLabelHint(absl::string_view label) const;
   std::string EmptyEndHint(absl::string_view label) const;
   // The end of an error about a field in the first line, if that may be a
   // header.

@@ -20,6 +20,7 @@
 #include "tools/text/progress_line.h"
 #include "tools/text/traffic.h"
 #include "tools/text/validation.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::tools {
 
@@ -169,10 +170,11 @@ std::string BaselineText(const v1::JobStatus::Evaluation& evaluation) {
 
 // Says what is known of a model that learns from labels and was never tested.
 Lines UntestedLines(const RunReport& report) {
-  const v1::ModelTraits& traits = job::TraitsOf(report.job.model());
-  const bool learns_labels = traits.workload().empty() &&
+  // What plugins, modules and programs learn from, they know themselves.
+  const bool learns_labels = workloads::FactsOf(report.job).labels &&
                              !job::IsOwn(report.job.model()) &&
-                             !traits.program();
+                             !job::TraitsOf(report.job.model()).program() &&
+                             !report.status.has_validation();
   const bool tested =
       LastEvaluation(report.status) != nullptr || job::HasTestData(report.job);
   if (!learns_labels || !report.complete() || tested) {

@@ -595,6 +595,9 @@ TEST(RunReportTest, TellsThatNothingWasHeldBackForATest) {
   EXPECT_THAT(ReportText(report, {}),
               HasSubstr("  training loss   0.250\n  quality         not known: "
                         "nothing was held back to test the model on"));
+  report.job.mutable_model()->set_kind("kmeans");
+  EXPECT_THAT(ReportText(report, {}), Not(HasSubstr("  quality  ")));
+  report.job.mutable_model()->set_kind("softmax");
   report.job.mutable_data()->mutable_test()->mutable_csv()->add_path("t.csv");
   EXPECT_THAT(ReportText(report, {}), Not(HasSubstr("  quality  ")));
 }

@@ -12,6 +12,7 @@
 #include "rpc/job_tokens.h"
 #include "sweep/trial_file.h"
 #include "tools/ebb/cluster/token_files.h"
+#include "tools/ebb/status/known_marks.h"
 #include "tools/text/evaluation_text.h"
 
 namespace ebb::tools {
@@ -98,10 +99,11 @@ absl::StatusOr<sweep::Trial> TrialJobs::TrialOf(int64_t number,
   EBB_ASSIGN_OR_RETURN(trial.choices, ChoicesOf(number, summary));
   trial.state = StateOf(summary.state());
   trial.epochs = summary.epochs();
-  // A scheduler that has just started has not heard of it from the servers yet:
-  // a trial that was stopped keeps what was seen before.
+  // A scheduler that has just started has not heard of it from the servers yet,
+  // and a trial that went back has fewer than before.
   int64_t& seen = examples_[trial.job];
-  seen = std::max(seen, status.applied_min());
+  seen = MarksKnown(status) ? status.applied_min()
+                            : std::max(seen, status.applied_min());
   trial.examples = seen;
   if (trial.state == sweep::TrialState::kComplete && trial.examples == 0) {
     trial.examples = status.examples();

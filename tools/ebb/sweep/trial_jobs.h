@@ -59,7 +59,7 @@ class TrialJobs {
   const rpc::SecurityPtr security_;
   const std::optional<TrialTokens> tokens_;
   std::map<uint64_t, sweep::Choices> choices_;  // By job.
-  std::map<uint64_t, int64_t> examples_;        // The most that were applied.
+  std::map<uint64_t, int64_t> examples_;        // Applied, as last known.
 };
 
 }  // namespace ebb::tools
