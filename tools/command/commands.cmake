@@ -15,7 +15,8 @@
 #       name of it. Each file read CLI11 for itself: ten of them took 209 s of CPU
 #       to compile, and two take 50 s.
 #   ebb_join_command_libraries()
-#       Makes tools_commands, after the last ebb_command_library().
+#       Makes tools_commands, after the last ebb_command_library(). Called in
+#       tools/ebb.
 function(ebb_command_sources output)
   file(GLOB sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
        *_command.cc */*_command.cc)
@@ -73,8 +74,12 @@ function(ebb_command_library name)
   endif()
   cmake_parse_arguments(ARG "" "" "SRCS;HDRS;DEPS" ${ARGN})
   foreach(part SRCS HDRS)
-    list(TRANSFORM ARG_${part} PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
-    set_property(GLOBAL APPEND PROPERTY EBB_COMMANDS_${part} ${ARG_${part}})
+    foreach(file IN LISTS ARG_${part})
+      cmake_path(ABSOLUTE_PATH file)
+      cmake_path(RELATIVE_PATH file
+                 BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/tools/ebb)
+      set_property(GLOBAL APPEND PROPERTY EBB_COMMANDS_${part} ${file})
+    endforeach()
   endforeach()
   set_property(GLOBAL APPEND PROPERTY EBB_COMMANDS_DEPS ${ARG_DEPS})
   set_property(GLOBAL APPEND PROPERTY EBB_COMMANDS_NAMES ${name})
@@ -87,9 +92,6 @@ function(ebb_join_command_libraries)
   if(NOT NAMES)
     return()
   endif()
-  foreach(part SRCS HDRS)
-    list(TRANSFORM ${part} REPLACE "^${CMAKE_CURRENT_SOURCE_DIR}/" "")
-  endforeach()
   list(REMOVE_DUPLICATES DEPS)
   foreach(name IN LISTS NAMES)
     list(REMOVE_ITEM DEPS ebb::${name})

@@ -58,7 +58,7 @@ def check_guard(path, lines):
 
 # Four letters that tell one stored form from others. The scheduler's state of a job
 # has those of a job's record.
-MAGIC = re.compile(r'agic = "(EBB[A-Z0-9])"')
+MAGIC = re.compile(r'agic(?:\[\])?\s*=\s*"(EBB[A-Z0-9])"')
 MAGICS = "docs/formats/sealed.md"
 SHARED = "EBBJ"
 
