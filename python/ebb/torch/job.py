@@ -133,11 +133,13 @@ class TorchJob:
         try:
             return getattr(self._remote, name)
         except AttributeError as error:
-            error.obj = self  # Python offers the nearest of these names, from 3.10 on.
+            if getattr(error, "name", None) == name:
+                error.obj = self  # Python offers the nearest of its names, from 3.10 on.
             raise
 
     def __dir__(self) -> List[str]:
-        return sorted({*super().__dir__(), *dir(self._remote)})
+        of_remote = [name for name in dir(self._remote) if not name.startswith("_")]
+        return sorted({*super().__dir__(), *of_remote})
 
     def __repr__(self) -> str:
         return f"<ebb.torch.TorchJob {self.name}>"
@@ -357,7 +359,7 @@ class TorchJob:
         self._load_result()
 
     def _look_at_end(self) -> None:
-        """Finds out how long the job was, and says so if it ended early."""
+        """Finds out how long the job was; says so if it ended early or went back."""
         if self._parts.scheduled is not None:
             self.optimizer.show_rates(None)
         status = patiently(self._remote.status)
