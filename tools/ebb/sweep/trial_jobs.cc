@@ -12,7 +12,6 @@
 #include "rpc/job_tokens.h"
 #include "sweep/trial_file.h"
 #include "tools/ebb/cluster/token_files.h"
-#include "tools/ebb/status/known_marks.h"
 #include "tools/text/evaluation_text.h"
 
 namespace ebb::tools {
@@ -99,12 +98,8 @@ absl::StatusOr<sweep::Trial> TrialJobs::TrialOf(int64_t number,
   EBB_ASSIGN_OR_RETURN(trial.choices, ChoicesOf(number, summary));
   trial.state = StateOf(summary.state());
   trial.epochs = summary.epochs();
-  // A scheduler that has just started has not heard of it from the servers yet,
-  // and a trial that went back has fewer than before.
-  int64_t& seen = examples_[trial.job];
-  seen = MarksKnown(status) ? status.applied_min()
-                            : std::max(seen, status.applied_min());
-  trial.examples = seen;
+  trial.examples = status.applied_min();
+  // A scheduler that has just started has not heard of it from the servers yet.
   if (trial.state == sweep::TrialState::kComplete && trial.examples == 0) {
     trial.examples = status.examples();
   }
@@ -139,13 +134,14 @@ absl::StatusOr<sweep::Trial> TrialJobs::TrialOf(int64_t number,
 
 absl::StatusOr<std::vector<sweep::Trial>> TrialJobs::Read() {
   EBB_ASSIGN_OR_RETURN(
-      const v1::GetStatusResponse status,
+      v1::GetStatusResponse status,
       rpc::SchedulerAdminClient(scheduler_, security_).GetStatus({}, kAnswer));
   std::map<int64_t, sweep::Trial> trials;
-  for (const v1::JobStatus& job : status.jobs()) {
+  for (v1::JobStatus& job : *status.mutable_jobs()) {
     const auto number =
         sweep::NumberOfTrial(file_.sweep.name, job.summary().name());
     if (!number) continue;
+    marks_[job.summary().job()].Mend(&job);
     EBB_ASSIGN_OR_RETURN(sweep::Trial trial, TrialOf(*number, job));
     const auto [first, is_new] = trials.emplace(*number, trial);
     if (is_new) continue;

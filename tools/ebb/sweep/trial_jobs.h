@@ -16,6 +16,7 @@
 #include "sweep/sweep.h"
 #include "sweep/sweep_file.h"
 #include "tools/ebb/job/submission.h"
+#include "tools/ebb/status/known_marks.h"
 
 namespace ebb::tools {
 
@@ -59,7 +60,7 @@ class TrialJobs {
   const rpc::SecurityPtr security_;
   const std::optional<TrialTokens> tokens_;
   std::map<uint64_t, sweep::Choices> choices_;  // By job.
-  std::map<uint64_t, int64_t> examples_;        // Applied, as last known.
+  std::map<uint64_t, KnownMarks> marks_;        // By job.
 };
 
 }  // namespace ebb::tools
