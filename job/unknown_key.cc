@@ -294,7 +294,8 @@ std::string Nested(std::span<const std::string> keys, absl::string_view value) {
 
 // Returns whether the key at the path takes a comparison with a number, and the
 // user gives a word: `loss: mse` does not mean `expect: {loss: …}`.
-bool IsWordForNumber(const YamlNode* value, std::span<const std::string> path) {
+bool IsWordForComparison(const YamlNode* value,
+                         std::span<const std::string> path) {
   if (value == nullptr || !value->is_scalar() || path.empty()) return false;
   const Descriptor* type = TypesAlong(path.first(path.size() - 1)).back();
   const FieldDescriptor* field = type->FindFieldByName(path.back());
@@ -414,7 +415,7 @@ KeyHint HintForKey(const UnknownKey& key, const JobAround& around) {
                                ? QuoteShort(key.value->text)
                                : "…";
   auto [meant_path, guessed] = MeantBy(key.name, *key.type, key.path);
-  if (IsWordForNumber(key.value, meant_path)) meant_path.clear();
+  if (IsWordForComparison(key.value, meant_path)) meant_path.clear();
   const GivenPart part = GivenFor(key, around, &meant_path);
   std::string other;  // The hint if the given part has no such key.
   if (part.field != nullptr &&

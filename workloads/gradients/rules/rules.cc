@@ -49,7 +49,7 @@ void CheckLabels(const v1::Job& job, job::Complaints* found) {
         path,
         absl::StrCat("none is for ", absl::StrJoin(kinds, " and "),
                      kinds.size() == 1 ? ", which looks" : ", which look",
-                     " at no labels; this model learns to predict a ", "label"),
+                     " at no labels; this model learns to predict a label"),
         "the column to predict, by its name or number");
   };
   refuse(job.data().train(), "data.train.csv.label");
