@@ -139,7 +139,7 @@ def run(build, since, seconds):
                              capture_output=True, text=True).stdout
     home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     cache = pathlib.Path(home) / "ebb-tidy"
-    passed = passed_before(cache, begin)
+    passed = passed_before(cache, time.time())
 
     def check(path):
         key = tree.key(path, version)

@@ -345,7 +345,7 @@ std::string CsvReader::MissingLabel(absl::string_view label) const {
 }
 
 std::string CsvReader::TextLabelHint(absl::string_view label) const {
-  const std::string hint = HeaderHint(label);
+  std::string hint = HeaderHint(label);
   if (!hint.empty() || spec_.label_kind != LabelKind::kReal ||
       absl::c_any_of(label, absl::ascii_isdigit)) {
     return hint;
