@@ -24,6 +24,10 @@ struct AlgorithmPlan {
   // Rounds: what closes one is an operation that the scheduler makes of what
   // the partitions measure of the round's sum (coordinator.h).
   bool operated = false;
+  // A push is a run: local steps of an optimizer that begins anew in it, from
+  // values that have the worker's last run (docs/decisions/0055-runs.md).
+  // push_batches is the period, in asp; in rounds it is 0.
+  bool runs = false;
 
   bool has_local_rule() const { return worker_vectors > 0; }
 

@@ -64,9 +64,9 @@ Fields<width, Since<8, clock_bound>, Since<10, kind>, Since<11, cache_rows>,
     FieldsOf(For<SparseTablePlan>);
 
 EBB_FIELDS(push_batches, pull_batches, pulls_to_push, worker_vectors,
-           keeps_effect, operated);
+           keeps_effect, operated, runs);
 Fields<push_batches, pull_batches, pulls_to_push, worker_vectors, keeps_effect,
-       Since<9, operated>>
+       Since<9, operated>, Since<13, runs>>
     FieldsOf(For<AlgorithmPlan>);
 
 EBB_FIELDS(factor, most);
@@ -213,17 +213,17 @@ Fields<displaced, reason> FieldsOf(For<RefuseServer>);
 
 // --- Worker -> scheduler -----------------------------------------------------
 
-EBB_FIELDS(held, clock, only_job, no_evaluations);
-Fields<job, generation, item> FieldsOf(For<HeldItem>);
+EBB_FIELDS(held, clock, only_job, no_evaluations, skips);
+Fields<job, generation, item, skips> FieldsOf(For<HeldItem>);
 Fields<session, name, process_id, held, clock, only_job, no_evaluations,
        examples>
     FieldsOf(For<RegisterWorker>);
 EBB_FIELD(items);
 Fields<session, items> FieldsOf(For<LeaseRequest>);
 
-EBB_FIELDS(position, parked, not_in_view, view_clock);
+EBB_FIELDS(position, parked, not_in_view, view_clock, batch, awaits);
 Fields<session, job, generation, item, position, clock, examples, parked,
-       not_in_view, view_clock>
+       not_in_view, view_clock, batch, awaits, skips>
     FieldsOf(For<Progress>);
 
 EBB_FIELDS(failed_end, non_finite, error, over_limit);
@@ -242,12 +242,13 @@ Fields<session> FieldsOf(For<WorkerGoodbye>);
 // --- Scheduler -> worker -----------------------------------------------------
 
 EBB_FIELD_AT(ttl, ttl, ttl_ms);
-EBB_FIELD(hints);
+EBB_FIELDS(hints, careful, begins);
 Fields<record, generation, item, ttl, hints, joined, start_clock, skipped,
-       rate_factor>
+       rate_factor, careful, begins, batch, skips>
     FieldsOf(For<Lease>);
 Fields<record, generation, snapshot, epoch> FieldsOf(For<EvaluationLease>);
-Fields<job, generation, item> FieldsOf(For<LeaseLost>);
+EBB_FIELD(all);
+Fields<job, generation, item, all> FieldsOf(For<LeaseLost>);
 
 EBB_FIELDS(server_session, servers);
 Fields<partition, server, server_session, term> FieldsOf(For<PartitionPlace>);

@@ -582,6 +582,7 @@ struct HeldItem {
   JobId job;
   Generation generation;
   ItemId item;
+  int64_t skips = 0;  // The same as in Lease.
 };
 struct RegisterWorker {
   SessionId session;
@@ -610,6 +611,9 @@ struct Progress {
   bool parked = false;       // Waits at a server for other workers.
   bool not_in_view = false;  // A server said so: the worker is to join, ...
   int64_t view_clock = 0;    // ... there, as that server says, or later.
+  int64_t batch = 0;         // The begin of the item's batch in work.
+  bool awaits = false;       // The worker begins it when a lease says `begins`.
+  int64_t skips = 0;         // The same as in Lease.
 };
 enum class LeaseEnd : uint8_t {
   kDone,      // A hint: every partition answered that the item is full.
@@ -667,6 +671,13 @@ struct Lease {
   int64_t start_clock = 0;
   std::vector<SkippedRange> skipped;  // Ranges of this item.
   double rate_factor = 1;             // The same as in RollbackRecord.
+  // A worker died on the item. While a worker holds such a lease, it begins
+  // each batch, of any item, when the scheduler answered its Progress.
+  bool careful = false;
+  bool begins = false;  // It is that answer: ...
+  int64_t batch = 0;    // ... the worker may begin this batch.
+  // So many skips of the job were decided before.
+  int64_t skips = 0;
 };
 struct EvaluationLease {
   JobRecordPtr record;
@@ -679,6 +690,8 @@ struct LeaseLost {
   JobId job;
   Generation generation;
   ItemId item;
+  // It holds no item of the job any more, nor what it pulled for them.
+  bool all = false;
 };
 
 struct PartitionPlace {

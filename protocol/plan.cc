@@ -136,6 +136,23 @@ absl::Status CheckPlannedPolicies(const JobPlan& plan) {
   return absl::OkStatus();
 }
 
+// A run depends on the pulled values and its examples alone.
+absl::Status CheckPlannedRuns(const JobPlan& plan) {
+  const AlgorithmPlan& runs = plan.algorithm;
+  if (runs.push_batches != runs.pull_batches || runs.pulls_to_push) {
+    return InvalidPlan("a run is one push from one pull, but a push covers ",
+                       runs.push_batches, " batches and a pull ",
+                       runs.pull_batches);
+  }
+  if (plan.KeepsEffect() || plan.consistency.local_steps > 0) {
+    return InvalidPlan("nothing of a run stays with its worker");
+  }
+  if (!plan.sparse_tables.empty()) {
+    return InvalidPlan("runs know no sparse tables");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckPlannedAlgorithm(const JobPlan& plan) {
   if (plan.KeepsEffect() && plan.rounds()) {
     return InvalidPlan(
@@ -170,6 +187,7 @@ absl::Status CheckPlannedAlgorithm(const JobPlan& plan) {
   if (plan.algorithm.operated && !plan.rounds()) {
     return InvalidPlan("only rounds are closed by operations");
   }
+  if (plan.algorithm.runs) EBB_RETURN_IF_ERROR(CheckPlannedRuns(plan));
   // In a round every computation of an item must come to the same.
   const bool whole_items =
       plan.algorithm.push_batches == 0 && plan.algorithm.pull_batches == 0;

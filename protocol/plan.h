@@ -211,6 +211,13 @@ struct JobPlan {
     return begin == 0 || (run > 0 && begin % run == 0);
   }
 
+  // Runs: the examples that make a whole step of the servers, in the epoch of
+  // the item: those of the longest run, or in rounds of the first round.
+  int64_t ExamplesOfAStep(ItemId item) const {
+    if (rounds()) return RoundExamples(item.epoch * RoundsPerEpoch());
+    return PushEnd({item.epoch, 0}, 0);
+  }
+
   // --- Clocks ---------------------------------------------------------------
   // How many clocks a worker may be ahead of the slowest where it pulls dense
   // values, or rows of the sparse table with this number; kNoBound: any number.

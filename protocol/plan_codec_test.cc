@@ -228,6 +228,50 @@ TEST(PlanCodecTest, TheAlgorithmComesBackAndIsOfAspAlone) {
   ExpectSame(**back, record);
 }
 
+TEST(PlanCodecTest, RunsComeBackAndKeepNothingInTheirWorker) {
+  JobRecord record = Unusual();
+  record.plan.filters = {};
+  record.plan.algorithm = {
+      .push_batches = 0, .pull_batches = 0, .worker_vectors = 4, .runs = true};
+  const auto why = [&] {
+    const auto back = DecodeJobRecord(EncodeJobRecord(record));
+    if (back.ok()) ExpectSame(**back, record);
+    return std::string(back.status().message());
+  };
+  EXPECT_EQ(why(), "");
+  record.plan.consistency.kind = ConsistencyKind::kAsp;
+  record.plan.algorithm.push_batches = record.plan.algorithm.pull_batches = 50;
+  EXPECT_EQ(why(), "");
+  record.plan.algorithm.pull_batches = 25;
+  EXPECT_THAT(why(), HasSubstr("covers 50 batches and a pull 25"));
+  record.plan.algorithm.pull_batches = 50;
+  record.plan.algorithm.keeps_effect = true;
+  EXPECT_THAT(why(), HasSubstr("stays with its worker"));
+  record.plan.algorithm.keeps_effect = false;
+  record.plan.consistency.local_steps = 1;
+  EXPECT_THAT(why(), HasSubstr("stays with its worker"));
+  record.plan.consistency.local_steps = 0;
+  record.plan.sparse_tables = {{1}};
+  EXPECT_THAT(why(), HasSubstr("runs know no sparse tables"));
+}
+
+TEST(PlanTest, AStepOfRunsIsThatOfTheLongest) {
+  JobPlan plan;
+  plan.epochs = 2;
+  plan.examples = 25;
+  plan.shard_size = 10;
+  plan.batch_by_epoch = {2, 3};
+  plan.algorithm = {
+      .push_batches = 3, .pull_batches = 3, .worker_vectors = 4, .runs = true};
+  EXPECT_EQ(plan.ExamplesOfAStep({0, 2}), 6);
+  EXPECT_EQ(plan.ExamplesOfAStep({1, 0}), 9);
+  plan.algorithm.push_batches = plan.algorithm.pull_batches = 4;
+  EXPECT_EQ(plan.ExamplesOfAStep({1, 0}), 10);  // An item is no longer.
+  plan.algorithm.push_batches = plan.algorithm.pull_batches = 0;
+  plan.consistency = {.kind = ConsistencyKind::kRounds, .round_items = 2};
+  EXPECT_EQ(plan.ExamplesOfAStep({1, 2}), 20);  // The first round has more.
+}
+
 TEST(PlanCodecTest, OperationsCloseRoundsAndNothingElse) {
   JobRecord record = Unusual();
   record.plan.algorithm = {.operated = true};
@@ -342,8 +386,9 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   // local steps behind it, the fourth the filters behind those, the fifth the
   // sparse tables, the sixth the algorithm, the seventh the rollback, the
   // eighth the bounds of tables, the ninth whether operations close its rounds,
-  // the tenth the kinds of tables, the eleventh what workers keep of them and
-  // the twelfth at which multiples partitions begin.
+  // the tenth the kinds of tables, the eleventh what workers keep of them, the
+  // twelfth at which multiples partitions begin and the thirteenth whether
+  // pushes are runs.
   const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->plan.priority, -3);
@@ -354,10 +399,11 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   ASSERT_TRUE(without_rollback.ok()) << without_rollback.status();
   EXPECT_EQ((*without_rollback)->plan.nonfinite_rollback, NonfiniteRollback());
   EXPECT_EQ(EncodeJobRecord(**second),
-            Seal("EBBJ", 12,
+            Seal("EBBJ", 13,
                  sixth + absl::HexStringToBytes("000000000000e03f"  // 0.5
                                                 "04"
                                                 "06"
+                                                "00"
                                                 "00"
                                                 "00"
                                                 "00"
@@ -410,9 +456,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 12, "", stored);
+  const auto body = Unseal("EBBJ", 13, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 12, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 13, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);
