@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "common/plant.h"
+
 namespace ebb::client {
 
 bool BatchWork::Start(absl::Time now, ClientActions* out) {
@@ -67,11 +69,20 @@ void BatchWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
       gathered->run.end < push_end) {
     from = gathered->run.end;
   } else {
+    // What was gathered is gone: a worker that leaves has nothing to push of
+    // it.
+    if (plan.algorithm.runs && gathered) {
+      job_.items.Find(gathered->run.item)->left_over = false;
+    }
     job_.items.DropGathered();
   }
-  const PulledValuesPtr values = pulls_.ValuesFor(held, from);
+  // A run has the values that it began with.
+  const PulledValuesPtr values = plan.algorithm.runs && gathered
+                                     ? gathered->values
+                                     : pulls_.ValuesFor(held, from);
   if (values == nullptr) return;
   const LeasedItems::Run run{item, from, plan.BatchEnd(item, from)};
+  if (!leases_.MayBegin(run, now, out)) return;
   ComputeTask task{job_.record, job_.generation, item, run.begin,
                    run.end,     values,          {}};
   // A worker that leaves pushes what there is; but a round's items are whole.
@@ -103,7 +114,10 @@ void BatchWork::OnComputed(const Computation::Batch& batch,
   LeasedItem* held = job_.items.Find(batch.run.item);
   if (held == nullptr) return;
   job_.items.DropGathered();
-  const LeasedItems::Run run{batch.run.item, batch.push_begin, batch.run.end};
+  LeasedItems::Run run{batch.run.item, batch.push_begin, batch.run.end};
+  if (batch.push && EBB_PLANTED(run_counts_without_its_tail)) {
+    run.end = PushEnd(*held, run.begin);
+  }
   // Decided while it was computed.
   if (held->SkipsAny(run.begin, run.end)) return;
   if (!result.error.empty()) return leases_.Fail(batch.run, result, out);

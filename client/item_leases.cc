@@ -9,6 +9,16 @@
 namespace ebb::client {
 
 void ItemLeases::Take(Lease lease, absl::Time now) {
+  if (lease.begins) {
+    if (!job_.items.Holds(lease.item)) return;
+    if (asked_ && asked_->item == lease.item && asked_->batch == lease.batch) {
+      asked_->answered = true;
+    }
+  } else {
+    // The scheduler may have had no lease to answer about.
+    asked_.reset();
+  }
+  job_.skips = lease.skips;
   if (lease.joined != job_.joined) {
     job_.joined = lease.joined;
     job_.pusher.set_clock(lease.start_clock);
@@ -25,6 +35,7 @@ void ItemLeases::GoOver(Generation generation, ClientActions* out) {
   job_.items.Clear();
   job_.pusher.Clear();
   pulls_.Forget();
+  asked_.reset();
   job_.generation = generation;
   // What was under way is not answered in sequence any more.
   for (const auto& [id, server] : job_.routes.servers()) {
@@ -119,22 +130,54 @@ void ItemLeases::Drop(ItemId item) {
   if (job_.items.empty()) pulls_.Forget();
 }
 
+void ItemLeases::DropAll() {
+  job_.items.Clear();
+  pulls_.Forget();
+}
+
+// --- Careful leases ----------------------------------------------------------
+
+bool ItemLeases::MayBegin(const LeasedItems::Run& batch, absl::Time now,
+                          ClientActions* out) {
+  if (!job_.items.AnyCareful()) return true;
+  if (asked_ && asked_->item == batch.item && asked_->batch == batch.begin) {
+    return asked_->answered;
+  }
+  if (!job_.worker.connected) return false;
+  asked_ = Asked{batch.item, batch.begin};
+  Progress progress = ProgressOf(job_.items.Find(batch.item)->progress);
+  progress.batch = batch.begin;
+  progress.awaits = true;
+  out->push_back(SendScheduler{std::move(progress)});
+  job_.items.PlanRenewal(now);
+  return false;
+}
+
 // --- Renewal -----------------------------------------------------------------
+
+Progress ItemLeases::ProgressOf(const ItemProgress& item) const {
+  Progress progress;
+  progress.session = job_.worker.options.session;
+  progress.job = job_.record->id;
+  progress.generation = job_.generation;
+  progress.item = item.item();
+  progress.position = item.LowestMark();
+  progress.clock = job_.clock();
+  progress.examples = job_.worker.computation.examples();
+  progress.parked = pulls_.parked();
+  progress.skips = job_.skips;
+  return progress;
+}
 
 void ItemLeases::SendProgress(std::optional<int64_t> view_clock, absl::Time now,
                               ClientActions* out) {
   job_.items.PlanRenewal(now);
   if (!job_.worker.connected || job_.items.empty()) return;
-  const ItemProgress& first = job_.items.front().progress;
-  Progress progress;
-  progress.session = job_.worker.options.session;
-  progress.job = job_.record->id;
-  progress.generation = job_.generation;
-  progress.item = first.item();
-  progress.position = first.LowestMark();
-  progress.clock = job_.clock();
-  progress.examples = job_.worker.computation.examples();
-  progress.parked = pulls_.parked();
+  Progress progress = ProgressOf(job_.items.front().progress);
+  const Computation::Batch* const batch = job_.computing();
+  if (batch != nullptr && batch->run.item == progress.item) {
+    progress.batch = batch->run.begin;
+  }
   progress.not_in_view = view_clock.has_value();
   progress.view_clock = view_clock.value_or(0);
   out->push_back(SendScheduler{std::move(progress)});

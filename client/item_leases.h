@@ -26,7 +26,8 @@ class ItemLeases {
   // Neither is owned, and both outlive it.
   ItemLeases(JobState* job, PullAhead* pulls) : job_(*job), pulls_(*pulls) {}
 
-  // `lease` is of the present generation.
+  // `lease` is of the present generation. An answer about an item that is gone
+  // changes nothing.
   void Take(Lease lease, absl::Time now);
   // Goes over to the generation: returns all items, and drops what the job
   // holds of the generation before.
@@ -51,8 +52,17 @@ class ItemLeases {
   void GiveUpAll(absl::string_view what, ServerId server,
                  const absl::Status& why, ClientActions* out);
   void ReturnAll(ClientActions* out);
-  // Says nothing: the scheduler knows.
+  // Say nothing: the scheduler knows.
   void Drop(ItemId item);
+  void DropAll();
+
+  // --- Careful leases --------------------------------------------------------
+  // Returns whether the batch may begin. Under a careful lease it asks the
+  // scheduler first, and may when a lease answered.
+  bool MayBegin(const LeasedItems::Run& batch, absl::Time now,
+                ClientActions* out);
+  // A question or its answer may be lost with the connection.
+  void AskAnew() { asked_.reset(); }
 
   // --- Renewal ---------------------------------------------------------------
   // `view_clock`: a server says that the worker is in no view.
@@ -64,10 +74,20 @@ class ItemLeases {
   absl::Time NextTick() const;
 
  private:
+  // The batch that was asked about last.
+  struct Asked {
+    ItemId item;
+    int64_t batch = 0;
+    bool answered = false;
+  };
+
   ItemEnd EndOf(ItemId item, LeaseEnd end) const;
+  // A message about this item.
+  Progress ProgressOf(const ItemProgress& item) const;
 
   JobState& job_;
   PullAhead& pulls_;
+  std::optional<Asked> asked_;
 };
 
 }  // namespace ebb::client

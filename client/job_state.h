@@ -66,6 +66,7 @@ struct JobState {
   WorkerState& worker;  // Not owned.
   Generation generation;
   ViewNumber joined;
+  int64_t skips = 0;  // The same as in the last Lease.
   Routes routes;
   LeasedItems items;
   Pusher pusher;

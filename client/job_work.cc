@@ -47,7 +47,8 @@ void JobWork::Take(Lease lease, absl::Time now) {
 }
 
 void JobWork::Lose(const LeaseLost& lost) {
-  if (lost.generation >= state_.generation) leases_.Drop(lost.item);
+  if (lost.generation < state_.generation) return;
+  lost.all ? leases_.DropAll() : leases_.Drop(lost.item);
 }
 
 void JobWork::Place(const Placement& placement, absl::Time now,

@@ -66,6 +66,11 @@ class JobWork {
   // newer generation, and its plan may follow the one before (MayFollow).
   void Begin(const JobRecordPtr& record, Generation generation,
              ClientActions* out);
+  // The connection is another.
+  void Connected() {
+    reach_.ForgetTold();
+    leases_.AskAnew();
+  }
   // `lease` is of the present generation.
   void Take(Lease lease, absl::Time now);
   void Lose(const LeaseLost& lost);

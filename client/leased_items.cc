@@ -39,6 +39,7 @@ void LeasedItems::Take(const JobPlan& plan, Lease lease, absl::Time now) {
     // A share may have in it what is to be skipped.
     if (held->skipped != lease.skipped) held->shares.Clear();
     held->skipped = std::move(lease.skipped);
+    held->careful = lease.careful;
     return;
   }
   if (items_.empty()) PlanRenewal(now);
@@ -46,10 +47,12 @@ void LeasedItems::Take(const JobPlan& plan, Lease lease, absl::Time now) {
       std::find_if(items_.begin(), items_.end(), [&](const LeasedItem& held) {
         return lease.item < held.progress.item();
       });
-  items_.insert(after, {ItemProgress(lease.item, plan.ItemSize(lease.item),
-                                     lease.hints, plan.partitions),
-                        std::move(lease.skipped),
-                        {}});
+  LeasedItem taken{ItemProgress(lease.item, plan.ItemSize(lease.item),
+                                lease.hints, plan.partitions),
+                   std::move(lease.skipped),
+                   {}};
+  taken.careful = lease.careful;
+  items_.insert(after, std::move(taken));
 }
 
 void LeasedItems::Remove(ItemId item) {
@@ -134,6 +137,10 @@ int64_t LeasedItems::KeptBatches(const JobPlan& plan) const {
     batches += (held.shares.Longest() + size - 1) / size;
   }
   return batches;
+}
+
+bool LeasedItems::AnyCareful() const {
+  return std::ranges::any_of(items_, &LeasedItem::careful);
 }
 
 bool LeasedItems::LeavesSomething() const {

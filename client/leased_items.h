@@ -31,6 +31,7 @@ struct LeasedItem {
   LocalShares shares;
   // A part of the computed gradient waits for the item's next batch.
   bool left_over = false;
+  bool careful = false;  // The same as in Lease.
 
   // Returns where the next batch for the partition begins, sent or kept; and
   // the next batch of all, at most the item's size.
@@ -74,6 +75,7 @@ class LeasedItems {
     gathered_.reset();
   }
 
+  bool AnyCareful() const;
   bool empty() const { return items_.empty(); }
   size_t size() const { return items_.size(); }
   LeasedItem* Find(ItemId item);

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "client/pulled_values.h"
+#include "common/plant.h"
 #include "common/status_macros.h"
 
 namespace ebb::client {
@@ -115,6 +116,33 @@ void LocalTraining::BeginRun(Item* item) {
   item->oracle.clear();
 }
 
+absl::Status LocalTraining::TakeValues(const ComputeTask& task, bool begins,
+                                       Item* item) {
+  const JobPlan& plan = task.record->plan;
+  const TrainedRanges* const trained = item->mathematics.trained.get();
+  std::vector<float> pulled(plan.parameters);
+  EBB_RETURN_IF_ERROR(Assemble(plan, *task.values, pulled));
+  if (trained != nullptr) {
+    item->whole = std::move(pulled);
+    pulled = trained->TrainedOf(item->whole);
+  }
+  item->pulled = task.values;
+  if (!begins) {
+    item->mathematics.rule->Pulled(pulled);
+    return absl::OkStatus();
+  }
+  const bool dropped = item->gathered > 0;
+  if (plan.algorithm.runs && dropped &&
+      EBB_PLANTED(moment_of_a_dead_worker_counts)) {
+    item->mathematics.rule->Pulled(pulled);
+  } else {
+    item->mathematics.rule->Begin(pulled);
+  }
+  BeginRun(item);
+  item->position = task.begin;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ComputeTask> LocalTraining::Begin(const ComputeTask& task) {
   const JobPlan& plan = task.record->plan;
   if (!plan.algorithm.has_local_rule()) return task;
@@ -126,21 +154,14 @@ absl::StatusOr<ComputeTask> LocalTraining::Begin(const ComputeTask& task) {
   if (!goes_on && task.gathered > 0) {
     return absl::AbortedError("the batches before it are not here any more");
   }
-  if (!goes_on || item->pulled.lock() != task.values) {
-    std::vector<float> pulled(plan.parameters);
-    EBB_RETURN_IF_ERROR(Assemble(plan, *task.values, pulled));
-    if (trained != nullptr) {
-      item->whole = std::move(pulled);
-      pulled = trained->TrainedOf(item->whole);
+  if (plan.algorithm.runs) {
+    // Whatever was pulled since: a run begins once, and has its values.
+    const bool follows = goes_on && EBB_PLANTED(own_run_counts_twice);
+    if (task.gathered == 0 && !follows) {
+      EBB_RETURN_IF_ERROR(TakeValues(task, /*begins=*/true, item));
     }
-    if (goes_on) {
-      rule.Pulled(pulled);
-    } else {
-      rule.Begin(pulled);
-      BeginRun(item);
-      item->position = task.begin;
-    }
-    item->pulled = task.values;
+  } else if (!goes_on || item->pulled.lock() != task.values) {
+    EBB_RETURN_IF_ERROR(TakeValues(task, !goes_on, item));
   }
   if (trained != nullptr) trained->PutTrained(rule.Values(), item->whole);
   auto values = ValuesOf(
@@ -201,9 +222,13 @@ absl::Status LocalTraining::Gather(const ComputeTask& task, Item* item,
 absl::Status LocalTraining::EndRun(const ComputeTask& task, Item* item,
                                    ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
-  const LocalPush push = {.examples = item->gathered,
-                          .batches = item->batches,
-                          .whole = task.whole};
+  const bool whole_weight =
+      plan.algorithm.runs && EBB_PLANTED(short_run_weighs_as_a_whole);
+  const LocalPush push = {
+      .examples =
+          whole_weight ? plan.PushEnd({task.item.epoch, 0}, 0) : item->gathered,
+      .batches = item->batches,
+      .whole = task.whole};
   result->rows.clear();
   if (!plan.sparse_tables.empty()) {
     absl::StatusOr<std::vector<std::vector<PushRows>>> rows =

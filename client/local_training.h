@@ -10,8 +10,10 @@
 // The core says with which batch a push ends (ComputeTask::push) and how many
 // earlier examples belong to it (gathered). Gathered examples are not marked,
 // so all of them may be lost at any time: a run that is not continued where it
-// ended begins anew. A task whose earlier part is not here is Aborted; then the
-// core cancels the batch and begins the run anew.
+// ended begins anew. Where pushes are runs (AlgorithmPlan), each begins by
+// LocalRule::Begin, also from equal values, and Pulled is never called. A task
+// whose earlier part is not here is Aborted; then the core cancels the batch
+// and begins the run anew.
 #ifndef EBB_CLIENT_LOCAL_TRAINING_H_
 #define EBB_CLIENT_LOCAL_TRAINING_H_
 
@@ -95,6 +97,10 @@ class LocalTraining {
     double loss_sum = kUnknownLoss;
   };
 
+  // Gives the rule the task's values: a run begins with them, or the rule goes
+  // on with them. Error: they are not of this model.
+  static absl::Status TakeValues(const ComputeTask& task, bool begins,
+                                 Item* item);
   // No batch of the item is gathered yet.
   static void BeginRun(Item* item);
   // The two steps of End: adds the batch's sums to the run's, and puts the

@@ -55,11 +55,19 @@ absl::Time PullAhead::StartDuring(const Computation::Batch* computing) const {
   return computing->since + start_.After();
 }
 
+bool PullAhead::PullsAfterPushes() const {
+  const JobPlan& plan = job_.plan();
+  if (plan.rounds()) return false;
+  // A run has the worker's last one in its values.
+  if (plan.algorithm.runs) return true;
+  return !job_.worker.options.prefetch && !plan.algorithm.has_local_rule();
+}
+
 // Values that are to have all that this worker did have it only once the
 // servers said so.
-bool PullAhead::WaitsForPushes() const {
-  return !job_.worker.options.prefetch && !job_.plan().rounds() &&
-         !job_.plan().algorithm.has_local_rule() && job_.pusher.batches() > 0;
+bool PullAhead::WaitsForPushes(bool computes) const {
+  if (!PullsAfterPushes()) return false;
+  return job_.pusher.batches() > 0 || (computes && job_.plan().algorithm.runs);
 }
 
 void PullAhead::PullNext(absl::Time now, ClientActions* out) {
@@ -104,7 +112,7 @@ void PullAhead::PullNext(absl::Time now, ClientActions* out) {
     spec.rows = rows_.Find(*wanted.batch, out);
     if (spec.rows == nullptr) return;
   }
-  if (WaitsForPushes()) return;
+  if (WaitsForPushes(computed.has_value())) return;
   if (const absl::Time start = StartDuring(computing); now < start) {
     due_ = start;
     return;
@@ -181,7 +189,9 @@ bool PullAhead::GoesOnAt(ItemId item, int64_t from) const {
 PulledValuesPtr PullAhead::ValuesFor(const LeasedItem& held, int64_t begin) {
   // Old ones only while newer are on their way.
   if (!puller_.active()) used_.reset();
-  const bool goes_on = GoesOnAt(held.progress.item(), begin);
+  // A run that begins takes none of those before it.
+  const bool goes_on =
+      !job_.plan().algorithm.runs && GoesOnAt(held.progress.item(), begin);
   PulledValuesPtr values = goes_on              ? last_->values
                            : values_ != nullptr ? values_
                                                 : used_;

@@ -106,7 +106,10 @@ class PullAhead {
   // When the next pull begins, as far as the present batch says; the infinite
   // future: when the pushes before it are answered, or it ends.
   absl::Time StartDuring(const Computation::Batch* computing) const;
-  bool WaitsForPushes() const;
+  // Returns whether a pull begins when all pushes are answered; and whether it
+  // has to wait for some. `computes`: a run is computed, or gathered.
+  bool PullsAfterPushes() const;
+  bool WaitsForPushes(bool computes) const;
   // Returns whether the batch at `from` goes on from what is computed from the
   // last pull.
   bool GoesOnAt(ItemId item, int64_t from) const;

@@ -28,6 +28,11 @@ int64_t TrainingCore::clock(JobId job) const {
   return it == works_.end() ? 0 : it->second.state().clock();
 }
 
+bool TrainingCore::Awaits(const PushId& id) const {
+  const auto it = works_.find(id.job);
+  return it != works_.end() && it->second.state().pusher.Awaits(id);
+}
+
 std::vector<ItemId> TrainingCore::held(JobId job) const {
   const auto it = works_.find(job);
   if (it == works_.end()) return {};
@@ -48,7 +53,7 @@ std::vector<LeasedItems::Run> TrainingCore::Ahead(JobId job,
 
 void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
   worker_.connected = true;
-  for (auto& [id, work] : works_) work.reach().ForgetTold();
+  for (auto& [id, work] : works_) work.Connected();
   asked_for_ = 0;
   evaluation_.Lose(out);
   RegisterWorker message;
@@ -63,7 +68,7 @@ void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
     const JobState& job = work.state();
     if (job.in_view()) message.clock = std::max(message.clock, job.clock());
     for (const ItemId item : job.items.Ids()) {
-      message.held.push_back({id, job.generation, item});
+      message.held.push_back({id, job.generation, item, job.skips});
     }
   }
   out->push_back(SendScheduler{std::move(message)});
@@ -105,9 +110,9 @@ void TrainingCore::ForgetJobs(ClientActions* out) {
 
 void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {
   JobWork& work = WorkFor(lease.record, lease.generation, out);
-  if (!work.state().items.Holds(lease.item))
+  if (!work.state().items.Holds(lease.item) && !lease.begins)
     asked_for_ = std::max(0, asked_for_ - 1);
-  if (worker_.draining) {
+  if (worker_.draining && !lease.begins) {
     out->push_back(SendScheduler{ItemEnd{worker_.options.session,
                                          lease.record->id, lease.generation,
                                          lease.item, LeaseEnd::kReturned}});

@@ -103,6 +103,7 @@ class TrainingCore {
   int64_t UnreachedServers(absl::Time now) const;
   size_t jobs() const { return works_.size(); }  // Jobs that it remembers.
   int64_t clock(JobId job) const;
+  bool Awaits(const PushId& id) const;  // It is on its way.
   std::vector<ItemId> held(JobId job) const;
   // The job's batches that are likely to come next, in order, without the one
   // that is computed; `most` at most. Others may come: an item that is lost or

@@ -175,6 +175,10 @@ class TwoServersTest : public testing::Test {
         if (const auto* end = std::get_if<ItemEnd>(&send->message)) {
           ended_.push_back(end->end);
         }
+        const auto* progress = std::get_if<Progress>(&send->message);
+        if (progress != nullptr && progress->awaits) {
+          asked_.push_back(*progress);
+        }
       }
     }
     carrying_ = false;
@@ -201,6 +205,7 @@ class TwoServersTest : public testing::Test {
   std::unique_ptr<const Algorithm> algorithm_;
   std::map<PartitionId, int64_t> applied_;  // Pushes.
   std::vector<LeaseEnd> ended_;
+  std::vector<Progress> asked_;  // Under careful leases.
 
  private:
   void Answer(const SendPull& pull) {
