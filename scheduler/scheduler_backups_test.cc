@@ -129,6 +129,34 @@ TEST_F(SchedulerBackupsTest, ACopyThatAWorkerTrainsIsLeftToIt) {
   EXPECT_THAT(Leases(kOtherLink), IsEmpty());
 }
 
+// The marks of both are those of the run's beginning.
+TEST_F(SchedulerBackupsTest, WithinARunItsWorkerSaysHowFarItIs) {
+  JobRecord record = Items();
+  record.plan.algorithm = {.push_batches = 10,
+                           .pull_batches = 10,
+                           .worker_vectors = 3,
+                           .runs = true};
+  Begin(record);
+  const auto tell_batch = [&](int64_t batch) {
+    Progress progress{kWorker, job_, job().state().generation, kFirst};
+    progress.examples = 20;
+    progress.batch = batch;
+    FromWorker(kWorkerLink, progress);
+  };
+  now_ += absl::Seconds(2);
+  tell_batch(90);
+  for (const ItemId item : {kSecond, kLast}) {
+    Marks(item, 100);
+    Ends(kOtherLink, kOther, item, 200);
+  }
+  FromWorker(kOtherLink, LeaseRequest{kOther, 2});
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker));
+  tell_batch(20);
+  now_ += absl::Seconds(1);
+  FromWorker(kOtherLink, LeaseRequest{kOther, 1});
+  EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker, kOther));
+}
+
 TEST_F(SchedulerBackupsTest, WhatItHasNotBegunIsTakenFromIt) {
   Begin(Items(), 2);
   LeaveOnlyTheSlow();

@@ -122,10 +122,17 @@ int64_t Backups::Rest(int64_t ordinal) const {
   return plan_.ItemSize(item) - marks_.LowestMark(item);
 }
 
+int64_t Backups::RestInWork(int64_t ordinal, SessionId worker) const {
+  const LeaseTable::Held* const lease = leases_.Find(ordinal, worker);
+  if (!plan_.algorithm.runs || lease == nullptr) return Rest(ordinal);
+  const ItemId item = plan_.ItemAt(ordinal);
+  return std::min(Rest(ordinal), plan_.ItemSize(item) - lease->batch);
+}
+
 int64_t Backups::RestOf(SessionId worker, int64_t end) const {
   int64_t rest = 0;
   for (const int64_t ordinal : leases_.HeldBy(worker)) {
-    if (ordinal < end) rest += Rest(ordinal);
+    if (ordinal < end) rest += RestInWork(ordinal, worker);
   }
   return rest;
 }
@@ -167,7 +174,7 @@ std::vector<Backups::Help> Backups::Look(const std::vector<SessionId>& helpers,
       const auto known =
           pace == paces_.end() ? std::nullopt : pace->second.AtLeast(batch);
       const int64_t rest = Rest(ordinal);
-      left += known.value_or(*mean) * rest;
+      left += known.value_or(*mean) * RestInWork(ordinal, worker);
       const bool begun = std::exchange(first, false);
       // A worker that continues a begun item lacks what the other keeps back.
       const bool keeps = begun && plan_.KeepsEffect();

@@ -123,6 +123,8 @@ class Backups {
   // The worker's remaining work on items below `end`.
   int64_t RestOf(SessionId worker, int64_t end) const;
   int64_t Rest(int64_t ordinal) const;
+  // Within a run marks stand still, so its worker says where it is.
+  int64_t RestInWork(int64_t ordinal, SessionId worker) const;
   // The mean over all workers; nullopt: no pace is known yet.
   std::optional<absl::Duration> MeanPace() const;
 

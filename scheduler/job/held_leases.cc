@@ -1,6 +1,7 @@
 #include "scheduler/job/held_leases.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 
@@ -14,11 +15,17 @@ void HeldLeases::Adopt(const WorkerInfo& worker, const HeldItem& held,
     return !job_.plan().rounds() || !job_.placement.AllRegistered() ||
            job_.plan().RoundOf(held.item) <= job_.marks.RoundsClosed();
   };
+  // What it pulled before a skip may have in it what is left out.
+  const auto before_a_skip = [&] {
+    return job_.RunsInRounds() &&
+           (failures_.poison().WantsSkips() ||
+            held.skips != static_cast<int64_t>(job_.state.skipped.size()));
+  };
   const bool first = job_.leases.CountHeldBy(worker.session) == 0;
   const bool ours =
       job_.started && job_.state.phase == JobPhase::kRunning &&
       worker.job == job_.id() && held.generation == job_.state.generation &&
-      job_.plan().HasItem(held.item) && may_be_held() &&
+      job_.plan().HasItem(held.item) && may_be_held() && !before_a_skip() &&
       job_.leases.Adopt(job_.plan().Ordinal(held.item), worker.session,
                         context->now + job_.options.lease_ttl);
   if (!ours) {
@@ -57,13 +64,18 @@ void HeldLeases::Renewed(const WorkerInfo& worker, const Progress& progress,
   if (!progress.not_in_view) view_.Learn(worker.session, progress.clock);
   if (std::find(held.begin(), held.end(), ordinal) == held.end() || joins) {
     // Its lease ran out meanwhile: it may have it back if nobody else has it.
-    Adopt(worker, {job_.id(), progress.generation, progress.item},
+    Adopt(worker,
+          {job_.id(), progress.generation, progress.item, progress.skips},
           joins ? view_.view().StartClock(progress.view_clock) : -1, context);
     return;
   }
   if (progress.not_in_view) keeper_.Send(worker.session, ordinal, context);
-  job_.leases.SetPosition(ordinal, worker.session, progress.position);
+  job_.leases.SetPosition(ordinal, worker.session, progress.position,
+                          progress.batch);
   job_.leases.Renew(worker.session, context->now + job_.options.lease_ttl);
+  if (progress.awaits && progress.generation == job_.state.generation) {
+    keeper_.SendBegin(worker.session, {ordinal, progress.batch}, context);
+  }
 }
 
 void HeldLeases::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
@@ -129,8 +141,11 @@ void HeldLeases::ReleaseUnclaimed(const WorkerInfo& worker, Context* context) {
 std::vector<SessionId> HeldLeases::RunOut(Context* context) {
   std::vector<SessionId> silent;
   for (const auto& [ordinal, session] : job_.leases.Expired(context->now)) {
+    // Another that ran out may have ended it, too.
+    if (job_.leases.Find(ordinal, session) == nullptr) continue;
     const ItemId item = job_.plan().ItemAt(ordinal);
     const WorkerInfo& worker = context->cluster->workers.at(session);
+    const auto place = job_.leases.PlaceOf(session);
     // A worker that says why it does not advance is not silent, and no batch is
     // to blame.
     const bool unreached = worker.unreached.contains(job_.id());
@@ -150,7 +165,10 @@ std::vector<SessionId> HeldLeases::RunOut(Context* context) {
       context->Log(text);
     }
     if (first && !unreached && job_.leases.HoldersOf(ordinal).empty()) {
-      failures_.RanOut(ordinal, worker, context);
+      const bool here = place && place->ordinal == ordinal;
+      failures_.RanOut(ordinal,
+                       here ? std::optional(place->batch) : std::nullopt,
+                       worker, context);
     }
     keeper_.IfIdle(session, context);
   }
@@ -159,15 +177,21 @@ std::vector<SessionId> HeldLeases::RunOut(Context* context) {
 
 void HeldLeases::WorkerLost(const WorkerInfo& worker, Context* context) {
   const auto held = job_.leases.HeldBy(worker.session);
+  const auto place = job_.leases.PlaceOf(worker.session);
   for (const int64_t ordinal : held) {
     job_.leases.Release(ordinal, worker.session);
   }
-  if (!held.empty() && !worker.silent && !worker.goodbye &&
-      job_.leases.HoldersOf(held.front()).empty()) {
-    // It worked on the lowest; the next it only held. A silent one worked on
-    // one whose lease ran out. One that said goodbye has given back all that it
-    // knew of: a lease that it still holds was on its way to it.
-    failures_.Died(held.front(), worker, context);
+  // Unless it said where, it worked on the lowest; the next it only held. A
+  // silent one worked on one whose lease ran out. One that said goodbye has
+  // given back all that it knew of: a lease that it still holds was on its way
+  // to it.
+  if (!held.empty() && !worker.silent && !worker.goodbye) {
+    const int64_t ordinal = place ? place->ordinal : held.front();
+    if (job_.leases.HoldersOf(ordinal).empty()) {
+      failures_.Died(ordinal,
+                     place ? std::optional(place->batch) : std::nullopt, worker,
+                     context);
+    }
   }
   keeper_.IfIdle(worker.session, context);
   backups_.Gone(worker.session);

@@ -9,9 +9,11 @@
 
 namespace ebb::scheduler {
 
-ItemFailures::ItemFailures(JobTables* job, Granter* granter, JobPauses* pauses,
+ItemFailures::ItemFailures(JobTables* job, LeaseKeeper* keeper,
+                           Granter* granter, JobPauses* pauses,
                            Rollbacks* rollbacks)
     : job_(*job),
+      keeper_(*keeper),
       granter_(*granter),
       pauses_(*pauses),
       rollbacks_(*rollbacks),
@@ -43,16 +45,27 @@ void ItemFailures::Failed(const WorkerInfo& worker, const ItemEnd& end,
   }
 }
 
-void ItemFailures::RanOut(int64_t ordinal, const WorkerInfo& worker,
-                          Context* context) {
-  const int64_t position = job_.marks.HighestMark(job_.plan().ItemAt(ordinal));
+// Marks stand still within a run, so the last report may be of its beginning.
+std::optional<int64_t> ItemFailures::BatchInWork(int64_t ordinal,
+                                                 std::optional<int64_t> batch) {
+  if (!job_.plan().algorithm.runs) {
+    return job_.marks.HighestMark(job_.plan().ItemAt(ordinal));
+  }
+  if (!batch) job_.leases.MakeCareful(ordinal);
+  return batch;
+}
+
+void ItemFailures::RanOut(int64_t ordinal, std::optional<int64_t> batch,
+                          const WorkerInfo& worker, Context* context) {
+  const auto in_work = BatchInWork(ordinal, batch);
+  const int64_t position = in_work.value_or(0);
   const auto verdict =
       stalls_.RanOut(worker.session, {ordinal, position}, context->now);
   for (const Stalls::Place& other : verdict.acquitted) {
     poison_.Acquit(other.ordinal, other.position);
   }
   job_.dirty |= !verdict.acquitted.empty();
-  if (!verdict.to_blame) return;
+  if (!verdict.to_blame || !in_work) return;
   LeaseFailed(
       {.ordinal = ordinal,
        .position = position,
@@ -64,10 +77,12 @@ void ItemFailures::RanOut(int64_t ordinal, const WorkerInfo& worker,
       context);
 }
 
-void ItemFailures::Died(int64_t ordinal, const WorkerInfo& worker,
-                        Context* context) {
+void ItemFailures::Died(int64_t ordinal, std::optional<int64_t> batch,
+                        const WorkerInfo& worker, Context* context) {
+  const auto in_work = BatchInWork(ordinal, batch);
+  if (!in_work) return;
   LeaseFailed({.ordinal = ordinal,
-               .position = job_.marks.HighestMark(job_.plan().ItemAt(ordinal)),
+               .position = *in_work,
                .policy = job_.plan().on_poison,
                .why = absl::StrCat("worker ", worker.name, " died on it")},
               context);
@@ -130,11 +145,15 @@ void ItemFailures::LeaseFailed(Poison::Failure failure, Context* context) {
 
 // Pushes of before are refused by the new terms. Who may work on the item
 // still, since its lease ran out unheard, hears that it is lost before it hears
-// of them.
+// of them. In rounds values of a later round may have the batch in them.
 void ItemFailures::FenceSkip(int64_t ordinal, Context* context) {
-  for (const auto& [session, worker] : context->cluster->workers) {
-    context->ToWorker(session, LeaseLost{job_.id(), job_.state.generation,
-                                         job_.plan().ItemAt(ordinal)});
+  if (job_.RunsInRounds()) {
+    keeper_.EndAll(context);
+  } else {
+    for (const auto& [session, worker] : context->cluster->workers) {
+      context->ToWorker(session, LeaseLost{job_.id(), job_.state.generation,
+                                           job_.plan().ItemAt(ordinal)});
+    }
   }
   // Before the start, and while none is there, all are to get new terms anyway.
   if (job_.started && job_.placement.registered() > 0)

@@ -7,6 +7,7 @@
 #define EBB_SCHEDULER_JOB_ITEM_FAILURES_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "scheduler/job/granter.h"
 #include "scheduler/job/job_pauses.h"
 #include "scheduler/job/job_tables.h"
+#include "scheduler/job/lease_keeper.h"
 #include "scheduler/job/poison.h"
 #include "scheduler/job/rollbacks.h"
 #include "scheduler/job/stalls.h"
@@ -24,8 +26,8 @@ namespace ebb::scheduler {
 class ItemFailures {
  public:
   // The arguments are not owned, and outlive it.
-  ItemFailures(JobTables* job, Granter* granter, JobPauses* pauses,
-               Rollbacks* rollbacks);
+  ItemFailures(JobTables* job, LeaseKeeper* keeper, Granter* granter,
+               JobPauses* pauses, Rollbacks* rollbacks);
 
   const Poison& poison() const { return poison_; }
 
@@ -33,9 +35,14 @@ class ItemFailures {
   void Succeeded(int64_t ordinal);
   // With an error, as the worker says.
   void Failed(const WorkerInfo& worker, const ItemEnd& end, Context* context);
-  // The worker said nothing while its lease ran out.
-  void RanOut(int64_t ordinal, const WorkerInfo& worker, Context* context);
-  void Died(int64_t ordinal, const WorkerInfo& worker, Context* context);
+  // The worker said nothing while its lease ran out; or it died. `batch`: where
+  // the batch in work begins, if it was under a careful lease. In a job of runs
+  // only that counts: else the item's next lease is careful. In others the
+  // batch follows from the marks.
+  void RanOut(int64_t ordinal, std::optional<int64_t> batch,
+              const WorkerInfo& worker, Context* context);
+  void Died(int64_t ordinal, std::optional<int64_t> batch,
+            const WorkerInfo& worker, Context* context);
 
   // --- What becomes of the job -----------------------------------------------
   // When only those are left that could not begin, somebody must look.
@@ -60,8 +67,13 @@ class ItemFailures {
                      Context* context);
   void LeaseFailed(Poison::Failure failure, Context* context);
   void FenceSkip(int64_t ordinal, Context* context);
+  // Returns where the batch begins that a worker was at which says no more.
+  // Nullopt: it is unknown, and the next lease is careful.
+  std::optional<int64_t> BatchInWork(int64_t ordinal,
+                                     std::optional<int64_t> batch);
 
   JobTables& job_;
+  LeaseKeeper& keeper_;
   Granter& granter_;
   JobPauses& pauses_;
   Rollbacks& rollbacks_;

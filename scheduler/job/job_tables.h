@@ -40,6 +40,8 @@ struct JobTables {
     return !over() && state.Kept() != nullptr &&
            state.kept_epoch + 1 < plan().epochs;
   }
+  // Runs whose values are those of a round.
+  bool RunsInRounds() const { return plan().rounds() && plan().algorithm.runs; }
   // FailedPrecondition: the job is over.
   absl::Status NotOver() const;
 

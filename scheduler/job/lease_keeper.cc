@@ -11,7 +11,7 @@ void LeaseKeeper::Begins(const WorkerInfo& worker, absl::Time now) {
   backups_.Begins(worker.session, worker.examples, now);
 }
 
-void LeaseKeeper::Send(SessionId worker, int64_t ordinal, Context* context) {
+Lease LeaseKeeper::LeaseOf(SessionId worker, int64_t ordinal) {
   Lease lease;
   lease.record = job_.record;
   lease.generation = job_.state.generation;
@@ -31,7 +31,24 @@ void LeaseKeeper::Send(SessionId worker, int64_t ordinal, Context* context) {
   for (const SkippedRange& range : job_.state.skipped) {
     if (range.item == lease.item) lease.skipped.push_back(range);
   }
+  lease.careful = job_.leases.Careful(ordinal);
+  lease.skips = static_cast<int64_t>(job_.state.skipped.size());
+  return lease;
+}
+
+void LeaseKeeper::Send(SessionId worker, int64_t ordinal, Context* context) {
+  Lease lease = LeaseOf(worker, ordinal);
+  if (lease.careful) job_.leases.AsksFromNowOn(worker);
   context->cluster->workers.IsLeased(worker, job_.id());
+  context->ToWorker(worker, std::move(lease));
+}
+
+void LeaseKeeper::SendBegin(SessionId worker, LeaseTable::Place place,
+                            Context* context) {
+  job_.leases.Begins(worker, place);
+  Lease lease = LeaseOf(worker, place.ordinal);
+  lease.begins = true;
+  lease.batch = place.batch;
   context->ToWorker(worker, std::move(lease));
 }
 
@@ -49,6 +66,19 @@ void LeaseKeeper::RevokeWhere(absl::FunctionRef<bool(ItemId item)> which,
     for (const SessionId worker : job_.leases.HoldersOf(ordinal)) {
       Revoke(ordinal, worker, context);
     }
+  }
+}
+
+void LeaseKeeper::EndAll(Context* context) {
+  for (const auto& [session, worker] : context->cluster->workers) {
+    context->ToWorker(session, LeaseLost{.job = job_.id(),
+                                         .generation = job_.state.generation,
+                                         .item = job_.plan().ItemAt(0),
+                                         .all = true});
+    for (const int64_t ordinal : job_.leases.HeldBy(session)) {
+      job_.leases.Release(ordinal, session);
+    }
+    IfIdle(session, context);
   }
 }
 

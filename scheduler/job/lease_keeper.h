@@ -28,6 +28,8 @@ class LeaseKeeper {
   // The worker holds an item, and held none before.
   void Begins(const WorkerInfo& worker, absl::Time now);
   void Send(SessionId worker, int64_t ordinal, Context* context);
+  // Answers a worker with a careful lease: it may begin the batch.
+  void SendBegin(SessionId worker, LeaseTable::Place place, Context* context);
   // Notes where the worker stopped that gave the item back.
   void Returned(int64_t ordinal, int64_t position) {
     returned_at_[ordinal] = position;
@@ -36,6 +38,8 @@ class LeaseKeeper {
   // Takes back the leases of these items.
   void RevokeWhere(absl::FunctionRef<bool(ItemId item)> which,
                    Context* context);
+  // Ends all leases; a worker whose lease ran out unheard hears it, too.
+  void EndAll(Context* context);
   // Takes back all that these workers have; they leave the view.
   void TakeBack(const std::vector<SessionId>& workers, Context* context);
   void IfIdle(SessionId worker, Context* context);
@@ -43,6 +47,8 @@ class LeaseKeeper {
   void BeginGeneration();
 
  private:
+  Lease LeaseOf(SessionId worker, int64_t ordinal);
+
   JobTables& job_;
   ViewKeeper& view_;
   Backups& backups_;

@@ -36,7 +36,7 @@ void LeaseTable::Take(int64_t ordinal, SessionId worker, absl::Time expires) {
 void LeaseTable::TakeBackup(int64_t ordinal, SessionId worker,
                             absl::Time expires) {
   held_[ordinal].helped = true;
-  backups_[ordinal] = {worker, expires, 0, true};
+  backups_[ordinal] = {.worker = worker, .expires = expires, .helped = true};
   next_expiry_ = std::min(next_expiry_, expires);
   by_worker_[worker].insert(ordinal);
 }
@@ -90,7 +90,10 @@ void LeaseTable::Release(int64_t ordinal, SessionId worker) {
   if (Find(ordinal, worker) == nullptr) return;
   const auto mine = by_worker_.find(worker);
   mine->second.erase(ordinal);
-  if (mine->second.empty()) by_worker_.erase(mine);
+  if (mine->second.empty()) {
+    by_worker_.erase(mine);
+    places_.erase(worker);
+  }
   const auto backup = backups_.find(ordinal);
   if (backup != backups_.end()) {  // The other has it alone.
     if (backup->second.worker != worker) held_[ordinal] = backup->second;
@@ -107,6 +110,7 @@ void LeaseTable::Done(int64_t ordinal, SessionId worker,
                       absl::Time confirm_until) {
   if (Find(ordinal, worker) == nullptr) return;
   for (const SessionId holder : HoldersOf(ordinal)) Release(ordinal, holder);
+  careful_.erase(ordinal);
   if (marks_->FullEverywhere(ordinal)) return;
   reopened_.erase(ordinal);
   hinted_[ordinal] = confirm_until;
@@ -129,14 +133,30 @@ void LeaseTable::RenewAll(absl::Time expires) {
 }
 
 void LeaseTable::SetPosition(int64_t ordinal, SessionId worker,
-                             int64_t position) {
-  if (Held* lease = Changeable(ordinal, worker)) lease->position = position;
+                             int64_t position, int64_t batch) {
+  Held* const lease = Changeable(ordinal, worker);
+  if (lease == nullptr) return;
+  lease->position = position;
+  lease->batch = batch;
+}
+
+std::optional<LeaseTable::Place> LeaseTable::PlaceOf(SessionId worker) const {
+  const auto place = places_.find(worker);
+  if (place == places_.end() ||
+      Find(place->second.ordinal, worker) == nullptr) {
+    return std::nullopt;
+  }
+  const auto& held = by_worker_.at(worker);
+  const bool careful = std::ranges::any_of(
+      held, [this](int64_t ordinal) { return Careful(ordinal); });
+  return careful ? std::optional(place->second) : std::nullopt;
 }
 
 void LeaseTable::FullChanged(int64_t ordinal) {
   if (marks_->FullEverywhere(ordinal)) {
     hinted_.erase(ordinal);
     reopened_.erase(ordinal);
+    careful_.erase(ordinal);
   } else if (!held_.contains(ordinal) && !hinted_.contains(ordinal)) {
     reopened_.insert(ordinal);
   }

@@ -35,6 +35,7 @@ class LeaseTable {
     SessionId worker;
     absl::Time expires;
     int64_t position = 0;  // Last heard.
+    int64_t batch = 0;     // Where the batch in work begins, last heard.
     // It was taken from another for this worker, or leased to two: neither is
     // done again until it is leased anew.
     bool helped = false;
@@ -66,7 +67,26 @@ class LeaseTable {
 
   void Renew(SessionId worker, absl::Time expires);
   void RenewAll(absl::Time expires);
-  void SetPosition(int64_t ordinal, SessionId worker, int64_t position);
+  void SetPosition(int64_t ordinal, SessionId worker, int64_t position,
+                   int64_t batch);
+
+  // --- Careful leases --------------------------------------------------------
+  // A worker died on the item, and it is not known at which batch: until it is
+  // done, its leases are careful (protocol/messages.h).
+  void MakeCareful(int64_t ordinal) { careful_.insert(ordinal); }
+  bool Careful(int64_t ordinal) const { return careful_.contains(ordinal); }
+  // A batch in work, and its item.
+  struct Place {
+    int64_t ordinal = 0;
+    int64_t batch = 0;
+  };
+  // The worker was told that it may begin the batch there, or it is told of a
+  // careful lease, and asks from then on.
+  void Begins(SessionId worker, Place place) { places_[worker] = place; }
+  void AsksFromNowOn(SessionId worker) { places_.erase(worker); }
+  // The batch at which the worker is; nullopt: that is not known. It is known
+  // while the worker holds a careful lease.
+  std::optional<Place> PlaceOf(SessionId worker) const;
 
   // An item became full everywhere, or no longer is.
   void FullChanged(int64_t ordinal);
@@ -117,6 +137,8 @@ class LeaseTable {
   absl::flat_hash_map<SessionId, std::set<int64_t>> by_worker_;
   std::map<int64_t, absl::Time> hinted_;
   std::set<int64_t> quarantined_;
+  std::set<int64_t> careful_;
+  absl::flat_hash_map<SessionId, Place> places_;
   // A bound: renewals make the truth later, the next Expired() finds it.
   absl::Time next_expiry_ = absl::InfiniteFuture();
 };

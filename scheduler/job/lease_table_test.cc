@@ -111,6 +111,8 @@ TEST_F(LeaseTableTest, AnItemOfTwoStaysLeasedUntilBothAreGone) {
     leases_->Release(0, first);
     EXPECT_THAT(leases_->HoldersOf(0), ElementsAre(second));
     EXPECT_THAT(leases_->HeldBy(first), IsEmpty());
+    EXPECT_TRUE(leases_->held().at(0).helped);
+    EXPECT_EQ(leases_->held().at(0).batch, 0);
     EXPECT_EQ(leases_->LowestOpen(), 1);
     leases_->Release(0, second);
     EXPECT_EQ(leases_->LowestOpen(), 0);

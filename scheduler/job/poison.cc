@@ -34,7 +34,11 @@ bool Poison::Failed(const Failure& failure, Context* context) {
   if (marks_.LowestMark(item) > failure.position) return false;
   const auto [failed_at, first] =
       state_->failed_at.try_emplace(ordinal, failure.position);
-  if (!first && failure.position > failed_at->second) {
+  // Runs name their batch, so another is another, also one before it.
+  const bool elsewhere = plan_.algorithm.runs
+                             ? failure.position != failed_at->second
+                             : failure.position > failed_at->second;
+  if (!first && elsewhere) {
     state_->failures[ordinal] = 0;
     failed_at->second = failure.position;
   }
@@ -115,7 +119,10 @@ void Poison::Quarantine(int64_t ordinal, QuarantineReason why,
 // The batch at `begin` is not to be applied, on any partition.
 void Poison::Skip(ItemId item, int64_t begin, const std::string& why,
                   Context* context) {
-  const SkippedRange range{item, begin, plan_.BatchEnd(item, begin)};
+  const int64_t end = EBB_PLANTED(skip_leaves_out_the_run)
+                          ? plan_.PushEnd(item, begin)
+                          : plan_.BatchEnd(item, begin);
+  const SkippedRange range{item, begin, end};
   if (std::find(state_->skipped.begin(), state_->skipped.end(), range) ==
       state_->skipped.end()) {
     state_->skipped.push_back(range);

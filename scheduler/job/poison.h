@@ -78,6 +78,7 @@ class Poison {
   // are to get new terms.
   bool WantSkip(int64_t ordinal);
   bool SkipWanted(int64_t ordinal) const { return wanted_.contains(ordinal); }
+  bool WantsSkips() const { return !wanted_.empty(); }
   // All partitions have reported their marks, in terms drawn since the skips
   // were wanted. False: no skip was wanted.
   bool SettleSkips(Context* context);

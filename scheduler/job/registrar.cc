@@ -150,7 +150,9 @@ bool Registrar::Believe(const ServerInfo& server,
       one.partition, *std::move(marks), *std::move(durable),
       [&](int64_t ordinal) { job_.leases.FullChanged(ordinal); });
   rounds_.Registered(one);
-  for (const SkippedRange& range : failures_.Adopt(one.skipped, context)) {
+  const auto skips = failures_.Adopt(one.skipped, context);
+  if (!skips.empty() && job_.RunsInRounds()) keeper_.EndAll(context);
+  for (const SkippedRange& range : skips) {
     // Whoever works on the item has a lease that says nothing of it.
     const int64_t ordinal = job_.plan().Ordinal(range.item);
     for (const SessionId worker : job_.leases.HoldersOf(ordinal)) {
