@@ -339,8 +339,11 @@ StepPlace Partition::PlaceOf(const Update& update) const {
   place.item = push.item;
   place.begin = push.begin;
   place.end = push.end;
-  place.gradient_scale = static_cast<float>(Times(push)) /
-                         static_cast<float>(plan_.BatchSize(push.item));
+  const int64_t divisor = plan_.algorithm.runs
+                              ? plan_.ExamplesOfAStep(push.item)
+                              : plan_.BatchSize(push.item);
+  place.gradient_scale =
+      static_cast<float>(Times(push)) / static_cast<float>(divisor);
   place.examples = push.end - push.begin;
   place.batches =
       Times(push) * BatchesIn(plan_, push.item, push.begin, push.end);
@@ -373,7 +376,9 @@ StepPlace Partition::PlaceOfRound() const {
   place.end = plan_.ItemSize(place.item);
   place.examples = plan_.RoundExamples(round);
   place.batches = BatchesOfRound(plan_, round);
-  place.gradient_scale = 1.0f / static_cast<float>(place.examples);
+  const int64_t divisor =
+      plan_.algorithm.runs ? plan_.ExamplesOfAStep(place.item) : place.examples;
+  place.gradient_scale = 1.0f / static_cast<float>(divisor);
   place.step = round + 1;
   return place;
 }

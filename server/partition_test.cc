@@ -184,6 +184,22 @@ TEST_F(PartitionTest, APushOfSeveralBatchesWeighsAsMuchAsTheirsTogether) {
   EXPECT_EQ(Floats(apart->Values()), Floats(together->Values()));
 }
 
+// A whole run is an item of 4 examples.
+TEST_F(PartitionTest, ARunIsDividedByTheExamplesOfAWholeOne) {
+  JobRecord record = *Record();
+  record.plan.algorithm = {
+      .push_batches = 2, .pull_batches = 2, .worker_vectors = 3, .runs = true};
+  auto p = Make(std::make_shared<JobRecord>(record));
+  ASSERT_EQ(Apply(p.get(), Push(0, 0, 4, 8)), Verdict::kApplied);
+  EXPECT_EQ(Floats(p->Values())[0], 2);
+  EXPECT_EQ(p->tally().updates(), 1);
+  EXPECT_EQ(p->tally().ledger().Total(), ExpectedRow({0, 0}, 0, 4));
+  EXPECT_EQ(Apply(p.get(), Push(0, 0, 4, 8)), Verdict::kDuplicate);
+  // A worker was told to leave after a batch.
+  ASSERT_EQ(Apply(p.get(), Push(1, 0, 2, 4)), Verdict::kApplied);
+  EXPECT_EQ(Floats(p->Values())[0], 3);
+}
+
 TEST_F(PartitionTest, APayloadCutInTheMiddleOfAFloatIsAppliedRight) {
   auto p = Make(Record());
   PushRequest push = Push(0, 0, 2, 2);
@@ -566,6 +582,20 @@ TEST_F(RoundTest, StepsOnceOnTheMeanWhenTheLastExampleArrives) {
   // Four sums of 8 over 8 examples.
   EXPECT_THAT(Floats(p->Values()), ElementsAre(4, 5, 6, 7, 8, 9));
   EXPECT_THAT(Floats(*p->RoundValues(0)), ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+TEST_F(RoundTest, AShortRoundOfRunsIsDividedByTheFirst) {
+  JobRecord record = *record_;
+  record.plan.examples = 12;
+  record.plan.algorithm = {
+      .push_batches = 0, .pull_batches = 0, .worker_vectors = 3, .runs = true};
+  auto p = Make(std::make_shared<JobRecord>(record));
+  ASSERT_EQ(Apply(p.get(), Push(0, 0, 4, 8)), Verdict::kApplied);
+  ASSERT_EQ(Apply(p.get(), Push(1, 0, 4, 8)), Verdict::kApplied);
+  EXPECT_EQ(Floats(p->Values())[0], 2);
+  ASSERT_EQ(Apply(p.get(), Push(2, 0, 4, 8)), Verdict::kApplied);
+  EXPECT_EQ(p->rounds().open(), 2);
+  EXPECT_EQ(Floats(p->Values())[0], 3);
 }
 
 TEST_F(RoundTest, IsTheSameToTheBitInAnyOrderOfArrival) {
