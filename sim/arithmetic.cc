@@ -372,6 +372,75 @@ std::string Arithmetic::RoundOperation(int64_t round) {
                                       ends_ && round + 1 == plan_.RoundCount());
 }
 
+bool Arithmetic::NeverApplied(ItemId item, int64_t begin) const {
+  return std::ranges::any_of(never_applied_, [&](const auto& r) {
+    return r.item == item && r.begin <= begin && begin < r.end;
+  });
+}
+
+std::vector<int64_t> Arithmetic::Run(ItemId item, int64_t begin,
+                                     int64_t end) const {
+  const std::vector<float>& start = rounds_[plan_.RoundOf(item)].values;
+  std::vector<float> copy = start;
+  std::vector<int64_t> moment(plan_.parameters);
+  for (int64_t from = begin; from < end;) {
+    const int64_t to = plan_.BatchEnd(item, from);
+    AddGradient(item, from, to, HashValues(copy), 0, plan_.parameters, moment);
+    for (int64_t i = 0; i < plan_.parameters; ++i) {
+      copy[i] += static_cast<float>(moment[i]);
+    }
+    from = to;
+  }
+  for (int64_t i = 0; i < plan_.parameters; ++i) {
+    moment[i] = (end - begin) * static_cast<int64_t>(copy[i] - start[i]);
+  }
+  return moment;
+}
+
+void Arithmetic::AddRuns(ItemId item, int64_t mark, std::span<int64_t> sum) {
+  ExtendRounds(plan_.RoundOf(item));
+  int64_t begin = 0;
+  while (begin < mark) {
+    int64_t end = begin;
+    while (end < mark && !NeverApplied(item, end)) {
+      end = plan_.BatchEnd(item, end);
+    }
+    if (end > begin) {
+      auto [run, first] = runs_.try_emplace({item, end});
+      if (first) run->second = Run(item, begin, end);
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += run->second[i];
+    }
+    begin = end < mark ? plan_.BatchEnd(item, end) : end;
+  }
+}
+
+std::vector<int64_t> Arithmetic::SumOfRound(int64_t round,
+                                            server::StepPlace* place,
+                                            int64_t* loss) {
+  std::vector<int64_t> sum(plan_.parameters);
+  const uint64_t hash = rounds_[round].hash;
+  place->examples = plan_.RoundExamples(round);
+  place->batches = 0;
+  const auto [begin, end] = plan_.RoundItems(round);
+  for (int64_t ordinal = begin; ordinal < end; ++ordinal) {
+    const ItemId item = plan_.ItemAt(ordinal);
+    if (plan_.algorithm.runs) {
+      AddRuns(item, plan_.ItemSize(item), sum);
+      continue;
+    }
+    for (int64_t from = 0; from < plan_.ItemSize(item);) {
+      const int64_t to = plan_.BatchEnd(item, from);
+      ++place->batches;
+      if (!NeverApplied(item, from)) {
+        AddGradient(item, from, to, hash, 0, plan_.parameters, sum);
+        *loss += to - from;
+      }
+      from = to;
+    }
+  }
+  return sum;
+}
+
 void Arithmetic::ExtendRounds(int64_t round) {
   if (rounds_.empty()) {
     Round& first = rounds_.emplace_back();
@@ -381,35 +450,16 @@ void Arithmetic::ExtendRounds(int64_t round) {
     first.hash = HashValues(first.values);
   }
   while (static_cast<int64_t>(rounds_.size()) <= round) {
-    const Round& before = rounds_.back();
-    std::vector<int64_t> sum(plan_.parameters);
-    int64_t loss = 0;
     const auto number = static_cast<int64_t>(rounds_.size()) - 1;
-    const auto [begin, end] = plan_.RoundItems(number);
     server::StepPlace place;
-    place.examples = plan_.RoundExamples(number);
-    place.batches = 0;
-    for (int64_t ordinal = begin; ordinal < end; ++ordinal) {
-      const ItemId item = plan_.ItemAt(ordinal);
-      for (int64_t from = 0; from < plan_.ItemSize(item);) {
-        const int64_t to = plan_.BatchEnd(item, from);
-        ++place.batches;
-        const bool never = std::any_of(
-            never_applied_.begin(), never_applied_.end(), [&](const auto& r) {
-              return r.item == item && r.begin <= from && from < r.end;
-            });
-        if (!never) {
-          AddGradient(item, from, to, before.hash, 0, plan_.parameters, sum);
-          loss += to - from;
-        }
-        from = to;
-      }
-    }
+    int64_t loss = 0;
+    const std::vector<int64_t> sum = SumOfRound(number, &place, &loss);
+    const Round& before = rounds_.back();
     Round next;
     next.values = before.values;
     if (plan_.algorithm.operated) {
       next.constant = WholeNumberCoordinator::Next(
-          static_cast<int64_t>(rounds_.size()) - 1, before.constant, loss,
+          number, before.constant, loss,
           std::accumulate(sum.begin(), sum.end(), int64_t{0}));
     }
     for (int64_t i = 0; i < plan_.parameters; ++i) {

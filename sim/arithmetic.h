@@ -233,6 +233,10 @@ class Arithmetic {
   // rounds.
   uint64_t HashValues(std::span<const float> values) const;
 
+  // Runs in rounds: adds what the item's runs up to the mark push, which are
+  // cut by what is never applied (RunSteps). `sum` is of all parameters.
+  void AddRuns(ItemId item, int64_t mark, std::span<int64_t> sum);
+
   // Rounds: the flat vector that pulls of `round` return, and its hash.
   std::span<const float> RoundValues(int64_t round);
   uint64_t RoundHash(int64_t round);
@@ -247,6 +251,12 @@ class Arithmetic {
     int64_t constant = 0;
   };
   void ExtendRounds(int64_t round);
+  // Returns what the round's items push, and how much that is of.
+  std::vector<int64_t> SumOfRound(int64_t round, server::StepPlace* place,
+                                  int64_t* loss);
+  bool NeverApplied(ItemId item, int64_t begin) const;
+  // Returns what the run pushes, from the values of its round.
+  std::vector<int64_t> Run(ItemId item, int64_t begin, int64_t end) const;
   // The rows of one example, as of an epoch.
   void AddContributions(int64_t example, int32_t epoch, int32_t table,
                         Rows* rows) const;
@@ -262,6 +272,8 @@ class Arithmetic {
   std::vector<std::vector<uint64_t>> keys_;  // By partition.
   std::vector<SkippedRange> never_applied_;
   std::vector<Round> rounds_;
+  // The pushes of runs, by item and where they end.
+  std::map<std::pair<ItemId, int64_t>, std::vector<int64_t>> runs_;
 };
 
 }  // namespace ebb::sim

@@ -81,6 +81,14 @@ void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
                                   ", which the scheduler did not decide"));
     }
   }
+  if (plan().algorithm.runs) {
+    CheckRun(where, commit);
+    // A run may begin without a skip, which changes no values.
+    if (!commit.skip) {
+      applied_[{p, shadow.term, commit.item, commit.end}] =
+          partition->tally().updates();
+    }
+  }
   histories_.Push(p, content.marks, commit.item, commit.begin, commit.end,
                   commit.skip, &content.states);
   AddRange(p, commit.item, commit.begin, commit.end, commit.skip, &content);
@@ -88,6 +96,33 @@ void Checker::UpdateDone(const ServerNode& server, const Commit& commit) {
   Identify(where, *partition, &content);
   histories_.Keep(p, content.marks, content.states);
   Compare(where, *partition, content);
+}
+
+void Checker::CheckRun(const std::string& where, const Commit& commit) {
+  const auto skips = [&](int64_t begin, int64_t end) {
+    return std::ranges::any_of(skips_decided_, [&](const auto& skip) {
+      const auto& [item, from, to] = skip;
+      return item == commit.item && (from == begin || to == end);
+    });
+  };
+  constexpr int64_t kNowhere = -1;
+  const int64_t size = plan().ItemSize(commit.item);
+  if (commit.skip) {
+    const bool within = commit.end - commit.begin < size;
+    if (plan().rounds() && within) world_->counts().Add(Probe::kSkipInARun);
+    return;
+  }
+  const bool cut = commit.end != plan().PushEnd(commit.item, commit.begin) &&
+                   !skips(commit.end, kNowhere);
+  if (!plan().rounds()) {
+    if (cut) world_->counts().Add(Probe::kRunCut);
+    return;
+  }
+  const bool late = commit.begin != 0 && !skips(kNowhere, commit.begin);
+  if (!cut && !late) return;
+  Violate(absl::StrCat("I11: ", where, " applied [", commit.begin, ", ",
+                       commit.end, ") of item ", ToString(commit.item),
+                       ", which is a part of a run"));
 }
 
 void Checker::LookAt(const ServerNode& server) {

@@ -100,6 +100,8 @@ class Checker {
   // Each address is that of its server: no worker finds another server there.
   void ServerAnswered(const WorkerNode& worker);
   void Computes(const WorkerNode& worker, const client::ComputeTask& task);
+  // The answer to a push that the worker awaits.
+  void PushHeard(const WorkerNode& worker, const PushReply& reply);
   // The examples from which it computes the batch, by position.
   void Gathered(const WorkerNode& worker, const client::ComputeTask& task,
                 std::span<const int64_t> examples);
@@ -205,6 +207,10 @@ class Checker {
   void NewInstance(const ServerNode& server, PartitionId p,
                    const server::Partition& partition, Term term,
                    Shadow* shadow);
+  // I11: in rounds a run is a whole item but for what is skipped.
+  void CheckRun(const std::string& where, const Commit& commit);
+  // I11: in asp a run begins with values that have the worker's last one.
+  void CheckBegin(const WorkerNode& worker, const client::ComputeTask& task);
   // I4: a generation that an operator wants begins with the named versions. A
   // server that serves it in its newest term has all that was durable.
   void CheckFloor(const ServerNode& server, PartitionId p,
@@ -276,6 +282,16 @@ class Checker {
 
   // True clocks, by worker and the view it joined in.
   absl::flat_hash_map<std::pair<SessionId, ViewNumber>, int64_t> clocks_;
+
+  // Runs in asp: after which update each was in its partition, by partition,
+  // term, item and where the run ends; and by worker and partition, the last
+  // that the worker heard to be applied.
+  std::map<std::tuple<PartitionId, Term, ItemId, int64_t>, int64_t> applied_;
+  struct OwnRun {
+    Term term;
+    int64_t updates = 0;
+  };
+  std::map<std::pair<SessionId, PartitionId>, OwnRun> own_runs_;
 
   // The scheduler as it was after the event before.
   uint64_t scheduler_life_ = 0;

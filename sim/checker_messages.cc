@@ -346,8 +346,42 @@ void Checker::Stamped(const WorkerStamp& stamp) {
 
 void Checker::WorkerHears(const WorkerNode& worker,
                           const SchedulerToWorker& message) {
-  if (std::holds_alternative<LeaseLost>(message)) {
-    world_->counts().Add(Probe::kLeaseLost);
+  Counts& counts = world_->counts();
+  if (const auto* lost = std::get_if<LeaseLost>(&message)) {
+    counts.Add(Probe::kLeaseLost);
+    if (lost->all && !worker.core()->held(lost->job).empty()) {
+      counts.Add(Probe::kSkipEndedLeases);
+    }
+  }
+  if (const auto* lease = std::get_if<Lease>(&message)) {
+    if (lease->careful && !lease->begins) counts.Add(Probe::kCarefulLease);
+    if (lease->begins) counts.Add(Probe::kBatchAllowed);
+  }
+}
+
+void Checker::PushHeard(const WorkerNode& worker, const PushReply& reply) {
+  if (!Watches(reply.job) || !plan().algorithm.runs || plan().rounds()) return;
+  for (const PushSegmentReply& one : reply.segments) {
+    if (one.verdict != Verdict::kApplied) continue;
+    const auto applied =
+        applied_.find({one.partition, one.term, reply.item, one.mark});
+    if (applied == applied_.end()) continue;  // In a term that ended since.
+    own_runs_[{worker.session(), one.partition}] = {one.term, applied->second};
+  }
+}
+
+void Checker::CheckBegin(const WorkerNode& worker,
+                         const client::ComputeTask& task) {
+  for (int32_t p = 0; p < plan().partitions; ++p) {
+    const auto own = own_runs_.find({worker.session(), PartitionId(p)});
+    if (own == own_runs_.end() || own->second.term != task.values->terms[p] ||
+        own->second.updates <= task.values->updates[p]) {
+      continue;
+    }
+    return Violate(absl::StrCat(
+        "I11: ", worker.name(), " begins a run of item ", ToString(task.item),
+        " at ", task.begin, " with values of partition ", p,
+        " that lack its run before"));
   }
 }
 
@@ -378,7 +412,10 @@ void Checker::Computes(const WorkerNode& worker,
   }
   world_->counts().Add(Probe::kCachedRowUsed,
                        read_rows_.used_again() - used_again);
-  if (!plan().rounds()) return;
+  if (!plan().rounds()) {
+    const bool begins = plan().algorithm.runs && task.gathered == 0;
+    return begins ? CheckBegin(worker, task) : void();
+  }
   const int64_t round = plan().RoundOf(task.item);
   const auto expected = world_->arithmetic().RoundValues(round);
   for (int32_t p = 0; p < plan().partitions; ++p) {
@@ -641,6 +678,15 @@ void Checker::NoteLeases(const scheduler::TrainingJob& job) {
 void Checker::NoteDecisions(const scheduler::JobState& state) {
   for (const SkippedRange& range : state.skipped) {
     if (skips_decided_.insert({range.item, range.begin, range.end}).second) {
+      const auto& poison = world_->scenario().poison;
+      const bool known = plan().algorithm.runs && plan().rounds() && poison;
+      if (range.end != plan().BatchEnd(range.item, range.begin) ||
+          (known && range != poison->range)) {
+        return Violate(absl::StrCat("I6: the scheduler leaves out [",
+                                    range.begin, ", ", range.end, ") of item ",
+                                    ToString(range.item),
+                                    ", which is not the batch that fails"));
+      }
       world_->counts().Add(Probe::kSkipDecided);
       ++progress_;
     }

@@ -138,6 +138,12 @@ void Checker::CompareRoundArrays(const std::string& where, PartitionId p,
     const auto [from, to] = plan().RoundItems(open);
     for (int64_t ordinal = from; ordinal < to; ++ordinal) {
       const ItemId item = plan().ItemAt(ordinal);
+      if (plan().algorithm.runs) {
+        std::vector<int64_t> all(plan().parameters);
+        world_->arithmetic().AddRuns(item, content.marks.mark(item), all);
+        for (int64_t i = first; i < last; ++i) expected[i - first] += all[i];
+        continue;
+      }
       for (int64_t b = 0; b < content.marks.mark(item);) {
         const int64_t e = plan().BatchEnd(item, b);
         if (!IsSkipped(content.skipped, item, b)) {

@@ -43,6 +43,7 @@ void ShowProgress(const Progress& progress, std::ostream& out) {
 
 int RunOne(const CommandOptions& options, std::ostream& out) {
   Options run;
+  run.runs = options.runs;
   if (options.scale) UseHugePages();
   if (options.scale && options.progress != nullptr) {
     run.progress = [&](const Progress& progress) {
@@ -96,16 +97,16 @@ int Main(const CommandOptions& options, std::ostream& out) {
           : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const absl::Time begin = SteadyNow();
   const Summary summary = RunSeeds(options.first, options.last, threads,
-                                   /*stop_at_failure=*/false);
+                                   /*stop_at_failure=*/false, options.runs);
   out << summary.seeds << " seeds, " << summary.events << " events, "
       << absl::FormatDuration(
              absl::Trunc(SteadyNow() - begin, absl::Milliseconds(1)))
       << " on " << threads << (threads == 1 ? " thread, " : " threads, ")
       << summary.failed << " with a violation\n"
-      << CountsTable(summary.counts);
+      << CountsTable(summary.counts, options.runs);
   int exit_code = 0;
   if (options.require_probes) {
-    for (const std::string& name : NeverCounted(summary.counts)) {
+    for (const std::string& name : NeverCounted(summary.counts, options.runs)) {
       out << "NEVER " << name << ": these seeds prove nothing of it\n";
       exit_code = 1;
     }
@@ -114,7 +115,7 @@ int Main(const CommandOptions& options, std::ostream& out) {
   const Result& failure = summary.first_failure;
   out << "seed " << failure.seed << ": " << failure.scenario << "\nVIOLATION "
       << failure.violation << "\nreplay: ebb sim --seed " << failure.seed
-      << " --trace\n";
+      << (options.runs ? " --runs" : "") << " --trace\n";
   return 1;
 }
 

@@ -137,6 +137,11 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "object of a bucket listed while it changed",
         "frozen partition pushed by its mark alone",
         "rows of a frozen table left out of a push",
+        "run cut short by a notice",
+        "careful lease",
+        "batch begun when the scheduler had answered",
+        "batch left out of a run of a round",
+        "leases of rounds ended by a skip",
 };
 
 }  // namespace

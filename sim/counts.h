@@ -145,8 +145,18 @@ enum class Probe {
   kListedMeanwhile,    // An object that comes or goes while a bucket is listed.
   kFrozenLeftOut,      // A push has the mark of a partition alone.
   kFrozenRowsLeftOut,  // A batch has rows of a frozen table.
+  // Only where pushes are runs.
+  kRunCut,  // By a worker that leaves, in asp.
+  kCarefulLease,
+  kBatchAllowed,     // By the scheduler, under such a lease.
+  kSkipInARun,       // A round's item has two runs, or more.
+  kSkipEndedLeases,  // In rounds.
   kCount,
 };
+
+inline bool OfRuns(Probe probe) {
+  return Probe::kRunCut <= probe && probe < Probe::kCount;
+}
 
 absl::string_view FaultName(Fault fault);
 absl::string_view ProbeName(Probe probe);

@@ -151,7 +151,8 @@ struct Words {
         "progress ", ToString(m.item), " at ", m.position, " clock ", m.clock,
         m.parked ? " parked" : "",
         m.not_in_view ? absl::StrCat(" not in view, which is at ", m.view_clock)
-                      : "");
+                      : "",
+        m.awaits ? absl::StrCat(" awaits the batch at ", m.batch) : "");
   }
   std::string operator()(const ItemEnd& m) const {
     static constexpr const char* kEnds[] = {"done", "returned", "refused",
@@ -178,13 +179,16 @@ struct Words {
   std::string operator()(const Lease& m) const {
     return absl::StrCat("lease ", ToString(m.item), " hints ",
                         absl::StrJoin(m.hints, ","), " joined ",
-                        Short(m.joined), " from ", m.start_clock);
+                        Short(m.joined), " from ", m.start_clock,
+                        m.careful ? " careful" : "",
+                        m.begins ? absl::StrCat(", begins ", m.batch) : "");
   }
   std::string operator()(const EvaluationLease& m) const {
     return absl::StrCat("evaluate snapshot ", Short(m.snapshot));
   }
   std::string operator()(const LeaseLost& m) const {
-    return absl::StrCat("lease lost ", ToString(m.item));
+    return m.all ? "all leases lost"
+                 : absl::StrCat("lease lost ", ToString(m.item));
   }
   std::string operator()(const Placement& m) const {
     return absl::StrCat(

@@ -531,7 +531,57 @@ void DrawDataWindows(Rng rng, Scenario* s) {
   s->windows_in_memory = static_cast<int>(rng.Between(1, 4));
 }
 
+// Leaves out what does not go with runs, or hides what their values are.
+void DropOtherSubjects(Scenario* s) {
+  JobPlan& plan = s->plan;
+  if (plan.consistency.kind == ConsistencyKind::kSsp) {
+    plan.consistency.kind = ConsistencyKind::kAsp;
+    plan.consistency.clock_bound = 0;
+  }
+  plan.consistency.local_steps = 0;
+  plan.filters.push = {};
+  plan.sparse_tables.clear();
+  s->row_options.clear();
+  s->frozen_rows.clear();
+  s->tasks = s->contributions = s->averages = s->initial_rows = false;
+  s->exact_values = true;
+  s->epochs_beyond = 0;
+  s->algorithm = {};
+}
+
 }  // namespace
+
+Scenario DrawRuns(uint64_t seed) {
+  Scenario s = DrawScenario(seed);
+  Rng rng = Rng(seed).Fork(38);
+  JobPlan& plan = s.plan;
+  DropOtherSubjects(&s);
+  // Items of a few batches, as others have them, are seldom more than a run.
+  if (!plan.rounds() && rng.Chance(0.6)) {
+    plan.batch_by_epoch = {1};
+    if (s.poison) s.poison->range.end = s.poison->range.begin + 1;
+  }
+  const auto period =
+      plan.rounds() ? 0 : static_cast<int32_t>(rng.Between(2, 5));
+  plan.algorithm = {.push_batches = period,
+                    .pull_batches = period,
+                    .worker_vectors = 3,
+                    .runs = true};
+  if (!s.poison && !s.twin && !s.storage_damage && rng.Chance(0.4)) {
+    DrawPoison(&rng, &s);
+    plan.quarantine_after = 2;
+    if (rng.Chance(0.6)) s.poison->kind = PoisonKind::kKillsWorker;
+    // A round's value follows from what is always left out.
+    if (!plan.rounds() && rng.Chance(0.5)) s.poison->chance = 0.7;
+    // A death names its batch, so that may be left out of a round, too. Others
+    // that kills happen to hit are not hit so often.
+    if (plan.rounds() && rng.Chance(0.5)) {
+      plan.on_poison = PoisonPolicy::kSkip;
+      plan.quarantine_after = 3;
+    }
+  }
+  return s;
+}
 
 // Each subject draws from a stream of its own. So a new subject, or another
 // order of them, leaves the others of a seed what they were.

@@ -320,6 +320,10 @@ void FaultPlan::HappenToWorker(WorkerNode* worker) {
     default:
       if (!worker->alive()) return;
       counts.Add(Fault::kWorkerDrained);
+      // Most that it finds do nothing just then, so no run would be cut.
+      if (world_->scenario().plan.algorithm.runs && rng_.Chance(0.5)) {
+        return worker->DrainInAPush();
+      }
       worker->Drain();
   }
 }

@@ -107,6 +107,12 @@ std::string Scenario::Describe() const {
                     algorithm.push_every, " and pulls for ",
                     algorithm.pull_every, " batches");
   }
+  if (plan.algorithm.runs) {
+    absl::StrAppend(
+        &text, ", runs of ",
+        plan.rounds() ? "items"
+                      : absl::StrCat(plan.algorithm.push_batches, " batches"));
+  }
   if (window > 0) {
     absl::StrAppend(&text, ", windows of ", window, " examples, of which ",
                     windows_in_memory, " are in memory");

@@ -172,6 +172,8 @@ struct Scenario {
 };
 
 Scenario DrawScenario(uint64_t seed);
+// The same cluster, network and faults, with a job that pushes runs.
+Scenario DrawRuns(uint64_t seed);
 // With how many of its epochs a judged job should end.
 int32_t JudgedEpochs(const Scenario& scenario);
 // No faults: `batches` for each of `workers`.

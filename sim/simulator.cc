@@ -244,11 +244,12 @@ Result RunScenario(const Options& options, const Scenario& scenario,
 }
 
 Result RunSeed(const Options& options, uint64_t seed) {
-  return RunScenario(options, DrawScenario(seed), seed);
+  return RunScenario(options,
+                     options.runs ? DrawRuns(seed) : DrawScenario(seed), seed);
 }
 
 Summary RunSeeds(uint64_t first, uint64_t last, int threads,
-                 bool stop_at_failure) {
+                 bool stop_at_failure, bool runs) {
   Summary summary;
   Mutex mu;
   std::atomic<uint64_t> next{first};  // Only hands out numbers.
@@ -257,7 +258,7 @@ Summary RunSeeds(uint64_t first, uint64_t last, int threads,
     while (!stop) {
       const uint64_t seed = next++;
       if (seed > last) return;
-      const Result result = RunSeed({}, seed);
+      const Result result = RunSeed({.runs = runs}, seed);
       MutexLock lock(&mu);
       ++summary.seeds;
       summary.counts += result.counts;
@@ -277,20 +278,20 @@ Summary RunSeeds(uint64_t first, uint64_t last, int threads,
   return summary;
 }
 
-std::vector<std::string> NeverCounted(const Counts& counts) {
+std::vector<std::string> NeverCounted(const Counts& counts, bool runs) {
   std::vector<std::string> names;
   for (size_t i = 0; i < counts.faults.size(); ++i) {
     if (counts.faults[i] > 0) continue;
     names.emplace_back(FaultName(static_cast<Fault>(i)));
   }
   for (size_t i = 0; i < counts.probes.size(); ++i) {
-    if (counts.probes[i] > 0) continue;
+    if (counts.probes[i] > 0 || OfRuns(static_cast<Probe>(i)) != runs) continue;
     names.emplace_back(ProbeName(static_cast<Probe>(i)));
   }
   return names;
 }
 
-std::string CountsTable(const Counts& counts) {
+std::string CountsTable(const Counts& counts, bool runs) {
   std::string text = "faults\n";
   for (size_t i = 0; i < counts.faults.size(); ++i) {
     absl::StrAppendFormat(&text, "  %-44s %10d\n",
@@ -298,6 +299,7 @@ std::string CountsTable(const Counts& counts) {
   }
   absl::StrAppend(&text, "probes\n");
   for (size_t i = 0; i < counts.probes.size(); ++i) {
+    if (OfRuns(static_cast<Probe>(i)) && !runs) continue;
     absl::StrAppendFormat(&text, "  %-44s %10d\n",
                           ProbeName(static_cast<Probe>(i)), counts.probes[i]);
   }

@@ -32,6 +32,8 @@ struct Options {
   std::function<void(absl::string_view line)> trace;
   // Called four times in a second of virtual time; null: not at all.
   std::function<void(const Progress& progress)> progress;
+  // The seed's job pushes runs (docs/decisions/0055-runs.md).
+  bool runs = false;
 };
 
 struct Result {
@@ -61,12 +63,13 @@ struct Summary {
 // Runs seeds first .. last, on this many threads. Stops early when a seed
 // failed and `stop_at_failure`; the summary then covers the seeds that ran.
 Summary RunSeeds(uint64_t first, uint64_t last, int threads,
-                 bool stop_at_failure);
+                 bool stop_at_failure, bool runs);
 
-// The names of the faults and probes whose count is 0.
-std::vector<std::string> NeverCounted(const Counts& counts);
+// The names of the faults and probes whose count is 0: with `runs` those that
+// only jobs of runs can have, else the others.
+std::vector<std::string> NeverCounted(const Counts& counts, bool runs);
 // Tables of how often each fault happened and each probe was reached.
-std::string CountsTable(const Counts& counts);
+std::string CountsTable(const Counts& counts, bool runs);
 
 }  // namespace ebb::sim
 

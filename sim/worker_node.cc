@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/pulled_values.h"
+#include "sim/run_steps.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
@@ -18,6 +19,7 @@ WorkerNode::~WorkerNode() = default;
 void WorkerNode::OnStart() {
   world_->meter().WorkerStarts(world_->now());
   session_ = world_->NewSession();
+  drains_in_a_push_ = false;
   client::ClientOptions options = world_->scenario().client;
   options.session = session_;
   options.name = name();
@@ -31,8 +33,12 @@ void WorkerNode::OnStart() {
         local.trained = trained;
         const int64_t floats =
             trained != nullptr ? trained->floats() : plan.parameters;
-        local.rule = local.rows != nullptr ? MakeRunRule(local.rows, floats)
-                                           : algorithm->MakeLocalRule(floats);
+        if (plan.algorithm.runs) {
+          local.rule = std::make_unique<RunSteps>(floats, plan.rounds());
+        } else {
+          local.rule = local.rows != nullptr ? MakeRunRule(local.rows, floats)
+                                             : algorithm->MakeLocalRule(floats);
+        }
         // A round's gradients tell which values they are of. With geo steps
         // are what is pushed: of whole numbers, the sums themselves.
         local.rate = [plan, geo](ItemId item, int64_t, int64_t) {
@@ -331,8 +337,9 @@ void WorkerNode::PushReplied(const CallPtr& call, PushReply reply) {
     if (call->done) return;
     call->done = true;
     client::ClientActions out;
-    core_->OnPushReply(std::get<client::PushId>(call->id), reply, world_->now(),
-                       &out);
+    const auto& id = std::get<client::PushId>(call->id);
+    if (core_->Awaits(id)) world_->checker().PushHeard(*this, reply);
+    core_->OnPushReply(id, reply, world_->now(), &out);
     world_->checker().ServerAnswered(*this);
     Carry(std::move(out));
   });
@@ -392,6 +399,9 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
   batch_begun_ = world_->now();
   batch_takes_ = world_->rng().Between(span.least, span.most) * slowness *
                  (slow_ ? 10 : 1);
+  if (!task.push && std::exchange(drains_in_a_push_, false)) {
+    After(batch_takes_ / 2, [this] { Drain(); });
+  }
   After(batch_takes_, [this, kills, result = std::move(result)]() mutable {
     computing_ = false;
     world_->meter().sums.computed += static_cast<double>(batch_);

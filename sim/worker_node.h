@@ -38,6 +38,8 @@ class WorkerNode final : public ClientNode {
 
   // SIGTERM. It is gone when it has delivered what it computed.
   void Drain();
+  // The same, while it computes a batch that does not end its push.
+  void DrainInAPush() { drains_in_a_push_ = true; }
   // It does not come back: it drained, or died for good.
   bool retired = false;
 
@@ -94,6 +96,7 @@ class WorkerNode final : public ClientNode {
   bool watching_pushes_ = false;
   bool watching_pulls_ = false;
   bool computing_ = false;
+  bool drains_in_a_push_ = false;
   // The batch in work: its examples, since when, for how long.
   int64_t batch_ = 0;
   absl::Time batch_begun_;

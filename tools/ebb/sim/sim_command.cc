@@ -55,6 +55,8 @@ void AddSimCommand(CLI::App* app, int* exit_code) {
           ->expected(0, 1);
   command->add_flag("--require-probes", options->require_probes,
                     "Also fail if some fault or rare path never happened");
+  command->add_flag("--runs", options->runs,
+                    "The jobs of these seeds push runs of local steps");
   command->add_option("--threads", options->threads,
                       "Threads; 0: one per core");
   command->add_flag("--scale", options->scale,
