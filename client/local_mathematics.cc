@@ -4,7 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/schedule.h"
+#include "algorithms/schedule.h"
 #include "common/status_macros.h"
 #include "job/frozen_rows.h"
 #include "job/specification.h"

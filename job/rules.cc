@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/schedule.h"
+#include "algorithms/schedule.h"
 #include "job/algorithm_rules.h"
 #include "job/average_rules.h"
 #include "job/base/complaints.h"

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "algorithms/algorithm.h"
-#include "common/schedule.h"
+#include "algorithms/schedule.h"
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/specification.pb.h"
 #include "job/training_facts.h"

@@ -95,6 +95,10 @@ class SchedulerShell final : public rpc::SchedulerHandler {
     absl::Time now;
     std::string store_problem;  // Empty: none.
     bool of_a_run = false;      // SchedulerShellOptions::of_a_run.
+
+    // False while it cannot write: then it takes no messages, so that all
+    // daemons seem silent.
+    bool hears() const { return store_problem.empty(); }
   };
   // Calls `look` under the core's lock: be short, do no I/O.
   void Inspect(absl::FunctionRef<void(const Picture&)> look);

@@ -15,7 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "algorithms/algorithm.h"
 #include "algorithms/round_rule.h"
-#include "common/schedule.h"
+#include "algorithms/schedule.h"
 #include "ebb/v1/specification.pb.h"
 #include "job/specification.h"
 #include "protocol/plan.h"

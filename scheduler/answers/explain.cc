@@ -32,8 +32,7 @@ class Explainer {
 
   std::vector<Reason> Explain() {
     if (job_.parts().tables.over()) return ExplainOver();
-    if (!picture_.store_problem.empty()) {
-      // It takes no messages meanwhile, so that all others seem silent.
+    if (!picture_.hears()) {
       Store();
       Paused();
       return reasons_.Take();
@@ -65,7 +64,7 @@ class Explainer {
   // A complete job is a model, which may have lost parts since.
   std::vector<Reason> ExplainOver() {
     if (job_.state().phase == JobPhase::kCompleted &&
-        !job_.placement().AllRegistered() && picture_.store_problem.empty()) {
+        !job_.placement().AllRegistered() && picture_.hears()) {
       ExplainServers(picture_, job_, &reasons_);
     }
     return reasons_.Take();

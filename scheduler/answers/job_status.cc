@@ -174,9 +174,8 @@ void AddProgress(const SchedulerShell::Picture& picture, const TrainingJob& job,
   if (plan.rounds()) status->set_closed_rounds(job.marks().RoundsClosed());
   const JobWatch* watch = picture.watch.job(job.id());
   if (watch == nullptr) return;
-  // What is still in the window of one that ended was done before, and a
-  // scheduler that cannot write hears of no more.
-  if (HasWorkLeft(job) && picture.store_problem.empty()) {
+  // What is still in the window of one that ended was done before.
+  if (HasWorkLeft(job) && picture.hears()) {
     status->set_examples_per_second(watch->applied.per_second());
   }
   status->set_leases_repeated(watch->leases_repeated);

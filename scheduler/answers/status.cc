@@ -200,8 +200,7 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_clock(std::max<int64_t>(0, worker.clock));
   status.set_examples(worker.examples);
   status.set_job(worker.job.value());
-  // A scheduler that cannot write takes no messages, so that all seem silent.
-  if (picture.store_problem.empty()) {
+  if (picture.hears()) {
     status.set_unheard_ms(std::max<int64_t>(
         0, absl::ToInt64Milliseconds(picture.now - worker.last_heard)));
     status.set_awaited_by(AwaitedBy(picture, worker));
@@ -244,7 +243,7 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
                             status.state() == v1::WorkerStatus::STATE_CUT_OFF ||
                             status.state() == v1::WorkerStatus::STATE_SILENT;
   if (const WorkerWatch* watch = picture.watch.worker(worker.session);
-      watch != nullptr && !does_nothing && picture.store_problem.empty()) {
+      watch != nullptr && !does_nothing && picture.hears()) {
     status.set_examples_per_second(watch->examples.per_second());
   }
   return status;

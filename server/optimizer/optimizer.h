@@ -27,9 +27,9 @@ struct KernelRange;
 
 // The values that are the same for all blocks and rows of one update.
 struct StepContext {
-  // The scheduled rate (common/schedule.h), times that of a rollback. Not read
-  // by additive, nor by ftrl: its state is only meaningful under the one rate
-  // that it was gathered with.
+  // The scheduled rate (algorithms/schedule.h), times that of a rollback. Not
+  // read by additive, nor by ftrl: its state is only meaningful under the one
+  // rate that it was gathered with.
   float rate = 0;
   // The weight of the gradient, less than 1 if late (Algorithm::RateFactor). It
   // is apart from the rate, because what a gradient leaves in a first moment

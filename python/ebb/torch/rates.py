@@ -1,6 +1,6 @@
 """The servers' rate, as the loop shows it.
 
-The formulas are those of common/schedule.cc.
+The formulas are those of algorithms/schedule.cc.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 //
 //   LearningRate rate(0.1, {.kind = RateKind::kCosine}, /*epochs=*/8);
 //   rate.At(BatchPosition(item.epoch, first + begin, first + end, examples));
-#ifndef EBB_COMMON_SCHEDULE_H_
-#define EBB_COMMON_SCHEDULE_H_
+#ifndef EBB_ALGORITHMS_SCHEDULE_H_
+#define EBB_ALGORITHMS_SCHEDULE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -110,4 +110,4 @@ struct BatchSchedule {
 
 }  // namespace ebb
 
-#endif  // EBB_COMMON_SCHEDULE_H_
+#endif  // EBB_ALGORITHMS_SCHEDULE_H_

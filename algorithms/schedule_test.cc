@@ -1,4 +1,4 @@
-#include "common/schedule.h"
+#include "algorithms/schedule.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

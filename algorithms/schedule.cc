@@ -1,4 +1,4 @@
-#include "common/schedule.h"
+#include "algorithms/schedule.h"
 
 #include <algorithm>
 #include <array>
