@@ -100,7 +100,8 @@ void BatchWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
   }
   job_.worker.computation.Begin({job_.record->id, job_.generation, run, begin,
                                  gathered ? gathered->values : values,
-                                 task.push, now, job_.worker.preparing > 0});
+                                 task.push, job_.skips, now,
+                                 job_.worker.preparing > 0});
   out->push_back(client::Compute{std::move(task)});
   pulls_.Begun(run, values);
 }
@@ -109,6 +110,7 @@ void BatchWork::OnComputed(const Computation::Batch& batch,
                            const ComputeResult& result, absl::Time now,
                            ClientActions* out) {
   if (batch.generation != job_.generation) return;
+  const JobPlan& plan = job_.plan();
   job_.items.Advanced(now);
   if (!batch.after_load) pulls_.Computed(now - batch.since);
   LeasedItem* held = job_.items.Find(batch.run.item);
@@ -120,9 +122,12 @@ void BatchWork::OnComputed(const Computation::Batch& batch,
   }
   // Decided while it was computed.
   if (held->SkipsAny(run.begin, run.end)) return;
+  // In rounds its values may have in them what is left out, though its lease
+  // was lost meanwhile, and given again.
+  if (plan.algorithm.runs && plan.rounds() && batch.skips != job_.skips) return;
   if (!result.error.empty()) return leases_.Fail(batch.run, result, out);
   shares_.Send(held, false, now);
-  held->left_over = result.leaves && !job_.plan().rounds();
+  held->left_over = result.leaves && !plan.rounds();
   if (!batch.push) return job_.items.Gather({run, batch.values});
   shares_.Keep(held, job_.OrderFor(run, result, batch.values.get(), false),
                out);

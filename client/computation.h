@@ -27,6 +27,7 @@ class Computation {
     int64_t push_begin = 0;
     PulledValuesPtr values;
     bool push = true;
+    int64_t skips = 0;  // JobState::skips at its begin.
     absl::Time since;
     bool after_load = false;  // It waits until data are loaded.
   };

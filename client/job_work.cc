@@ -40,7 +40,7 @@ void JobWork::Begin(const JobRecordPtr& record, Generation generation,
 
 void JobWork::Take(Lease lease, absl::Time now) {
   batches_.set_rate_factor(lease.rate_factor);
-  if (state_.plan().rounds()) {
+  if (state_.plan().rounds() && !lease.begins) {
     round_share_.Leased(state_.plan().RoundOf(lease.item));
   }
   leases_.Take(std::move(lease), now);

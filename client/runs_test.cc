@@ -249,5 +249,36 @@ TEST_F(RunsTest, WhenAllLeasesAreLostNothingPulledIsUsed) {
   EXPECT_EQ(computed_from_.back(), 1);
 }
 
+// The batch under way began with values that are gone.
+TEST_F(RunsTest, ASkipInRoundsLeavesOutWhatIsUnderWay) {
+  record_.plan.consistency = {.kind = ConsistencyKind::kRounds,
+                              .round_items = 2};
+  BeginRuns(0);
+  Work(3);  // The next batch is under way.
+  Do([&](auto*) { core_.OnSchedulerDisconnected(); });
+  Do([&](auto* out) { core_.OnSchedulerConnected(now_, out); });
+  Hear(LeaseLost{record_.id, generation_, kFirst});
+  for (const PartitionId p : {kOfA, kOfB}) ++applied_[p];
+  Lease again = LeaseOf(kFirst);
+  again.skips = 1;
+  Hear(again);
+  Work(2);
+  EXPECT_EQ(computed_.back(), 0);
+  EXPECT_EQ(computed_from_.back(), 1);
+  EXPECT_EQ(begun_, 2);
+}
+
+// Its lease ran out, and is given back on the way of its goodbye.
+TEST_F(RunsTest, AWorkerThatLeavesGivesBackWhatItHoldsAndIsGivenAgain) {
+  BeginRuns(8);
+  Hear(Careful(kFirst));
+  Work();  // It asks for the next batch.
+  Do([&](auto* out) { core_.Drain(now_, out); });
+  EXPECT_FALSE(core_.Drained());
+  Hear(Careful(kFirst));
+  Work();
+  EXPECT_TRUE(core_.Drained());
+}
+
 }  // namespace
 }  // namespace ebb::client

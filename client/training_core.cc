@@ -113,6 +113,8 @@ void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {
   if (!work.state().items.Holds(lease.item) && !lease.begins)
     asked_for_ = std::max(0, asked_for_ - 1);
   if (worker_.draining && !lease.begins) {
+    // It may be held: the scheduler gives back what ran out.
+    work.Lose({lease.record->id, lease.generation, lease.item});
     out->push_back(SendScheduler{ItemEnd{worker_.options.session,
                                          lease.record->id, lease.generation,
                                          lease.item, LeaseEnd::kReturned}});

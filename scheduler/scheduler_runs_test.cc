@@ -120,6 +120,59 @@ TEST_F(SchedulerRunsTest, AWorkerThatHangsIsAskedToReportEachBatch) {
   EXPECT_TRUE(job().leases().Careful(0));
 }
 
+// A worker that hangs at a batch of the item above, for which it asked.
+TEST_F(SchedulerRunsTest, AHangIsBookedWhereTheWorkerSaidThatItIs) {
+  Begin(Runs());
+  DieSomewhere();
+  WorkerUp(kWorkerLink, kWorker);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 2});
+  Progress above = ProgressAt(1);
+  above.item = {0, 1};
+  FromWorker(kWorkerLink, above);
+  Tick(SchedulerOptions().lease_ttl + absl::Seconds(1));
+  EXPECT_EQ(Failures(), 0);
+  EXPECT_EQ(job().parts().failures.poison().FailuresOf(1), 1);
+}
+
+// The first of two hangs was not counted: the second takes no count away.
+TEST_F(SchedulerRunsTest, AHangAtAnUnknownBatchAcquitsNone) {
+  const absl::Duration half = SchedulerOptions().lease_ttl / 2;
+  Begin(Runs());
+  WorkerUp(kWorkerLink, kWorker);
+  Tick(half);
+  FromWorker(kOtherLink, RegisterWorker{kOther, "v"});
+  FromWorker(kOtherLink, LeaseRequest{kOther, 1});
+  ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
+  Tick(half + absl::Seconds(1));
+  WorkerGone(kWorkerLink);
+  DieAt(0);
+  ASSERT_EQ(Failures(), 1);
+  Tick(half);  // The other item's lease runs out, too.
+  EXPECT_THAT(job().leases().HeldBy(kOther), IsEmpty());
+  EXPECT_EQ(Failures(), 1);
+}
+
+TEST_F(SchedulerRunsTest, NoBatchBeginsWhereAPeerMadeOneUp) {
+  Begin(Runs());
+  DieSomewhere();
+  WorkerUp(kWorkerLink, kWorker);
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  for (const int64_t batch : {int64_t{-1}, int64_t{2}, int64_t{1} << 62}) {
+    FromWorker(kWorkerLink, ProgressAt(batch));
+    EXPECT_THAT(Leases(kWorkerLink), IsEmpty()) << batch;
+  }
+}
+
+TEST_F(SchedulerRunsTest, WithoutRunsNobodyAsksForABatch) {
+  JobRecord record = Runs();
+  record.plan.algorithm = {};
+  Begin(record);
+  WorkerUp(kWorkerLink, kWorker);
+  ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+  FromWorker(kWorkerLink, ProgressAt(0));
+  EXPECT_THAT(Leases(kWorkerLink), IsEmpty());
+}
+
 TEST_F(SchedulerRunsTest, WithoutRunsTheMarksSayWhere) {
   JobRecord record = Runs();
   record.plan.algorithm = {};

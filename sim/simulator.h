@@ -65,8 +65,8 @@ struct Summary {
 Summary RunSeeds(uint64_t first, uint64_t last, int threads,
                  bool stop_at_failure, bool runs);
 
-// The names of the faults and probes whose count is 0: with `runs` those that
-// only jobs of runs can have, else the others.
+// The names of the faults whose count is 0, and of such probes: with `runs`
+// those that only jobs of runs can have, else the others.
 std::vector<std::string> NeverCounted(const Counts& counts, bool runs);
 // Tables of how often each fault happened and each probe was reached.
 std::string CountsTable(const Counts& counts, bool runs);

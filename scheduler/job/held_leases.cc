@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 
 namespace ebb::scheduler {
@@ -70,10 +71,16 @@ void HeldLeases::Renewed(const WorkerInfo& worker, const Progress& progress,
     return;
   }
   if (progress.not_in_view) keeper_.Send(worker.session, ordinal, context);
+  // Whatever it says, a batch begins nowhere else.
+  const bool begins =
+      job_.plan().algorithm.runs && progress.batch >= 0 &&
+      progress.batch < job_.plan().ItemSize(progress.item) &&
+      progress.batch % job_.plan().BatchSize(progress.item) == 0;
   job_.leases.SetPosition(ordinal, worker.session, progress.position,
-                          progress.batch);
+                          begins ? progress.batch : 0);
   job_.leases.Renew(worker.session, context->now + job_.options.lease_ttl);
-  if (progress.awaits && progress.generation == job_.state.generation) {
+  if (progress.awaits && begins &&
+      progress.generation == job_.state.generation) {
     keeper_.SendBegin(worker.session, {ordinal, progress.batch}, context);
   }
 }
@@ -138,21 +145,27 @@ void HeldLeases::ReleaseUnclaimed(const WorkerInfo& worker, Context* context) {
   keeper_.IfIdle(worker.session, context);
 }
 
+HeldLeases::InWork HeldLeases::WorkOf(SessionId worker) const {
+  if (const auto place = job_.leases.PlaceOf(worker)) {
+    return {place->ordinal, place->batch};
+  }
+  return {job_.leases.HeldBy(worker).front(), std::nullopt};
+}
+
 std::vector<SessionId> HeldLeases::RunOut(Context* context) {
   std::vector<SessionId> silent;
+  absl::flat_hash_map<SessionId, InWork> work;
   for (const auto& [ordinal, session] : job_.leases.Expired(context->now)) {
     // Another that ran out may have ended it, too.
     if (job_.leases.Find(ordinal, session) == nullptr) continue;
     const ItemId item = job_.plan().ItemAt(ordinal);
     const WorkerInfo& worker = context->cluster->workers.at(session);
-    const auto place = job_.leases.PlaceOf(session);
+    // The next of its items it only held, whenever their leases run out.
+    const InWork& at = work.try_emplace(session, WorkOf(session)).first->second;
+    const bool first = ordinal == at.ordinal && !worker.silent;
     // A worker that says why it does not advance is not silent, and no batch is
     // to blame.
     const bool unreached = worker.unreached.contains(job_.id());
-    // It worked on the lowest; the next it only held, whenever that runs out.
-    const bool first = job_.leases.HeldBy(session).front() == ordinal &&
-                       std::ranges::count(silent, session) == 0 &&
-                       !worker.silent;
     job_.leases.Release(ordinal, session);
     if (!unreached) silent.push_back(session);
     const std::string text =
@@ -165,10 +178,7 @@ std::vector<SessionId> HeldLeases::RunOut(Context* context) {
       context->Log(text);
     }
     if (first && !unreached && job_.leases.HoldersOf(ordinal).empty()) {
-      const bool here = place && place->ordinal == ordinal;
-      failures_.RanOut(ordinal,
-                       here ? std::optional(place->batch) : std::nullopt,
-                       worker, context);
+      failures_.RanOut(ordinal, at.batch, worker, context);
     }
     keeper_.IfIdle(session, context);
   }
@@ -177,21 +187,17 @@ std::vector<SessionId> HeldLeases::RunOut(Context* context) {
 
 void HeldLeases::WorkerLost(const WorkerInfo& worker, Context* context) {
   const auto held = job_.leases.HeldBy(worker.session);
-  const auto place = job_.leases.PlaceOf(worker.session);
+  std::optional<InWork> work;
+  if (!held.empty()) work = WorkOf(worker.session);
   for (const int64_t ordinal : held) {
     job_.leases.Release(ordinal, worker.session);
   }
-  // Unless it said where, it worked on the lowest; the next it only held. A
-  // silent one worked on one whose lease ran out. One that said goodbye has
+  // A silent one worked on one whose lease ran out. One that said goodbye has
   // given back all that it knew of: a lease that it still holds was on its way
   // to it.
-  if (!held.empty() && !worker.silent && !worker.goodbye) {
-    const int64_t ordinal = place ? place->ordinal : held.front();
-    if (job_.leases.HoldersOf(ordinal).empty()) {
-      failures_.Died(ordinal,
-                     place ? std::optional(place->batch) : std::nullopt, worker,
-                     context);
-    }
+  if (work && !worker.silent && !worker.goodbye &&
+      job_.leases.HoldersOf(work->ordinal).empty()) {
+    failures_.Died(work->ordinal, work->batch, worker, context);
   }
   keeper_.IfIdle(worker.session, context);
   backups_.Gone(worker.session);

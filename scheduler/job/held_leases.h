@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,14 @@ class HeldLeases {
   }
 
  private:
+  // A worker works on the item that it named with its last question (a careful
+  // lease), else on the lowest that it holds.
+  struct InWork {
+    int64_t ordinal = 0;
+    std::optional<int64_t> batch;  // Empty: it named none.
+  };
+  // It holds an item.
+  InWork WorkOf(SessionId worker) const;
   // Counts for this job what the worker computed since it last said so.
   void Computed(const WorkerInfo& worker, int64_t examples, Context* context);
   // One of the two that had it has done it all, as it says.

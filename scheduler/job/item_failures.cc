@@ -57,8 +57,9 @@ std::optional<int64_t> ItemFailures::BatchInWork(int64_t ordinal,
 
 void ItemFailures::RanOut(int64_t ordinal, std::optional<int64_t> batch,
                           const WorkerInfo& worker, Context* context) {
+  constexpr int64_t kNowhere = -1;  // So no other acquits a batch of it.
   const auto in_work = BatchInWork(ordinal, batch);
-  const int64_t position = in_work.value_or(0);
+  const int64_t position = in_work.value_or(kNowhere);
   const auto verdict =
       stalls_.RanOut(worker.session, {ordinal, position}, context->now);
   for (const Stalls::Place& other : verdict.acquitted) {
