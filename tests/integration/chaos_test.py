@@ -437,8 +437,9 @@ class RowsTest(Fixture):
         ends = report["epoch_ends"]
         self.assertGreater(ends["epochs"], 8)
         self.assertGreaterEqual(ends["longest_s"], ends["mean_s"])
-        # A batch takes 10 ms, of the slow one 100 ms.
-        self.assertGreater(ends["slowest_batch_s"], 0.05, self.said)
+        # A batch takes 10 ms, of the slow one 100 ms: or fewer, where a machine
+        # at load stops it late.
+        self.assertGreater(ends["slowest_batch_s"], 0.02, self.said)
         self.assertIn("epoch ends", self.said)
 
     def test_a_bound_holds_whoever_stands_still(self):
