@@ -72,10 +72,9 @@ void HeldLeases::Renewed(const WorkerInfo& worker, const Progress& progress,
   }
   if (progress.not_in_view) keeper_.Send(worker.session, ordinal, context);
   // Whatever it says, a batch begins nowhere else.
-  const bool begins =
-      job_.plan().algorithm.runs && progress.batch >= 0 &&
-      progress.batch < job_.plan().ItemSize(progress.item) &&
-      progress.batch % job_.plan().BatchSize(progress.item) == 0;
+  const bool begins = job_.plan().algorithm.runs &&
+                      job_.plan().OnGrid(progress.item, progress.batch,
+                                         job_.plan().ItemSize(progress.item));
   job_.leases.SetPosition(ordinal, worker.session, progress.position,
                           begins ? progress.batch : 0);
   job_.leases.Renew(worker.session, context->now + job_.options.lease_ttl);
