@@ -113,8 +113,11 @@ void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {
   if (!work.state().items.Holds(lease.item) && !lease.begins)
     asked_for_ = std::max(0, asked_for_ - 1);
   if (worker_.draining && !lease.begins) {
-    // It may be held: the scheduler gives back what ran out.
-    work.Lose({lease.record->id, lease.generation, lease.item});
+    // A run may wait for an answer about an item that had run out, and that the
+    // scheduler gives back instead.
+    if (work.state().plan().algorithm.runs) {
+      work.Lose({lease.record->id, lease.generation, lease.item});
+    }
     out->push_back(SendScheduler{ItemEnd{worker_.options.session,
                                          lease.record->id, lease.generation,
                                          lease.item, LeaseEnd::kReturned}});
