@@ -58,6 +58,29 @@ Scenario ScaleScenario(int workers, int servers, int batches) {
   return s;
 }
 
+namespace {
+
+std::string RowsText(const SparseTablePlan& table) {
+  constexpr absl::string_view kKinds[] = {"", " to add to", " of counts",
+                                          " to write once"};
+  std::string text = absl::StrCat(", rows of ", table.width,
+                                  kKinds[static_cast<int>(table.kind)]);
+  if (table.clock_bound == SparseTablePlan::kNoBound) {
+    absl::StrAppend(&text, " in ASP");
+  } else if (table.clock_bound >= 0) {
+    absl::StrAppend(&text, " in SSP(", table.clock_bound, ")");
+  }
+  if (table.cache_rows > 0) {
+    absl::StrAppend(&text, " of which ", table.cache_rows, " are kept");
+  }
+  if (table.cache_batches > 0) {
+    absl::StrAppend(&text, " for ", table.cache_batches, " batches");
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string Scenario::Describe() const {
   const ConsistencyPlan& how = plan.consistency;
   std::string consistency = "ASP";
@@ -75,21 +98,7 @@ std::string Scenario::Describe() const {
   if (tasks) absl::StrAppend(&text, ", of tasks");
   if (contributions) absl::StrAppend(&text, ", of contributions");
   for (const SparseTablePlan& table : plan.sparse_tables) {
-    constexpr absl::string_view kKinds[] = {"", " to add to", " of counts",
-                                            " to write once"};
-    absl::StrAppend(&text, ", rows of ", table.width,
-                    kKinds[static_cast<int>(table.kind)]);
-    if (table.clock_bound == SparseTablePlan::kNoBound) {
-      absl::StrAppend(&text, " in ASP");
-    } else if (table.clock_bound >= 0) {
-      absl::StrAppend(&text, " in SSP(", table.clock_bound, ")");
-    }
-    if (table.cache_rows > 0) {
-      absl::StrAppend(&text, " of which ", table.cache_rows, " are kept");
-    }
-    if (table.cache_batches > 0) {
-      absl::StrAppend(&text, " for ", table.cache_batches, " batches");
-    }
+    absl::StrAppend(&text, RowsText(table));
   }
   if (!row_options.empty()) absl::StrAppend(&text, " that come and go");
   if (how.max_staleness_updates >= 0) {
