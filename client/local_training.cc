@@ -74,8 +74,8 @@ void SendToDue(const ComputeTask& task, ComputeResult* result) {
 
 LocalTraining::Item* LocalTraining::Find(const ComputeTask& task) {
   const auto it = std::ranges::find_if(items_, [&](const Item& item) {
-    return item.job == task.record->id && item.generation == task.generation &&
-           item.item == task.item;
+    return item.record->id == task.record->id &&
+           item.generation == task.generation && item.item == task.item;
   });
   if (it == items_.end()) return nullptr;
   items_.splice(items_.begin(), items_, it);
@@ -85,10 +85,15 @@ LocalTraining::Item* LocalTraining::Find(const ComputeTask& task) {
 absl::StatusOr<LocalTraining::Item*> LocalTraining::FindOrAdd(
     const ComputeTask& task) {
   if (Item* known = Find(task)) return known;
+  // The job may have changed since, and the rate of its rule with it.
+  std::erase_if(items_, [&](const Item& other) {
+    return other.record->id == task.record->id &&
+           other.record->specification != task.record->specification;
+  });
   Item item;
   // One that is done is not needed, and its rule will do.
   const auto done = std::ranges::find_if(items_, [&](const Item& other) {
-    return other.job == task.record->id &&
+    return other.record->id == task.record->id &&
            other.position == task.record->plan.ItemSize(other.item);
   });
   if (done != items_.end()) {
@@ -99,7 +104,7 @@ absl::StatusOr<LocalTraining::Item*> LocalTraining::FindOrAdd(
     EBB_ASSIGN_OR_RETURN(item.mathematics, maker_(*task.record));
   }
   item.rows = RunRows(item.mathematics.rows, item.mathematics.limits);
-  item.job = task.record->id;
+  item.record = task.record;
   item.generation = task.generation;
   item.item = task.item;
   item.position = kNowhere;

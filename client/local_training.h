@@ -78,7 +78,7 @@ class LocalTraining {
  private:
   // An item whose batches are computed here, until another takes over.
   struct Item {
-    JobId job;
+    JobRecordPtr record;
     Generation generation;
     ItemId item;
     LocalMathematics mathematics;

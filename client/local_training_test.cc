@@ -199,6 +199,21 @@ TEST_F(LocalTrainingTest, ItemsThatAreDoneHandOnTheirRule) {
   EXPECT_EQ(rules_, 1);
 }
 
+// The rule has the rate of the job as it was.
+TEST_F(LocalTrainingTest, ItemsOfAChangedJobHandOnNothing) {
+  for (int64_t begin = 0; begin < 9; begin += 2) {
+    ComputeTask task = TaskAt(begin, 0, true);
+    task.end = std::min<int64_t>(task.end, 9);
+    BeginAt(task);
+    EndWith(task, {1, 1});
+  }
+  auto changed = std::make_shared<JobRecord>(*record_);
+  changed->specification = "another rate";
+  record_ = changed;
+  BeginAt(TaskAt(0, 0, true, {0, 1}));
+  EXPECT_EQ(rules_, 2);
+}
+
 // A table of rows of one element, of which each batch has some.
 class RunsWithRowsTest : public LocalTrainingTest {
  protected:
