@@ -6,7 +6,7 @@ namespace {
 
 class Adding final : public Algorithm {
  public:
-  bool Adds() const override { return true; }
+  PushKind Pushes() const override { return PushKind::kChanges; }
 };
 
 }  // namespace

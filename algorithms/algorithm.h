@@ -48,6 +48,15 @@ struct AlgorithmConfig {
   double share = 1;
 };
 
+// The kinds of pushes, and what servers make of each.
+enum class PushKind {
+  // A sum of gradients: a step of the job's optimizer by their mean.
+  kGradients,
+  // A change of the values, which they add unchanged. In rounds a push is a sum
+  // of changes, each times its number of examples, and they add the mean.
+  kChanges,
+};
+
 // Immutable, so thread-safe.
 class Algorithm {
  public:
@@ -66,10 +75,8 @@ class Algorithm {
   // Returns whether the factor is ever another than 1.
   bool ScalesByStaleness() const { return RateFactor(int64_t{1} << 40) != 1; }
 
-  // Returns whether workers push changes of the values instead of gradients.
-  // Servers add a change unchanged. In rounds a push is a sum of changes, each
-  // times its number of examples, and servers add the mean.
-  virtual bool Adds() const { return false; }
+  // Returns what workers push.
+  virtual PushKind Pushes() const { return PushKind::kGradients; }
 
   // --- On workers ------------------------------------------------------------
   // Makes the worker's work between a pull and a push, for a model of this many

@@ -147,7 +147,7 @@ TEST(DownpourTest, RefusesPeriodsThatAreNone) {
 // divided by the trainers, and servers add it.
 TEST(GeoTest, PushesItsShareOfHowFarTheRunCame) {
   const auto geo = Make({.kind = "geo", .push_every = 3, .share = 0.5});
-  EXPECT_TRUE(geo->Adds());
+  EXPECT_EQ(geo->Pushes(), PushKind::kChanges);
   EXPECT_EQ(geo->Plan().push_batches, 3);
   EXPECT_EQ(geo->Plan().pull_batches, 1);
   EXPECT_FALSE(geo->Plan().keeps_effect);
@@ -230,7 +230,7 @@ TEST(RowRuleTest, OfEachAlgorithmThatHasOne) {
 // Stich 2019, algorithm 1; McMahan et al. 2017, algorithm 1.
 TEST(LocalSgdTest, PushesHowFarItCameByTheExamples) {
   const auto local = Make({.kind = "local_sgd"});
-  EXPECT_TRUE(local->Adds());
+  EXPECT_EQ(local->Pushes(), PushKind::kChanges);
   EXPECT_EQ(local->Plan().push_batches, 0);
   const auto rule = local->MakeLocalRule(2);
   rule->Begin(std::vector<float>{1, 2});
@@ -247,7 +247,7 @@ TEST(LocalSgdTest, PushesHowFarItCameByTheExamples) {
 TEST(AeasgdTest, CopyAndCenterGoAPartOfTheWayToEachOther) {
   const auto elastic =
       Make({.kind = "aeasgd", .push_every = 2, .moving_rate = 0.25});
-  EXPECT_TRUE(elastic->Adds());
+  EXPECT_EQ(elastic->Pushes(), PushKind::kChanges);
   EXPECT_TRUE(elastic->Plan().keeps_effect);
   EXPECT_TRUE(elastic->Plan().pulls_to_push);
   const auto rule = elastic->MakeLocalRule(1);

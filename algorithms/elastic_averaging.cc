@@ -98,7 +98,7 @@ class ElasticAveraging final : public Algorithm {
             .worker_vectors = momentum_ > 0 ? 3 : 2,
             .keeps_effect = true};
   }
-  bool Adds() const override { return true; }
+  PushKind Pushes() const override { return PushKind::kChanges; }
   std::unique_ptr<LocalRule> MakeLocalRule(int64_t parameters) const override {
     return std::make_unique<ElasticCopy>(parameters, config_.moving_rate,
                                          momentum_);

@@ -55,7 +55,7 @@ class Geo final : public Algorithm {
               .worker_vectors = RunVectors(*rule_)} {}
 
   AlgorithmPlan Plan() const override { return plan_; }
-  bool Adds() const override { return true; }
+  PushKind Pushes() const override { return PushKind::kChanges; }
   std::unique_ptr<LocalRule> MakeLocalRule(int64_t parameters) const override {
     return MakeRunRule(rule_, parameters);
   }

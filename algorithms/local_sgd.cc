@@ -62,7 +62,7 @@ class LocalSgd final : public Algorithm {
   AlgorithmPlan Plan() const override {
     return {.push_batches = 0, .pull_batches = 0, .worker_vectors = 2};
   }
-  bool Adds() const override { return true; }
+  PushKind Pushes() const override { return PushKind::kChanges; }
   std::unique_ptr<LocalRule> MakeLocalRule(int64_t parameters) const override {
     return std::make_unique<LocalSteps>(parameters);
   }

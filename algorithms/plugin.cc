@@ -82,7 +82,9 @@ class PluginAlgorithm final : public Algorithm {
       : instance_(std::move(instance)), plan_(plan), adds_(adds) {}
 
   AlgorithmPlan Plan() const override { return plan_; }
-  bool Adds() const override { return adds_; }
+  PushKind Pushes() const override {
+    return adds_ ? PushKind::kChanges : PushKind::kGradients;
+  }
   std::unique_ptr<LocalRule> MakeLocalRule(int64_t parameters) const override {
     EbbLocalRule* rule =
         instance_->plugin().make_rule(instance_->algorithm(), parameters);

@@ -359,6 +359,7 @@ absl::Status CheckPlugin(const v1::Job& job, const JobFacts& facts) {
     return Invalid("algorithm.plugin: was not loaded");
   }
   const AlgorithmPlan plan = facts.algorithm->Plan();
+  const bool adds = facts.algorithm->Pushes() == PushKind::kChanges;
   if (job.consistency().kind() == v1::Consistency::KIND_ROUNDS &&
       (plan.push_batches != 0 || plan.pull_batches != 0 || plan.pulls_to_push ||
        plan.keeps_effect)) {
@@ -366,18 +367,18 @@ absl::Status CheckPlugin(const v1::Job& job, const JobFacts& facts) {
                    "something, but gradients of a round are all of one value",
                    "\nhint: consistency: asp");
   }
-  if (facts.algorithm->Adds() && !TraitsOf(job.optimizer().kind()).plain()) {
+  if (adds && !TraitsOf(job.optimizer().kind()).plain()) {
     return Invalid("optimizer.kind: with the algorithm of ",
                    job.algorithm().plugin(),
                    " it is workers that step\nhint: kind: sgd");
   }
-  if (facts.algorithm->Adds() && job.optimizer().weight_decay() > 0) {
+  if (adds && job.optimizer().weight_decay() > 0) {
     return Invalid("optimizer.weight_decay: is the servers', and with the ",
                    "algorithm of ", job.algorithm().plugin(),
                    " it is workers that step\nhint: model: {l2: …}");
   }
   for (const auto& [name, table] : job.tables()) {
-    if (!facts.algorithm->Adds() || !table.has_optimizer()) continue;
+    if (!adds || !table.has_optimizer()) continue;
     return Invalid("tables.", name, ".optimizer: with the algorithm of ",
                    job.algorithm().plugin(),
                    " it is workers that step, and only by plain SGD",
@@ -388,8 +389,7 @@ absl::Status CheckPlugin(const v1::Job& job, const JobFacts& facts) {
       push.kind() == v1::Filter::KIND_TOP_K ||
       (push.kind() == v1::Filter::KIND_THRESHOLD && push.threshold() > 0);
   if ((keeps && plan.keeps_effect) ||
-      (facts.algorithm->Adds() &&
-       (keeps || push.kind() == v1::Filter::KIND_THRESHOLD))) {
+      (adds && (keeps || push.kind() == v1::Filter::KIND_THRESHOLD))) {
     return Invalid("filters.push.kind: leaves out values of what the ",
                    "algorithm of ", job.algorithm().plugin(),
                    " pushes\nhint: kind: int8");

@@ -406,7 +406,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   JobPlan& plan = record.plan;
   EBB_ASSIGN_OR_RETURN(plan, PlanOf(full, facts));
   if (full.algorithm().kind() == v1::Algorithm::KIND_PLUGIN) {
-    specification.set_algorithm_adds(facts.algorithm->Adds());
+    specification.set_algorithm_adds(facts.algorithm->Pushes() ==
+                                     PushKind::kChanges);
   }
   specification.set_source(facts.source);
   specification.set_train_index(facts.train_index);

@@ -542,7 +542,9 @@ class Loaded final : public Algorithm {
  public:
   Loaded(const AlgorithmPlan& plan, bool adds) : plan_(plan), adds_(adds) {}
   AlgorithmPlan Plan() const override { return plan_; }
-  bool Adds() const override { return adds_; }
+  PushKind Pushes() const override {
+    return adds_ ? PushKind::kChanges : PushKind::kGradients;
+  }
 
  private:
   const AlgorithmPlan plan_;
@@ -565,7 +567,7 @@ TEST(SpecificationTest, AnAlgorithmOfAPluginIsDataForServers) {
     EXPECT_EQ(read->format(), 4u);
     const auto servers = ServersAlgorithmOf(*read);
     ASSERT_TRUE(servers.ok()) << servers.status();
-    EXPECT_EQ((*servers)->Adds(), adds);
+    EXPECT_EQ((*servers)->Pushes() == PushKind::kChanges, adds);
   }
 }
 

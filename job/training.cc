@@ -93,11 +93,11 @@ absl::StatusOr<std::string> NameOf(v1::Algorithm::Kind kind) {
 // The servers' view of an algorithm that only workers load.
 class WhatServersKnow final : public Algorithm {
  public:
-  explicit WhatServersKnow(bool adds) : adds_(adds) {}
-  bool Adds() const override { return adds_; }
+  explicit WhatServersKnow(PushKind pushes) : pushes_(pushes) {}
+  PushKind Pushes() const override { return pushes_; }
 
  private:
-  const bool adds_;
+  const PushKind pushes_;
 };
 
 }  // namespace
@@ -143,7 +143,9 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
   if (job.algorithm().kind() != v1::Algorithm::KIND_PLUGIN) {
     return AlgorithmOf(job);
   }
-  return std::make_unique<WhatServersKnow>(specification.algorithm_adds());
+  return std::make_unique<WhatServersKnow>(specification.algorithm_adds()
+                                               ? PushKind::kChanges
+                                               : PushKind::kGradients);
 }
 
 namespace {

@@ -139,7 +139,8 @@ TEST(TrainingTest, EveryKindOfAlgorithmIsMade) {
               traits.statistics() || traits.line_search())
         << kinds.value(i)->name();
     if (traits.workload().empty()) continue;
-    EXPECT_EQ((*algorithm)->Adds(), !traits.statistics())
+    EXPECT_EQ((*algorithm)->Pushes() == PushKind::kChanges,
+              !traits.statistics())
         << kinds.value(i)->name();
   }
 }

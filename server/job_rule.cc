@@ -83,7 +83,7 @@ absl::StatusOr<JobRule::Rule> JobRule::RuleOf(
     const v1::Optimizer& optimizer) const {
   EBB_ASSIGN_OR_RETURN(v1::Optimizer settings, job::OptimizerOf(optimizer));
   const std::string kind = job::KindOf(settings);
-  if (algorithm_->Adds()) {  // The job's is what workers do.
+  if (AddsPushes()) {  // The job's is what workers do.
     settings.set_kind(v1::Optimizer::KIND_SGD);
     settings.clear_weight_decay();
   }
@@ -230,7 +230,7 @@ StepContext JobRule::ContextOf(const StepPlace& place, const LearningRate& rate,
   context.step = place.step;
   context.examples = place.examples;
   context.batches = place.batches;
-  if (algorithm_->Adds()) {
+  if (AddsPushes()) {
     // w - (-1) G, or of a round the mean.
     context.rate = -1;
     context.gradient_scale = plan_.rounds() ? place.gradient_scale : 1;

@@ -47,7 +47,7 @@ class JobRule final : public UpdateRule {
                    std::span<float> out) const override;
   void Step(const StepPlace& place, const StepRun& run) const override;
   double RateFactor(const StepPlace& place) const override {
-    return algorithm_->Adds() ? 1 : algorithm_->RateFactor(place.staleness);
+    return AddsPushes() ? 1 : algorithm_->RateFactor(place.staleness);
   }
   size_t FigureCount() const override {
     return round_rule_ ? round_rule_->FigureCount() : 1;
@@ -121,6 +121,7 @@ class JobRule final : public UpdateRule {
     int64_t steps = 0;  // The steps of the slots that its rows begin with.
   };
 
+  bool AddsPushes() const { return algorithm_->Pushes() == PushKind::kChanges; }
   // The rule of a table with an optimizer of its own, or of the job.
   absl::StatusOr<Rule> RuleOf(const v1::Optimizer& optimizer) const;
   absl::Status AddDenseTables(const v1::Specification& specification);

@@ -24,7 +24,8 @@ client::LocalTraining::Maker LocalRulesFrom(
                          CreateAlgorithm(job, folders));
     const bool plugin = job.algorithm().kind() == v1::Algorithm::KIND_PLUGIN;
     if (plugin && (algorithm->Plan() != record.plan.algorithm ||
-                   algorithm->Adds() != specification.algorithm_adds())) {
+                   (algorithm->Pushes() == PushKind::kChanges) !=
+                       specification.algorithm_adds())) {
       return absl::FailedPreconditionError(absl::StrCat(
           "the algorithm of job ", record.name,
           " pushes or pulls otherwise here than the one that it was submitted "

@@ -21,7 +21,7 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> Load(
 TEST(LookaheadTest, SaysWhenItPushes) {
   const auto lookahead = Load({});
   ASSERT_TRUE(lookahead.ok()) << lookahead.status();
-  EXPECT_TRUE((*lookahead)->Adds());
+  EXPECT_EQ((*lookahead)->Pushes(), PushKind::kChanges);
   EXPECT_EQ((*lookahead)->Plan(),
             (AlgorithmPlan{
                 .push_batches = 5, .pull_batches = 5, .worker_vectors = 2}));
