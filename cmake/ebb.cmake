@@ -57,7 +57,7 @@ endif()
 
 # Folders, as a regular expression, that the sanitizers' builds optimise.
 set(EBB_OPTIMISED_FOLDERS
-    common/filters|data|models|server/optimizer|server/rows|sim|workloads/[^/]*/model)
+    common/filters|data|models|optimizer|server/rows|sim|workloads/[^/]*/model)
 set(EBB_SANITIZER_FLAGS)
 set(EBB_SANITIZER_ENVIRONMENT)
 set(EBB_LIBRARY_TYPE STATIC)

@@ -10,8 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/initializer.h"
+#include "optimizer/optimizer.h"
 #include "protocol/plan.h"
-#include "server/optimizer/optimizer.h"
 #include "server/row_rules.h"
 #include "server/update_rule.h"
 

@@ -9,7 +9,7 @@
 #include "absl/strings/strip.h"
 #include "common/plant.h"
 #include "common/status_macros.h"
-#include "server/optimizer/gradient.h"
+#include "optimizer/gradient.h"
 
 namespace ebb::server {
 

@@ -18,8 +18,8 @@
 #include "algorithms/schedule.h"
 #include "ebb/v1/specification.pb.h"
 #include "job/specification.h"
+#include "optimizer/optimizer.h"
 #include "protocol/plan.h"
-#include "server/optimizer/optimizer.h"
 #include "server/update_rule.h"
 
 namespace ebb::server {

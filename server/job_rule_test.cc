@@ -17,8 +17,8 @@
 #include "job/base/traits.h"
 #include "job/training.h"
 #include "job/yaml.h"
+#include "optimizer/optimizer.h"
 #include "server/memory/block_pool.h"
-#include "server/optimizer/optimizer.h"
 #include "server/partition.h"
 #include "workloads/seam/server/server.h"
 

@@ -14,8 +14,8 @@
 #include "job/base/keys.h"
 #include "job/training.h"
 #include "job/yaml.h"
+#include "optimizer/optimizer.h"
 #include "server/job_rule.h"
-#include "server/optimizer/optimizer.h"
 
 namespace ebb::server {
 namespace {

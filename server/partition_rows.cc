@@ -10,7 +10,7 @@
 #include "common/plant.h"
 #include "common/status_macros.h"
 #include "common/task_rows.h"
-#include "server/optimizer/gradient.h"
+#include "optimizer/gradient.h"
 #include "server/row_arrays.h"
 
 namespace ebb::server {

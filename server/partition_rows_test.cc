@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "optimizer/frozen_rule.h"
+#include "optimizer/word_rules.h"
 #include "server/additive_rows.h"
-#include "server/optimizer/frozen_rule.h"
-#include "server/optimizer/word_rules.h"
 #include "server/partition.h"
 #include "server/row_arrays.h"
 #include "server/testing/adding_rule.h"

@@ -12,7 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "common/plant.h"
 #include "common/status_macros.h"
-#include "server/optimizer/gradient.h"
+#include "optimizer/gradient.h"
 
 namespace ebb::server {
 

@@ -5,8 +5,8 @@
 
 #include <memory>
 
+#include "optimizer/word_rules.h"
 #include "server/memory/block_pool.h"
-#include "server/optimizer/word_rules.h"
 #include "server/rows/row_table.h"
 
 namespace ebb::server {

@@ -4,9 +4,9 @@
 
 #include <memory>
 
+#include "optimizer/optimizer.h"
+#include "optimizer/word_rules.h"
 #include "protocol/plan.h"
-#include "server/optimizer/optimizer.h"
-#include "server/optimizer/word_rules.h"
 
 namespace ebb::server {
 

@@ -13,9 +13,9 @@
 #include "absl/strings/string_view.h"
 #include "algorithms/round_rule.h"
 #include "common/ids.h"
+#include "optimizer/gradient.h"
+#include "optimizer/optimizer.h"
 #include "protocol/trained_ranges.h"
-#include "server/optimizer/gradient.h"
-#include "server/optimizer/optimizer.h"
 #include "server/rows/row_options.h"
 
 namespace ebb::server {

@@ -12,11 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/example_hash.h"
+#include "optimizer/average.h"
+#include "optimizer/frozen_rule.h"
+#include "optimizer/word_rules.h"
 #include "protocol/contribution_rows.h"
 #include "protocol/ledger.h"
-#include "server/optimizer/average.h"
-#include "server/optimizer/frozen_rule.h"
-#include "server/optimizer/word_rules.h"
 
 namespace ebb::sim {
 
@@ -35,7 +35,7 @@ bool Trains(const TrainedRanges* trained, int64_t index) {
 }
 
 Averages::Averages(bool any, TrainedRangesPtr trained)
-    : rule_(any ? server::MakeAverageRule(kShare) : nullptr),
+    : rule_(any ? MakeAverageRule(kShare) : nullptr),
       trained_(std::move(trained)) {}
 
 int64_t Averages::Statistic(int64_t index) {
@@ -50,7 +50,7 @@ double Averages::After(int64_t index, int64_t batches) {
 
 float Averages::Step(const server::StepPlace& place, float average,
                      float sum) const {
-  server::StepContext context;
+  StepContext context;
   context.gradient_scale = place.gradient_scale;
   context.examples = place.examples;
   context.batches = place.batches;
@@ -100,11 +100,11 @@ server::RowTableOptions WholeNumberRule::RowOptions(int32_t table) const {
   return options;
 }
 
-std::shared_ptr<const server::Optimizer> WholeNumberRule::RowOptimizer(
+std::shared_ptr<const Optimizer> WholeNumberRule::RowOptimizer(
     int32_t table) const {
-  if (contributions_) return server::MakeReplaceRule();
+  if (contributions_) return MakeReplaceRule();
   if (!frozen_rows_.empty() && frozen_rows_[static_cast<size_t>(table)]) {
-    return server::MakeFrozenRule();
+    return MakeFrozenRule();
   }
   return AdditiveRows::RowOptimizer(table);
 }
@@ -113,8 +113,7 @@ void WholeNumberRule::Step(const server::StepPlace& place,
                            const server::StepRun& run) const {
   const auto factor = static_cast<float>(RateFactor(place));
   for (size_t i = 0; i < run.weights.size();) {
-    const server::GradientView part =
-        run.gradient->Next(run.weights.size() - i);
+    const GradientView part = run.gradient->Next(run.weights.size() - i);
     for (size_t k = 0; k < part.size(); ++k, ++i) {
       float gradient;
       std::memcpy(&gradient, part.bytes() + k * sizeof(float), sizeof(float));

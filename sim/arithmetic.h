@@ -18,11 +18,11 @@
 #include "algorithms/algorithm.h"
 #include "algorithms/coordinator.h"
 #include "common/ids.h"
+#include "optimizer/optimizer.h"
 #include "protocol/marks.h"
 #include "protocol/plan.h"
 #include "protocol/trained_ranges.h"
 #include "server/additive_rows.h"
-#include "server/optimizer/optimizer.h"
 
 namespace ebb::sim {
 
@@ -61,7 +61,7 @@ class Averages {
   float Step(const server::StepPlace& place, float average, float sum) const;
 
  private:
-  std::shared_ptr<const server::Optimizer> rule_;  // Null: there are none.
+  std::shared_ptr<const Optimizer> rule_;  // Null: there are none.
   TrainedRangesPtr trained_;
 };
 
@@ -102,10 +102,8 @@ class WholeNumberRule final : public server::AdditiveRows {
   // Rows add up whatever their factors are; a table keeps what it needs for
   // them.
   server::RowTableOptions RowOptions(int32_t table) const override;
-  std::shared_ptr<const server::Optimizer> RowOptimizer(
-      int32_t table) const override;
-  server::StepContext RowStep(int32_t,
-                              const server::StepPlace& place) const override {
+  std::shared_ptr<const Optimizer> RowOptimizer(int32_t table) const override;
+  StepContext RowStep(int32_t, const server::StepPlace& place) const override {
     return {.staleness = place.staleness};
   }
   int SlotCount() const override { return 1; }

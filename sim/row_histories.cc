@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "server/optimizer/word_rules.h"
+#include "optimizer/word_rules.h"
 
 namespace ebb::sim {
 
@@ -22,7 +22,7 @@ RowHistories::RowHistories(const JobPlan* plan, const Arithmetic* arithmetic,
                            bool from_file)
     : plan_(*plan), arithmetic_(*arithmetic), from_file_(from_file) {
   for (const server::RowTableOptions& of_table : options) {
-    first_.emplace_back(of_table, server::MakeAdditiveRule());
+    first_.emplace_back(of_table, MakeAdditiveRule());
     max_rows_.push_back(of_table.max_rows);
   }
 }

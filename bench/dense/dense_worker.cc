@@ -9,7 +9,7 @@
 #include "job/specification.h"
 #include "job/validate.h"
 #include "job/yaml.h"
-#include "server/optimizer/gradient.h"
+#include "optimizer/gradient.h"
 
 namespace ebb::bench {
 
@@ -87,9 +87,9 @@ absl::Status DenseWorker::CheckPulled(
     const client::PulledValues& values) const {
   for (size_t p = 0; p < values.partitions.size(); ++p) {
     uint32_t sum = 0;
-    server::GradientCursor floats(values.partitions[p]);
+    GradientCursor floats(values.partitions[p]);
     while (floats.remaining() > 0) {
-      const server::GradientView run = floats.Next(floats.remaining());
+      const GradientView run = floats.Next(floats.remaining());
       sum += WordSum({run.bytes(), run.size() * sizeof(float)});
     }
     const int64_t pushes = values.updates[p];

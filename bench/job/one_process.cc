@@ -115,8 +115,8 @@ class Loop {
 
   // The whole vector at once: nobody else reads it meanwhile.
   void Step(ItemId item, int64_t begin, int64_t end) {
-    server::GradientCursor cursor(pushed_);
-    std::array<std::span<float>, server::Optimizer::kMaxSlots> slots;
+    GradientCursor cursor(pushed_);
+    std::array<std::span<float>, Optimizer::kMaxSlots> slots;
     for (size_t i = 0; i < slots_.size(); ++i) slots[i] = slots_[i].span();
     rule_->Step(
         {.item = item,

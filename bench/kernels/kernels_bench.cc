@@ -18,9 +18,9 @@
 #include "hwy/targets.h"
 #include "job/base/keys.h"
 #include "job/training.h"
-#include "server/optimizer/optimizer.h"
-#include "server/optimizer/reference.h"
-#include "server/optimizer/word_rules.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/reference.h"
+#include "optimizer/word_rules.h"
 
 namespace ebb::bench {
 namespace {
@@ -73,10 +73,10 @@ class KernelsBench {
       settings.set_kind(static_cast<v1::Optimizer::Kind>(kind));
       settings.set_rate(kRate);
       EBB_ASSIGN_OR_RETURN(settings, job::OptimizerOf(settings));
-      EBB_ASSIGN_OR_RETURN(auto optimizer, server::MakeOptimizer(settings));
+      EBB_ASSIGN_OR_RETURN(auto optimizer, MakeOptimizer(settings));
       AddRule(job::EnumWord(kinds, kind), std::move(optimizer), settings);
     }
-    AddRule("additive", server::MakeAdditiveRule(), {});
+    AddRule("additive", MakeAdditiveRule(), {});
     return absl::OkStatus();
   }
 
@@ -138,10 +138,10 @@ class KernelsBench {
 
   // `optimizer` is shared, because a std::function has to be copyable.
   void AddRule(const std::string& name,
-               std::shared_ptr<const server::Optimizer> optimizer,
+               std::shared_ptr<const Optimizer> optimizer,
                const v1::Optimizer& settings) {
     const int slots = optimizer->SlotCount();
-    const server::StepContext context = {
+    const StepContext context = {
         .rate = kRate, .gradient_scale = kScale, .step = 10};
     kernels_.push_back(
         {.name = name,
@@ -159,11 +159,10 @@ class KernelsBench {
   }
 
   // Steps as a server does, block by block.
-  void StepAll(const server::Optimizer& optimizer,
-               const server::StepContext& context) {
+  void StepAll(const Optimizer& optimizer, const StepContext& context) {
     for (size_t begin = 0; begin < size_; begin += kBlockFloats) {
       const size_t count = std::min(kBlockFloats, size_ - begin);
-      std::array<std::span<float>, server::Optimizer::kMaxSlots> slots = {
+      std::array<std::span<float>, Optimizer::kMaxSlots> slots = {
           slots_[0].span().subspan(begin, count),
           slots_[1].span().subspan(begin, count)};
       optimizer.Step(context, weights_.span().subspan(begin, count),
@@ -174,11 +173,11 @@ class KernelsBench {
   }
 
   absl::Status Check(const std::string& name, const v1::Optimizer& settings,
-                     const server::StepContext& context, int slots) {
+                     const StepContext& context, int slots) {
     for (size_t i : SampleIndices()) {
       const auto exact =
-          server::ReferenceStep(settings, context, weights_.span()[i],
-                                gradient_.span()[i], {kSlotValue, kSlotValue});
+          ReferenceStep(settings, context, weights_.span()[i],
+                        gradient_.span()[i], {kSlotValue, kSlotValue});
       const auto wrong = [&](absl::string_view what, float got, double want) {
         return absl::InternalError(
             absl::StrFormat("%s: %s of element %d is %.9g, but must be %.9g",

@@ -9,8 +9,6 @@
 
 namespace ebb::bench {
 
-using server::RowStep;
-
 uint64_t RowSampler::KeyOf(uint64_t id) { return Mix64(id); }
 
 uint64_t RowSampler::DrawId() {
@@ -33,7 +31,7 @@ absl::flat_hash_set<uint64_t> RowSampler::Draw(int64_t ids) {
 }
 
 BareRows::BareRows(int64_t tables, int64_t rows, int64_t width,
-                   const server::Optimizer& optimizer)
+                   const Optimizer& optimizer)
     : width_(static_cast<size_t>(width)), optimizer_(optimizer) {
   const auto of_table = static_cast<size_t>(rows);
   for (int64_t t = 0; t < tables; ++t) {
@@ -75,7 +73,7 @@ void BareRows::ForEachRow(Table& table, std::span<const uint64_t> keys,
 
 void BareRows::Apply(size_t t, std::span<const uint64_t> keys,
                      std::span<const float> gradient,
-                     const server::StepContext& context) {
+                     const StepContext& context) {
   Table& table = *tables_[t];
   std::array<RowStep, kTogether> steps;
   ForEachRow(table, keys, /*squares=*/true,

@@ -14,7 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "bench/common/limits.h"
-#include "server/optimizer/optimizer.h"
+#include "optimizer/optimizer.h"
 
 namespace ebb::bench {
 
@@ -46,15 +46,14 @@ class BareRows {
   // `rows` are those of a table, at most. The optimizer has one slot; it is not
   // owned, and outlives this.
   BareRows(int64_t tables, int64_t rows, int64_t width,
-           const server::Optimizer& optimizer);
+           const Optimizer& optimizer);
 
   // A row of zeros. The table has no such key.
   void Create(size_t table, uint64_t key);
   // A step of the rows of these keys, each once, all of the table; `gradient`
   // has a row for each.
   void Apply(size_t table, std::span<const uint64_t> keys,
-             std::span<const float> gradient,
-             const server::StepContext& context);
+             std::span<const float> gradient, const StepContext& context);
   // Their weights, row after row.
   void Pull(size_t table, std::span<const uint64_t> keys, std::span<float> out);
 
@@ -73,7 +72,7 @@ class BareRows {
                   Visit visit);
 
   const size_t width_;
-  const server::Optimizer& optimizer_;
+  const Optimizer& optimizer_;
   std::vector<std::unique_ptr<Table>> tables_;
 };
 

@@ -21,7 +21,7 @@ TEST(BareRowsTest, TakesAStepOfTheRowsThatAreNamed) {
   settings.set_kind(v1::Optimizer::KIND_ADAGRAD);
   settings.set_initial_accumulator(0);
   settings.set_epsilon(1e-8);
-  const auto optimizer = server::MakeOptimizer(settings);
+  const auto optimizer = MakeOptimizer(settings);
   ASSERT_TRUE(optimizer.ok()) << optimizer.status();
   BareRows rows(/*tables=*/2, /*rows=*/3, /*width=*/2, **optimizer);
   for (const uint64_t key : {30, 10, 20}) rows.Create(0, key);

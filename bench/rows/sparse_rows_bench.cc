@@ -26,11 +26,9 @@ namespace ebb::bench {
 namespace {
 
 using server::BlockPool;
-using server::Optimizer;
 using server::RowCut;
 using server::RowTable;
 using server::RowUpdatePtr;
-using server::StepContext;
 
 // Of the processor, for this thread: nothing here waits for anything, and what
 // else runs on the machine does not count.
@@ -99,7 +97,7 @@ class EbbRows : public Rows {
     EBB_ASSIGN_OR_RETURN(RowUpdatePtr update, table.Prepare(push.keys, 0));
     Payload payload;
     payload.Append(nullptr, std::as_bytes(gradient));
-    server::GradientCursor cursor(payload);
+    GradientCursor cursor(payload);
     table.Apply(std::move(update), cursor, context_);
     return absl::OkStatus();
   }
@@ -137,7 +135,7 @@ class SparseRowsBench {
     adagrad.set_kind(v1::Optimizer::KIND_ADAGRAD);
     EBB_ASSIGN_OR_RETURN(const v1::Optimizer settings,
                          job::OptimizerOf(adagrad));
-    EBB_ASSIGN_OR_RETURN(auto optimizer, server::MakeOptimizer(settings));
+    EBB_ASSIGN_OR_RETURN(auto optimizer, MakeOptimizer(settings));
     optimizer_ = std::move(optimizer);
     // Far more than it takes: the bound reserves no memory.
     const int64_t bytes = 8 * RawBytes() + options_.tables * (int64_t{4} << 20);

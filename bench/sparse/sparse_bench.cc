@@ -233,8 +233,8 @@ class SparseBench {
   SparseReport report_;
   JobRecordPtr record_;
   std::unique_ptr<server::JobRule> rule_;
-  std::shared_ptr<const server::Optimizer> optimizer_;
-  server::StepContext context_;
+  std::shared_ptr<const Optimizer> optimizer_;
+  StepContext context_;
   std::unique_ptr<BareRows> bare_;
   const rpc::TransportOptions network_;
   rpc::GrpcTransport transport_;

@@ -16,7 +16,7 @@
 #include "common/example_hash.h"
 #include "common/payload.h"
 #include "ebb/v1/job.pb.h"
-#include "server/optimizer/word_rules.h"
+#include "optimizer/word_rules.h"
 #include "server/rows/testing/row_disk.h"
 
 namespace ebb::server {

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "common/payload.h"
+#include "optimizer/gradient.h"
 #include "protocol/sealed_fields.h"
-#include "server/optimizer/gradient.h"
 #include "server/rows/internal/row_cut_format.h"
 #include "server/rows/row_list.h"
 #include "server/rows/row_table.h"

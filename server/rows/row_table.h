@@ -33,9 +33,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "optimizer/gradient.h"
+#include "optimizer/optimizer.h"
 #include "server/memory/block_pool.h"
-#include "server/optimizer/gradient.h"
-#include "server/optimizer/optimizer.h"
 #include "server/rows/internal/row_admitter.h"
 #include "server/rows/internal/row_limit.h"
 #include "server/rows/internal/row_push.h"

@@ -8,7 +8,7 @@
 #include <limits>
 #include <numeric>
 
-#include "server/optimizer/word_rules.h"
+#include "optimizer/word_rules.h"
 #include "server/rows/testing/row_disk.h"
 
 namespace ebb::server {

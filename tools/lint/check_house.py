@@ -33,7 +33,7 @@ HOUSE = [
      ("rules", "its defaults, checks")),
     ([("models", "gradients"), ("algorithms", "local steps"),
       ("data", "readers"), ("rpc", "gRPC")], ("model", "its mathematics")),
-    ([("protocol", "messages, marks, ledger: structs"),
+    ([("protocol", "messages, marks, ledger: structs"), ("optimizer", "steps"),
       ("datasets", "pushed, fetched files")], ("base", "what sides share")),
     ([("common", "leaf code"), ("proto", "the wire, keys"),
       ("include/ebb", "what users include")], None),

@@ -30,7 +30,9 @@ LAYERS = {
     "include/ebb": [],  # Users include these.
     "common": [],
     "protocol": ["common"],  # Plain structs of the protocol.
-    "algorithms": ["common", "include/ebb", "protocol"],
+    # Update rules: servers step by them, and workers in runs.
+    "optimizer": ["common", "proto"],
+    "algorithms": ["common", "include/ebb", "optimizer", "protocol"],
     # Rules of a job are written with these.
     "job/base": ["common", "protocol", "proto"],
     # The sides of a workload: see WORKLOADS. They share the first.
@@ -38,7 +40,7 @@ LAYERS = {
     "workloads/*/rules": ["common", "job/base", "protocol", "proto",
                           "workloads/*/base"],
     # The job file, its message, and the plan made of it.
-    "job": ["algorithms", "common", "job/base", "protocol", "proto",
+    "job": ["algorithms", "common", "job/base", "optimizer", "protocol", "proto",
             "workloads/*/rules"],
     "workloads/*/server": ["algorithms", "common", "job", "job/base", "protocol",
                            "proto", "workloads/*/base", "workloads/*/rules"],
@@ -52,8 +54,9 @@ LAYERS = {
                           "workloads/*/base"],
     "client": ["algorithms", "common", "data", "include/ebb", "job", "job/base",
                "proto", "protocol", "rpc", "workloads/*/rules"],
-    "server": ["algorithms", "common", "datasets", "job", "job/base", "proto",
-               "protocol", "rpc", "workloads/*/rules", "workloads/*/server"],
+    "server": ["algorithms", "common", "datasets", "job", "job/base",
+               "optimizer", "proto", "protocol", "rpc", "workloads/*/rules",
+               "workloads/*/server"],
     # It uses the order of examples alone of data.
     "scheduler": ["algorithms", "common", "data", "datasets", "job", "job/base",
                   "proto", "protocol", "rpc", "workloads/*/rules",

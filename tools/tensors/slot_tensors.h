@@ -15,7 +15,7 @@ namespace ebb::tools {
 
 inline constexpr char kStepSlot[] = "step";
 // The slot that has averages of the weights
-// (server/optimizer/weight_average.h).
+// (optimizer/weight_average.h).
 inline constexpr char kAverageSlot[] = "average";
 
 inline std::string SlotTensorName(absl::string_view optimizer,

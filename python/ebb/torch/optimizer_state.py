@@ -13,7 +13,7 @@ from ebb.torch.contents import as_array
 
 _PREFIX = "slots/"
 _STEP = "step"
-# The names that PyTorch has for the slots of the servers (server/optimizer/optimizer.cc), by the
+# The names that PyTorch has for the slots of the servers (optimizer/optimizer.cc), by the
 # rule of the servers.
 _NAMES: Dict[str, Dict[str, str]] = {
     "sgd": {},

@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "server/optimizer/gradient.h"
+#include "optimizer/gradient.h"
 
 namespace ebb::server::internal {
 

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "common/initializer.h"
-#include "server/optimizer/gradient.h"
-#include "server/optimizer/optimizer.h"
+#include "optimizer/gradient.h"
+#include "optimizer/optimizer.h"
 #include "server/rows/internal/gradient_rows.h"
 #include "server/rows/internal/row_push.h"
 #include "server/rows/row_layout.h"

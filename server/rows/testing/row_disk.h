@@ -13,8 +13,8 @@
 
 #include "absl/status/status.h"
 #include "ebb/v1/job.pb.h"
+#include "optimizer/optimizer.h"
 #include "server/memory/block_pool.h"
-#include "server/optimizer/optimizer.h"
 #include "server/rows/row_cut.h"
 #include "server/rows/row_table.h"
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "server/optimizer/optimizer.h"
+#include "optimizer/optimizer.h"
 #include "server/rows/row_frequency.h"
 #include "server/rows/row_options.h"
 

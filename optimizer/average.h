@@ -1,12 +1,12 @@
 // The rule of tables of statistics, such as BatchNorm's.
-#ifndef EBB_SERVER_OPTIMIZER_AVERAGE_H_
-#define EBB_SERVER_OPTIMIZER_AVERAGE_H_
+#ifndef EBB_OPTIMIZER_AVERAGE_H_
+#define EBB_OPTIMIZER_AVERAGE_H_
 
 #include <memory>
 
-#include "server/optimizer/optimizer.h"
+#include "optimizer/optimizer.h"
 
-namespace ebb::server {
+namespace ebb {
 
 // w' = w + (1 - (1 - m)^B) (x - w), with x = G / N, the mean of a statistic
 // over the examples N of B batches, and m the share of a batch.
@@ -16,6 +16,6 @@ namespace ebb::server {
 // however late a push is, and a run of batches counts like its batches.
 std::unique_ptr<Optimizer> MakeAverageRule(double share);
 
-}  // namespace ebb::server
+}  // namespace ebb
 
-#endif  // EBB_SERVER_OPTIMIZER_AVERAGE_H_
+#endif  // EBB_OPTIMIZER_AVERAGE_H_

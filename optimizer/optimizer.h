@@ -3,8 +3,8 @@
 // Notation: w weight, G the pushed sum of gradients, g = scale * G their
 // mean, r the rate, t the step, d the weight decay, f the factor of a late
 // gradient. The formulas are in optimizer.cc.
-#ifndef EBB_SERVER_OPTIMIZER_OPTIMIZER_H_
-#define EBB_SERVER_OPTIMIZER_OPTIMIZER_H_
+#ifndef EBB_OPTIMIZER_OPTIMIZER_H_
+#define EBB_OPTIMIZER_OPTIMIZER_H_
 
 #include <cstdint>
 #include <memory>
@@ -12,14 +12,14 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "server/optimizer/gradient.h"
-#include "server/optimizer/row_step.h"
+#include "optimizer/gradient.h"
+#include "optimizer/row_step.h"
 
 namespace ebb::v1 {
 class Optimizer;  // The settings, in ebb/v1/job.pb.h.
 }  // namespace ebb::v1
 
-namespace ebb::server {
+namespace ebb {
 
 namespace internal {
 struct KernelRange;
@@ -111,6 +111,6 @@ class Optimizer {
 absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
     const v1::Optimizer& settings);
 
-}  // namespace ebb::server
+}  // namespace ebb
 
-#endif  // EBB_SERVER_OPTIMIZER_OPTIMIZER_H_
+#endif  // EBB_OPTIMIZER_OPTIMIZER_H_

@@ -1,14 +1,14 @@
 // The formulas of optimizer.cc, one element at a time, in double and as plain
 // as they are written: the oracle of the vector kernels. For tests.
-#ifndef EBB_SERVER_OPTIMIZER_REFERENCE_H_
-#define EBB_SERVER_OPTIMIZER_REFERENCE_H_
+#ifndef EBB_OPTIMIZER_REFERENCE_H_
+#define EBB_OPTIMIZER_REFERENCE_H_
 
 #include <array>
 
 #include "ebb/v1/job.pb.h"
-#include "server/optimizer/optimizer.h"
+#include "optimizer/optimizer.h"
 
-namespace ebb::server {
+namespace ebb {
 
 // A result, and the largest term of the sums that made it: rounding errors
 // are relative to that, not to a result in which terms may have cancelled.
@@ -27,6 +27,6 @@ ReferenceResult ReferenceStep(
     const v1::Optimizer& settings, const StepContext& context, float weight,
     float gradient_sum, const std::array<float, Optimizer::kMaxSlots>& slots);
 
-}  // namespace ebb::server
+}  // namespace ebb
 
-#endif  // EBB_SERVER_OPTIMIZER_REFERENCE_H_
+#endif  // EBB_OPTIMIZER_REFERENCE_H_

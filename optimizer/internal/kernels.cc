@@ -1,4 +1,4 @@
-#include "server/optimizer/internal/kernels.h"
+#include "optimizer/internal/kernels.h"
 
 #include <cstdint>
 #include <cstring>
@@ -6,12 +6,12 @@
 
 // Highway compiles the rest of this file once per instruction set.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "server/optimizer/internal/kernels.cc"
+#define HWY_TARGET_INCLUDE "optimizer/internal/kernels.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace ebb::server::internal {
+namespace ebb::internal {
 namespace HWY_NAMESPACE {
 namespace {
 
@@ -198,11 +198,11 @@ void Ftrl(const KernelRange& range, const FtrlRule& rule) {
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
-}  // namespace ebb::server::internal
+}  // namespace ebb::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace ebb::server::internal {
+namespace ebb::internal {
 namespace {
 
 HWY_EXPORT(Sgd);
@@ -245,5 +245,5 @@ void FtrlKernel(const KernelRange& range, const FtrlRule& rule) {
   HWY_DYNAMIC_DISPATCH(Ftrl)(range, rule);
 }
 
-}  // namespace ebb::server::internal
+}  // namespace ebb::internal
 #endif  // HWY_ONCE

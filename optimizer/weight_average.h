@@ -1,14 +1,14 @@
 // An average of the weights beside them, around any optimizer.
-#ifndef EBB_SERVER_OPTIMIZER_WEIGHT_AVERAGE_H_
-#define EBB_SERVER_OPTIMIZER_WEIGHT_AVERAGE_H_
+#ifndef EBB_OPTIMIZER_WEIGHT_AVERAGE_H_
+#define EBB_OPTIMIZER_WEIGHT_AVERAGE_H_
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 
-#include "server/optimizer/optimizer.h"
+#include "optimizer/optimizer.h"
 
-namespace ebb::server {
+namespace ebb {
 
 // How far a step t moves the average a towards the new weights w':
 // a' = a + c (w' - a). Where c is 1, a' is w' to the bit.
@@ -27,6 +27,6 @@ struct AverageRule {
 std::unique_ptr<Optimizer> WithWeightAverage(std::unique_ptr<Optimizer> inner,
                                              const AverageRule& rule);
 
-}  // namespace ebb::server
+}  // namespace ebb
 
-#endif  // EBB_SERVER_OPTIMIZER_WEIGHT_AVERAGE_H_
+#endif  // EBB_OPTIMIZER_WEIGHT_AVERAGE_H_

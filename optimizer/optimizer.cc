@@ -1,4 +1,4 @@
-#include "server/optimizer/optimizer.h"
+#include "optimizer/optimizer.h"
 
 #include <glog/logging.h>
 
@@ -10,13 +10,13 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "ebb/v1/job.pb.h"
-#include "server/optimizer/average.h"
-#include "server/optimizer/internal/flush_subnormals.h"
-#include "server/optimizer/internal/kernels.h"
-#include "server/optimizer/weight_average.h"
-#include "server/optimizer/weight_decay.h"
+#include "optimizer/average.h"
+#include "optimizer/internal/flush_subnormals.h"
+#include "optimizer/internal/kernels.h"
+#include "optimizer/weight_average.h"
+#include "optimizer/weight_decay.h"
 
-namespace ebb::server {
+namespace ebb {
 namespace {
 
 // The head of optimizer.h says what the letters of the formulas mean.
@@ -316,4 +316,4 @@ absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
   return WithWeightAverage(std::move(optimizer), average);
 }
 
-}  // namespace ebb::server
+}  // namespace ebb

@@ -1,14 +1,14 @@
 // The loops of the optimizers: one pass over memory each, for the widest
-// vectors the processor has. Formulas: server/optimizer/optimizer.cc.
-#ifndef EBB_SERVER_OPTIMIZER_INTERNAL_KERNELS_H_
-#define EBB_SERVER_OPTIMIZER_INTERNAL_KERNELS_H_
+// vectors the processor has. Formulas: optimizer/optimizer.cc.
+#ifndef EBB_OPTIMIZER_INTERNAL_KERNELS_H_
+#define EBB_OPTIMIZER_INTERNAL_KERNELS_H_
 
 #include <cstddef>
 #include <span>
 
-#include "server/optimizer/row_step.h"
+#include "optimizer/row_step.h"
 
-namespace ebb::server::internal {
+namespace ebb::internal {
 
 // Rows of `width` elements; a run of a dense table is one row. The kernel says
 // how many slots there are.
@@ -78,6 +78,6 @@ struct FtrlRule {
 };
 void FtrlKernel(const KernelRange& range, const FtrlRule& rule);
 
-}  // namespace ebb::server::internal
+}  // namespace ebb::internal
 
-#endif  // EBB_SERVER_OPTIMIZER_INTERNAL_KERNELS_H_
+#endif  // EBB_OPTIMIZER_INTERNAL_KERNELS_H_

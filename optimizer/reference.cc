@@ -1,9 +1,9 @@
-#include "server/optimizer/reference.h"
+#include "optimizer/reference.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace ebb::server {
+namespace ebb {
 namespace {
 
 ReferenceValue Sum(std::initializer_list<ReferenceValue> terms) {
@@ -156,4 +156,4 @@ ReferenceResult ReferenceStep(
   return next;
 }
 
-}  // namespace ebb::server
+}  // namespace ebb

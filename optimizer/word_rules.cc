@@ -1,13 +1,13 @@
-#include "server/optimizer/word_rules.h"
+#include "optimizer/word_rules.h"
 
 #include <glog/logging.h>
 
 #include <cstdint>
 #include <cstring>
 
-#include "server/optimizer/internal/kernels.h"
+#include "optimizer/internal/kernels.h"
 
-namespace ebb::server {
+namespace ebb {
 
 namespace {
 
@@ -88,4 +88,4 @@ std::unique_ptr<Optimizer> MakeReplaceRule() {
   return std::make_unique<Replace>();
 }
 
-}  // namespace ebb::server
+}  // namespace ebb

@@ -1,4 +1,4 @@
-#include "server/optimizer/gradient.h"
+#include "optimizer/gradient.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,9 +8,9 @@
 #include <limits>
 #include <vector>
 
-#include "server/optimizer/counters.h"
+#include "optimizer/counters.h"
 
-namespace ebb::server {
+namespace ebb {
 namespace {
 
 using ::testing::ElementsAre;
@@ -118,4 +118,4 @@ TEST(CountersTest, AddsInPlace) {
 }
 
 }  // namespace
-}  // namespace ebb::server
+}  // namespace ebb

@@ -1,4 +1,4 @@
-#include "server/optimizer/word_rules.h"
+#include "optimizer/word_rules.h"
 
 #include <array>
 #include <bit>
@@ -8,7 +8,7 @@
 
 #include "gtest/gtest.h"
 
-namespace ebb::server {
+namespace ebb {
 namespace {
 
 // A row of words as an optimizer sees it.
@@ -69,4 +69,4 @@ TEST(WordRulesTest, TheLastRowReplacesTheOneBefore) {
 }
 
 }  // namespace
-}  // namespace ebb::server
+}  // namespace ebb

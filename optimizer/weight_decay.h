@@ -1,12 +1,12 @@
 // Weight decay around any optimizer.
-#ifndef EBB_SERVER_OPTIMIZER_WEIGHT_DECAY_H_
-#define EBB_SERVER_OPTIMIZER_WEIGHT_DECAY_H_
+#ifndef EBB_OPTIMIZER_WEIGHT_DECAY_H_
+#define EBB_OPTIMIZER_WEIGHT_DECAY_H_
 
 #include <memory>
 
-#include "server/optimizer/optimizer.h"
+#include "optimizer/optimizer.h"
 
-namespace ebb::server {
+namespace ebb {
 
 enum class DecayKind {
   kAdded,  // G' = G + d N w, with N the examples of the sum: L2.
@@ -19,6 +19,6 @@ enum class DecayKind {
 std::unique_ptr<Optimizer> WithWeightDecay(std::unique_ptr<Optimizer> inner,
                                            DecayKind kind, double decay);
 
-}  // namespace ebb::server
+}  // namespace ebb
 
-#endif  // EBB_SERVER_OPTIMIZER_WEIGHT_DECAY_H_
+#endif  // EBB_OPTIMIZER_WEIGHT_DECAY_H_

@@ -1,6 +1,6 @@
 // Arithmetic without subnormal numbers, for as long as an object lives.
-#ifndef EBB_SERVER_OPTIMIZER_INTERNAL_FLUSH_SUBNORMALS_H_
-#define EBB_SERVER_OPTIMIZER_INTERNAL_FLUSH_SUBNORMALS_H_
+#ifndef EBB_OPTIMIZER_INTERNAL_FLUSH_SUBNORMALS_H_
+#define EBB_OPTIMIZER_INTERNAL_FLUSH_SUBNORMALS_H_
 
 #include <cstdint>
 
@@ -8,7 +8,7 @@
 #include <xmmintrin.h>
 #endif
 
-namespace ebb::server::internal {
+namespace ebb::internal {
 
 // While it lives, this thread reads and makes zeros where single-precision
 // numbers would be smaller than 2^-126. Processors compute with such numbers
@@ -52,6 +52,6 @@ class FlushSubnormals {
   const uint64_t before_;
 };
 
-}  // namespace ebb::server::internal
+}  // namespace ebb::internal
 
-#endif  // EBB_SERVER_OPTIMIZER_INTERNAL_FLUSH_SUBNORMALS_H_
+#endif  // EBB_OPTIMIZER_INTERNAL_FLUSH_SUBNORMALS_H_

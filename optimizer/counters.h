@@ -1,6 +1,6 @@
 // Additive tables of integers.
-#ifndef EBB_SERVER_OPTIMIZER_COUNTERS_H_
-#define EBB_SERVER_OPTIMIZER_COUNTERS_H_
+#ifndef EBB_OPTIMIZER_COUNTERS_H_
+#define EBB_OPTIMIZER_COUNTERS_H_
 
 #include <bit>
 #include <cstddef>
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <span>
 
-namespace ebb::server {
+namespace ebb {
 
 static_assert(std::endian::native == std::endian::little,
               "values travel as little-endian bytes and are used in place");
@@ -25,6 +25,6 @@ inline void AddCounters(std::span<const uint64_t> in, const std::byte* delta,
   }
 }
 
-}  // namespace ebb::server
+}  // namespace ebb
 
-#endif  // EBB_SERVER_OPTIMIZER_COUNTERS_H_
+#endif  // EBB_OPTIMIZER_COUNTERS_H_

@@ -1,4 +1,4 @@
-#include "server/optimizer/weight_decay.h"
+#include "optimizer/weight_decay.h"
 
 #include <algorithm>
 #include <array>
@@ -6,9 +6,9 @@
 #include <cstring>
 #include <utility>
 
-#include "server/optimizer/internal/kernels.h"
+#include "optimizer/internal/kernels.h"
 
-namespace ebb::server {
+namespace ebb {
 
 namespace {
 
@@ -70,4 +70,4 @@ std::unique_ptr<Optimizer> WithWeightDecay(std::unique_ptr<Optimizer> inner,
   return std::make_unique<Decaying>(std::move(inner), kind, decay);
 }
 
-}  // namespace ebb::server
+}  // namespace ebb

@@ -1,4 +1,4 @@
-#include "server/optimizer/weight_average.h"
+#include "optimizer/weight_average.h"
 
 #include <glog/logging.h>
 
@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "server/optimizer/internal/kernels.h"
+#include "optimizer/internal/kernels.h"
 
-namespace ebb::server {
+namespace ebb {
 
 namespace {
 
@@ -80,4 +80,4 @@ std::unique_ptr<Optimizer> WithWeightAverage(std::unique_ptr<Optimizer> inner,
   return std::make_unique<Averaging>(std::move(inner), rule);
 }
 
-}  // namespace ebb::server
+}  // namespace ebb

@@ -1,4 +1,4 @@
-#include "server/optimizer/frozen_rule.h"
+#include "optimizer/frozen_rule.h"
 
 #include <cstring>
 #include <memory>
@@ -6,9 +6,9 @@
 
 #include "absl/strings/string_view.h"
 #include "common/plant.h"
-#include "server/optimizer/internal/kernels.h"
+#include "optimizer/internal/kernels.h"
 
-namespace ebb::server {
+namespace ebb {
 
 namespace {
 
@@ -36,4 +36,4 @@ std::unique_ptr<Optimizer> MakeFrozenRule() {
   return std::make_unique<Frozen>();
 }
 
-}  // namespace ebb::server
+}  // namespace ebb

@@ -1,11 +1,11 @@
-#include "server/optimizer/gradient.h"
+#include "optimizer/gradient.h"
 
 #include <glog/logging.h>
 
 #include <algorithm>
 #include <cstring>
 
-namespace ebb::server {
+namespace ebb {
 
 GradientCursor::GradientCursor(const Payload& payload)
     : payload_(&payload),
@@ -44,4 +44,4 @@ GradientView GradientCursor::Next(size_t limit) {
   return GradientView::FromBytes(cut_);
 }
 
-}  // namespace ebb::server
+}  // namespace ebb

@@ -1,4 +1,4 @@
-#include "server/optimizer/optimizer.h"
+#include "optimizer/optimizer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,14 +16,16 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/strip.h"
 #include "ebb/v1/job.pb.h"
+#include "ebb/v1/key.pb.h"
 #include "hwy/targets.h"
-#include "job/base/keys.h"
-#include "job/training.h"
-#include "server/optimizer/reference.h"
-#include "server/optimizer/word_rules.h"
+#include "optimizer/reference.h"
+#include "optimizer/word_rules.h"
 
-namespace ebb::server {
+namespace ebb {
 namespace {
 
 using ::testing::Each;
@@ -31,6 +33,48 @@ using ::testing::ElementsAre;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
 using ::testing::Pointwise;
+
+// The word of the job file; empty: KIND_UNSPECIFIED.
+std::string WordOf(int kind) {
+  if (kind == v1::Optimizer::KIND_UNSPECIFIED) return "";
+  const std::string name =
+      v1::Optimizer::Kind_Name(static_cast<v1::Optimizer::Kind>(kind));
+  return absl::AsciiStrToLower(absl::StripPrefix(name, "KIND_"));
+}
+
+const v1::Key& KeyOf(const char* name) {
+  return v1::Optimizer::descriptor()
+      ->FindFieldByName(name)
+      ->options()
+      .GetExtension(v1::key);
+}
+
+// Returns whether rules of this kind have the key.
+bool Takes(const v1::Optimizer& settings, const char* name) {
+  const auto& kinds = KeyOf(name).kinds();
+  return kinds.empty() ||
+         std::ranges::count(kinds, WordOf(settings.kind())) > 0;
+}
+
+// Sets the absent constants of the kind as jobs do.
+void FillConstants(v1::Optimizer* settings) {
+  const auto& type = *v1::Optimizer::descriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const auto& field = *type.field(i);
+    double value = 0;
+    if (field.cpp_type() != field.CPPTYPE_DOUBLE ||
+        settings->GetReflection()->HasField(*settings, &field) ||
+        !Takes(*settings, field.name().c_str())) {
+      continue;
+    }
+    const v1::Key& key = KeyOf(field.name().c_str());
+    const auto own = key.default_by_kind().find(WordOf(settings->kind()));
+    const bool special = own != key.default_by_kind().end();
+    if (absl::SimpleAtod(special ? own->second : key.default_value(), &value)) {
+      settings->GetReflection()->SetDouble(settings, &field, value);
+    }
+  }
+}
 
 // The settings of a job with these keys of the optimizer.
 v1::Optimizer Settings(
@@ -42,9 +86,9 @@ v1::Optimizer Settings(
     const auto* field = settings.GetDescriptor()->FindFieldByName(key);
     settings.GetReflection()->SetDouble(&settings, field, value);
   }
-  auto whole = job::OptimizerOf(settings);
-  EXPECT_TRUE(whole.ok()) << whole.status();
-  return *std::move(whole);
+  if (!settings.has_rate()) settings.set_rate(0.01);
+  FillConstants(&settings);
+  return settings;
 }
 
 std::unique_ptr<Optimizer> Make(const v1::Optimizer& settings) {
@@ -519,8 +563,7 @@ v1::Optimizer TypicalSettings(int number) {
 // The same with weight decay, where the kind has it.
 v1::Optimizer DecayingSettings(int number) {
   v1::Optimizer settings = TypicalSettings(number);
-  const auto* key = settings.GetDescriptor()->FindFieldByName("weight_decay");
-  if (job::BelongsToKind(settings, *key)) settings.set_weight_decay(0.02);
+  if (Takes(settings, "weight_decay")) settings.set_weight_decay(0.02);
   return settings;
 }
 
@@ -532,8 +575,7 @@ v1::Optimizer SettingsOf(int number, Around around) {
       around == Around::kDecay || around == Around::kDecayAndEma
           ? DecayingSettings(number)
           : TypicalSettings(number);
-  const auto* key = settings.GetDescriptor()->FindFieldByName("ema");
-  if (!job::BelongsToKind(settings, *key)) return settings;
+  if (!Takes(settings, "ema")) return settings;
   if (around == Around::kDecayAndEma) settings.set_ema(0.9);
   if (around == Around::kSwa) settings.set_swa(0);
   return settings;
@@ -604,8 +646,7 @@ INSTANTIATE_TEST_SUITE_P(
                      testing::Values(Around::kNothing, Around::kDecay,
                                      Around::kDecayAndEma, Around::kSwa)),
     [](const auto& test) {
-      const std::string word = job::EnumWord(*v1::Optimizer::Kind_descriptor(),
-                                             std::get<0>(test.param));
+      const std::string word = WordOf(std::get<0>(test.param));
       return (word.empty() ? "additive" : word) + "_" +
              hwy::TargetName(std::get<1>(test.param)) +
              NameOf(std::get<2>(test.param));
@@ -814,4 +855,4 @@ TEST(OptimizerDeathTest, SizesThatDisagreeAreABug) {
 }
 
 }  // namespace
-}  // namespace ebb::server
+}  // namespace ebb

@@ -1,11 +1,11 @@
 // The place of one row of a table, before and after a step.
-#ifndef EBB_SERVER_OPTIMIZER_ROW_STEP_H_
-#define EBB_SERVER_OPTIMIZER_ROW_STEP_H_
+#ifndef EBB_OPTIMIZER_ROW_STEP_H_
+#define EBB_OPTIMIZER_ROW_STEP_H_
 
 #include <array>
 #include <cstddef>
 
-namespace ebb::server {
+namespace ebb {
 
 // Moments of adam, and an average of the weights.
 inline constexpr int kMaxRowSlots = 3;
@@ -38,6 +38,6 @@ inline RowStep PartOf(const RowStep& row, size_t begin) {
   return part;
 }
 
-}  // namespace ebb::server
+}  // namespace ebb
 
-#endif  // EBB_SERVER_OPTIMIZER_ROW_STEP_H_
+#endif  // EBB_OPTIMIZER_ROW_STEP_H_

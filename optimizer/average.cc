@@ -1,11 +1,11 @@
-#include "server/optimizer/average.h"
+#include "optimizer/average.h"
 
 #include <cmath>
 
 #include "common/plant.h"
-#include "server/optimizer/internal/kernels.h"
+#include "optimizer/internal/kernels.h"
 
-namespace ebb::server {
+namespace ebb {
 
 namespace {
 
@@ -40,4 +40,4 @@ std::unique_ptr<Optimizer> MakeAverageRule(double share) {
   return std::make_unique<Average>(share);
 }
 
-}  // namespace ebb::server
+}  // namespace ebb

@@ -1,7 +1,7 @@
 // Gradients as they arrive: little-endian floats at any address, in slices
 // that may end in the middle of one.
-#ifndef EBB_SERVER_OPTIMIZER_GRADIENT_H_
-#define EBB_SERVER_OPTIMIZER_GRADIENT_H_
+#ifndef EBB_OPTIMIZER_GRADIENT_H_
+#define EBB_OPTIMIZER_GRADIENT_H_
 
 #include <bit>
 #include <concepts>
@@ -11,7 +11,7 @@
 
 #include "common/payload.h"
 
-namespace ebb::server {
+namespace ebb {
 
 static_assert(std::endian::native == std::endian::little,
               "values travel as little-endian bytes and are used in place");
@@ -74,6 +74,6 @@ class GradientCursor {
   std::byte cut_[sizeof(float)];  // A float whose bytes lie in several slices.
 };
 
-}  // namespace ebb::server
+}  // namespace ebb
 
-#endif  // EBB_SERVER_OPTIMIZER_GRADIENT_H_
+#endif  // EBB_OPTIMIZER_GRADIENT_H_

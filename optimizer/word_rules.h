@@ -9,14 +9,14 @@
 // write-once  a row that is there stays. A first word of 0 means that there is
 //             no row yet; it becomes the pushed one.
 // replace     a row becomes the pushed one.
-#ifndef EBB_SERVER_OPTIMIZER_WORD_RULES_H_
-#define EBB_SERVER_OPTIMIZER_WORD_RULES_H_
+#ifndef EBB_OPTIMIZER_WORD_RULES_H_
+#define EBB_OPTIMIZER_WORD_RULES_H_
 
 #include <memory>
 
-#include "server/optimizer/optimizer.h"
+#include "optimizer/optimizer.h"
 
-namespace ebb::server {
+namespace ebb {
 
 std::unique_ptr<Optimizer> MakeAdditiveRule();
 // Rows of an even number of words (checked).
@@ -24,6 +24,6 @@ std::unique_ptr<Optimizer> MakeCountsRule();
 std::unique_ptr<Optimizer> MakeWriteOnceRule();
 std::unique_ptr<Optimizer> MakeReplaceRule();
 
-}  // namespace ebb::server
+}  // namespace ebb
 
-#endif  // EBB_SERVER_OPTIMIZER_WORD_RULES_H_
+#endif  // EBB_OPTIMIZER_WORD_RULES_H_
