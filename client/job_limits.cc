@@ -32,10 +32,11 @@ int64_t JobBytes(const ClientOptions& options, const JobPlan& plan,
   const int64_t left = KeepsResiduals(plan.filters.push)
                            ? 2 * (limits.batches_in_flight + 1) + 2
                            : 0;
-  // The pulled values and the gradient of two items as vectors; and the values
-  // from which later batches are computed.
+  // The rules of two items, or of one run; the pulled values and the gradient
+  // as vectors; and the values from which later batches are computed.
+  const int64_t rules = plan.algorithm.runs ? 1 : 2;
   const int64_t local = plan.algorithm.has_local_rule()
-                            ? 2 * plan.algorithm.worker_vectors + 3
+                            ? rules * plan.algorithm.worker_vectors + 3
                             : 0;
   const int64_t encoded =
       plan.filters.push.kind == FilterKind::kNone

@@ -88,6 +88,17 @@ TEST_F(JobLimitsTest, RowsThatAreKeptTakeTheirs) {
   EXPECT_NE(Limits((64 + 64 + 128) * kMiB), std::nullopt);
 }
 
+// The rule of one run, and of two items for other algorithms; 3 vectors beside.
+TEST_F(JobLimitsTest, ARunTakesItsVectorsOnce) {
+  const JobLimits least = {1, false, false};
+  const int64_t plain = JobBytes(options_, plan_, least);
+  const int64_t one = JobBytes(options_, plan_, {2, false, false}) - plain;
+  plan_.algorithm = {.worker_vectors = 4};
+  EXPECT_EQ(JobBytes(options_, plan_, least) - plain, (2 * 4 + 3) * one);
+  plan_.algorithm.runs = true;
+  EXPECT_EQ(JobBytes(options_, plan_, least) - plain, (4 + 3) * one);
+}
+
 TEST_F(JobLimitsTest, SaysWhatWouldBeEnough) {
   options_.memory_bytes = 256 * kMiB;
   EXPECT_EQ(WhyItDoesNotFit(options_, plan_, 10 * kMiB),

@@ -91,10 +91,12 @@ absl::StatusOr<LocalTraining::Item*> LocalTraining::FindOrAdd(
            other.record->specification != task.record->specification;
   });
   Item item;
-  // One that is done is not needed, and its rule will do.
+  // One that is done is not needed, and its rule will do. For a run the rule of
+  // any other item will do: the core dropped what was gathered there.
+  const JobPlan& plan = task.record->plan;
   const auto done = std::ranges::find_if(items_, [&](const Item& other) {
     return other.record->id == task.record->id &&
-           other.position == task.record->plan.ItemSize(other.item);
+           (plan.algorithm.runs || other.position == plan.ItemSize(other.item));
   });
   if (done != items_.end()) {
     item.mathematics = std::move(done->mathematics);

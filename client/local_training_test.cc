@@ -324,6 +324,22 @@ TEST_F(RunsWithRowsTest, WhatIsNotFiniteFailsAsSuch) {
   EXPECT_THAT(failed.rows, IsEmpty());
 }
 
+// A rule has the vectors of the model several times, and a run is not continued
+// when another item was begun.
+TEST_F(LocalTrainingTest, RunsOfAllItemsHaveOneRule) {
+  auto record = std::make_shared<JobRecord>(*record_);
+  record->plan.algorithm.runs = true;
+  record_ = record;
+  const ItemId other{0, 1};
+  BeginAt(TaskAt(0, 0, false));
+  EndWith(TaskAt(0, 0, false), {2, 4});
+  EXPECT_THAT(BeginAt(TaskAt(0, 0, false, other)), ElementsAre(1, 2));
+  EXPECT_EQ(rules_, 1);
+  EXPECT_TRUE(absl::IsAborted(training_.Begin(TaskAt(2, 2, true)).status()));
+  EXPECT_THAT(BeginAt(TaskAt(0, 0, false)), ElementsAre(1, 2));
+  EXPECT_EQ(rules_, 1);
+}
+
 TEST_F(LocalTrainingTest, OtherJobsAreLeftAlone) {
   auto plain = std::make_shared<JobRecord>(*record_);
   plain->plan.algorithm = {};
