@@ -16,13 +16,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/strip.h"
 #include "ebb/v1/job.pb.h"
-#include "ebb/v1/key.pb.h"
 #include "hwy/targets.h"
 #include "optimizer/reference.h"
+#include "optimizer/testing/optimizers.h"
 #include "optimizer/word_rules.h"
 
 namespace ebb {
@@ -33,63 +30,6 @@ using ::testing::ElementsAre;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
 using ::testing::Pointwise;
-
-// The word of the job file; empty: KIND_UNSPECIFIED.
-std::string WordOf(int kind) {
-  if (kind == v1::Optimizer::KIND_UNSPECIFIED) return "";
-  const std::string name =
-      v1::Optimizer::Kind_Name(static_cast<v1::Optimizer::Kind>(kind));
-  return absl::AsciiStrToLower(absl::StripPrefix(name, "KIND_"));
-}
-
-const v1::Key& KeyOf(const char* name) {
-  return v1::Optimizer::descriptor()
-      ->FindFieldByName(name)
-      ->options()
-      .GetExtension(v1::key);
-}
-
-// Returns whether rules of this kind have the key.
-bool Takes(const v1::Optimizer& settings, const char* name) {
-  const auto& kinds = KeyOf(name).kinds();
-  return kinds.empty() ||
-         std::ranges::count(kinds, WordOf(settings.kind())) > 0;
-}
-
-// Sets the absent constants of the kind as jobs do.
-void FillConstants(v1::Optimizer* settings) {
-  const auto& type = *v1::Optimizer::descriptor();
-  for (int i = 0; i < type.field_count(); ++i) {
-    const auto& field = *type.field(i);
-    double value = 0;
-    if (field.cpp_type() != field.CPPTYPE_DOUBLE ||
-        settings->GetReflection()->HasField(*settings, &field) ||
-        !Takes(*settings, field.name().c_str())) {
-      continue;
-    }
-    const v1::Key& key = KeyOf(field.name().c_str());
-    const auto own = key.default_by_kind().find(WordOf(settings->kind()));
-    const bool special = own != key.default_by_kind().end();
-    if (absl::SimpleAtod(special ? own->second : key.default_value(), &value)) {
-      settings->GetReflection()->SetDouble(settings, &field, value);
-    }
-  }
-}
-
-// The settings of a job with these keys of the optimizer.
-v1::Optimizer Settings(
-    v1::Optimizer::Kind kind,
-    std::initializer_list<std::pair<const char*, double>> keys = {}) {
-  v1::Optimizer settings;
-  settings.set_kind(kind);
-  for (const auto& [key, value] : keys) {
-    const auto* field = settings.GetDescriptor()->FindFieldByName(key);
-    settings.GetReflection()->SetDouble(&settings, field, value);
-  }
-  if (!settings.has_rate()) settings.set_rate(0.01);
-  FillConstants(&settings);
-  return settings;
-}
 
 std::unique_ptr<Optimizer> Make(const v1::Optimizer& settings) {
   auto optimizer = MakeOptimizer(settings);
@@ -146,14 +86,14 @@ void ExpectState(const State& state, float weight, std::vector<float> slots) {
 
 TEST(SgdTest, TwoStepsByHand) {
   const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_SGD, {{"rate", 0.5}});
+      OptimizerSettings(v1::Optimizer::KIND_SGD, {{"rate", 0.5}});
   ExpectState(RunSteps(settings, 1.0f, {0.4f}), 0.8f, {});
   ExpectState(RunSteps(settings, 1.0f, {0.4f, -0.2f}), 0.9f, {});
 }
 
 TEST(SgdTest, MakesAMeanOfTheSum) {
   const auto optimizer =
-      Make(Settings(v1::Optimizer::KIND_SGD, {{"rate", 0.5}}));
+      Make(OptimizerSettings(v1::Optimizer::KIND_SGD, {{"rate", 0.5}}));
   State state(*optimizer, {2.0f});
   const float sum = 4.0f;
   state.Step(*optimizer, {.rate = 0.5f, .gradient_scale = 0.25f},
@@ -163,7 +103,7 @@ TEST(SgdTest, MakesAMeanOfTheSum) {
 
 TEST(SgdTest, UsesTheScheduledRateNotTheConfigured) {
   const auto optimizer =
-      Make(Settings(v1::Optimizer::KIND_SGD, {{"rate", 100}}));
+      Make(OptimizerSettings(v1::Optimizer::KIND_SGD, {{"rate", 100}}));
   State state(*optimizer, {1.0f});
   const float gradient = 1.0f;
   state.Step(*optimizer, {.rate = 0.25f}, std::span(&gradient, 1));
@@ -171,16 +111,16 @@ TEST(SgdTest, UsesTheScheduledRateNotTheConfigured) {
 }
 
 TEST(MomentumTest, TwoStepsByHand) {
-  const v1::Optimizer settings = Settings(v1::Optimizer::KIND_MOMENTUM,
-                                          {{"rate", 0.1}, {"momentum", 0.9}});
+  const v1::Optimizer settings = OptimizerSettings(
+      v1::Optimizer::KIND_MOMENTUM, {{"rate", 0.1}, {"momentum", 0.9}});
   // v = -0.2; then v = 0.9 * -0.2 - 0.1 = -0.28.
   ExpectState(RunSteps(settings, 1.0f, {2.0f}), 0.8f, {-0.2f});
   ExpectState(RunSteps(settings, 1.0f, {2.0f, 1.0f}), 0.52f, {-0.28f});
 }
 
 TEST(NesterovTest, TwoStepsByHand) {
-  const v1::Optimizer settings = Settings(v1::Optimizer::KIND_NESTEROV,
-                                          {{"rate", 0.1}, {"momentum", 0.9}});
+  const v1::Optimizer settings = OptimizerSettings(
+      v1::Optimizer::KIND_NESTEROV, {{"rate", 0.1}, {"momentum", 0.9}});
   // w = 1 - 0.18 - 0.2; then w = 0.62 - 0.252 - 0.1.
   ExpectState(RunSteps(settings, 1.0f, {2.0f}), 0.62f, {-0.2f});
   ExpectState(RunSteps(settings, 1.0f, {2.0f, 1.0f}), 0.268f, {-0.28f});
@@ -189,8 +129,8 @@ TEST(NesterovTest, TwoStepsByHand) {
 // Sutskever et al. 2013, eqs. 3 and 4, on f(theta) = theta^2 / 2, where the
 // gradient is taken at the look-ahead point theta + mu v.
 TEST(NesterovTest, StoresTheLookAheadPointOfThePaper) {
-  const v1::Optimizer settings = Settings(v1::Optimizer::KIND_NESTEROV,
-                                          {{"rate", 0.1}, {"momentum", 0.8}});
+  const v1::Optimizer settings = OptimizerSettings(
+      v1::Optimizer::KIND_NESTEROV, {{"rate", 0.1}, {"momentum", 0.8}});
   const auto optimizer = Make(settings);
   State state(*optimizer, {1.0f});
   double theta = 1, v = 0;
@@ -204,30 +144,30 @@ TEST(NesterovTest, StoresTheLookAheadPointOfThePaper) {
 }
 
 TEST(AdagradTest, TwoStepsByHand) {
-  const v1::Optimizer settings = Settings(
+  const v1::Optimizer settings = OptimizerSettings(
       v1::Optimizer::KIND_ADAGRAD, {{"rate", 0.5}, {"initial_accumulator", 0}});
   ExpectState(RunSteps(settings, 1.0f, {3.0f}), 0.5f, {9.0f});
   ExpectState(RunSteps(settings, 1.0f, {3.0f, 4.0f}), 0.1f, {25.0f});
 }
 
 TEST(AdagradTest, StartsFromTheInitialAccumulator) {
-  const v1::Optimizer settings = Settings(
+  const v1::Optimizer settings = OptimizerSettings(
       v1::Optimizer::KIND_ADAGRAD, {{"rate", 0.5}, {"initial_accumulator", 7}});
   ExpectState(RunSteps(settings, 1.0f, {}), 1.0f, {7.0f});
   ExpectState(RunSteps(settings, 1.0f, {3.0f}), 0.625f, {16.0f});
 }
 
 TEST(AdagradTest, EpsilonIsAddedOutsideTheRoot) {
-  const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_ADAGRAD,
-               {{"rate", 0.5}, {"epsilon", 1}, {"initial_accumulator", 0}});
+  const v1::Optimizer settings = OptimizerSettings(
+      v1::Optimizer::KIND_ADAGRAD,
+      {{"rate", 0.5}, {"epsilon", 1}, {"initial_accumulator", 0}});
   // 1 - 0.5 * 3 / (3 + 1)
   ExpectState(RunSteps(settings, 1.0f, {3.0f}), 0.625f, {9.0f});
 }
 
 TEST(RmsPropTest, TwoStepsByHand) {
-  const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_RMSPROP, {{"rate", 0.5}, {"decay", 0.75}});
+  const v1::Optimizer settings = OptimizerSettings(
+      v1::Optimizer::KIND_RMSPROP, {{"rate", 0.5}, {"decay", 0.75}});
   ExpectState(RunSteps(settings, 1.0f, {2.0f}), 0.0f, {1.0f});
   // n = 0.75 + 0.25 * 9 = 3; w = -0.5 * 3 / sqrt(3).
   ExpectState(RunSteps(settings, 1.0f, {2.0f, 3.0f}), -0.8660254f, {3.0f});
@@ -235,8 +175,8 @@ TEST(RmsPropTest, TwoStepsByHand) {
 
 TEST(AdamTest, TwoStepsByHand) {
   const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_ADAM,
-               {{"rate", 0.1}, {"beta1", 0.5}, {"beta2", 0.75}});
+      OptimizerSettings(v1::Optimizer::KIND_ADAM,
+                        {{"rate", 0.1}, {"beta1", 0.5}, {"beta2", 0.75}});
   // m^ = 1 / 0.5, n^ = 1 / 0.25.
   ExpectState(RunSteps(settings, 1.0f, {2.0f}), 0.9f, {1.0f, 1.0f});
   // m^ = 2 / 0.75 = 2.6666667; n^ = 3 / 0.4375 = 6.8571429, its root
@@ -248,15 +188,15 @@ TEST(AdamTest, TwoStepsByHand) {
 TEST(AdamTest, FirstStepIsTheRateWhateverTheGradient) {
   for (float gradient : {1e-3f, 1.0f, 1e3f}) {
     const v1::Optimizer settings =
-        Settings(v1::Optimizer::KIND_ADAM, {{"rate", 0.01}});
+        OptimizerSettings(v1::Optimizer::KIND_ADAM, {{"rate", 0.01}});
     EXPECT_NEAR(RunSteps(settings, 1.0f, {gradient}).weights[0], 0.99f, 1e-6);
   }
 }
 
 TEST(AdamTest, BiasIsGoneAfterManySteps) {
   const auto optimizer =
-      Make(Settings(v1::Optimizer::KIND_ADAM,
-                    {{"rate", 0.1}, {"beta1", 0.5}, {"beta2", 0.75}}));
+      Make(OptimizerSettings(v1::Optimizer::KIND_ADAM,
+                             {{"rate", 0.1}, {"beta1", 0.5}, {"beta2", 0.75}}));
   State state(*optimizer, {1.0f});
   const float gradient = 2.0f;
   state.Step(*optimizer, {.rate = 0.1f, .step = int64_t{1} << 40},
@@ -266,14 +206,14 @@ TEST(AdamTest, BiasIsGoneAfterManySteps) {
 }
 
 TEST(AdamTest, BetasOfZeroMakeItTheSignOfTheGradient) {
-  const v1::Optimizer settings = Settings(
+  const v1::Optimizer settings = OptimizerSettings(
       v1::Optimizer::KIND_ADAM, {{"rate", 0.1}, {"beta1", 0}, {"beta2", 0}});
   ExpectState(RunSteps(settings, 1.0f, {-5.0f}), 1.1f, {-5.0f, 25.0f});
 }
 
 // Loshchilov, Hutter 2019, algorithm 2, line 12.
 TEST(AdamWTest, TakesTheDecayFromTheWeightItself) {
-  const v1::Optimizer settings = Settings(
+  const v1::Optimizer settings = OptimizerSettings(
       v1::Optimizer::KIND_ADAMW,
       {{"rate", 0.1}, {"beta1", 0}, {"beta2", 0}, {"weight_decay", 0.5}});
   // 2 - 0.1 * 0.5 * 2, and a step of the rate.
@@ -283,7 +223,7 @@ TEST(AdamWTest, TakesTheDecayFromTheWeightItself) {
 
 TEST(AdamWTest, ThousandsOfWeightsDecayAlike) {
   const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_ADAMW, {{"weight_decay", 0.5}});
+      OptimizerSettings(v1::Optimizer::KIND_ADAMW, {{"weight_decay", 0.5}});
   const auto optimizer = Make(settings);
   State state(*optimizer, std::vector<float>(2500, 4.0f));
   state.Step(*optimizer, {.rate = 0.5f}, std::vector<float>(2500, 0.0f));
@@ -291,7 +231,7 @@ TEST(AdamWTest, ThousandsOfWeightsDecayAlike) {
 }
 
 TEST(WeightDecayTest, OthersAddItToTheMeanGradient) {
-  const v1::Optimizer settings = Settings(
+  const v1::Optimizer settings = OptimizerSettings(
       v1::Optimizer::KIND_SGD, {{"rate", 0.5}, {"weight_decay", 0.25}});
   const auto optimizer = Make(settings);
   // 2 - 0.5 * (0.4 / 4 + 0.25 * 2)
@@ -309,7 +249,8 @@ TEST(WeightDecayTest, OthersAddItToTheMeanGradient) {
 }
 
 TEST(WeightAverageTest, AMovingAverageForgetsByItsMemory) {
-  v1::Optimizer settings = Settings(v1::Optimizer::KIND_SGD, {{"rate", 1}});
+  v1::Optimizer settings =
+      OptimizerSettings(v1::Optimizer::KIND_SGD, {{"rate", 1}});
   settings.set_ema(0.75);
   // w = 3, then 7; a = 1 + 0.25 * 2, then 1.5 + 0.25 * 5.5.
   ExpectState(RunSteps(settings, 1.0f, {}), 1.0f, {1.0f});
@@ -318,7 +259,8 @@ TEST(WeightAverageTest, AMovingAverageForgetsByItsMemory) {
 }
 
 TEST(WeightAverageTest, AnEqualMeanIsOfTheStepsBeyondItsStart) {
-  v1::Optimizer settings = Settings(v1::Optimizer::KIND_SGD, {{"rate", 1}});
+  v1::Optimizer settings =
+      OptimizerSettings(v1::Optimizer::KIND_SGD, {{"rate", 1}});
   settings.set_swa(2);
   // w = 2, 4, 3, 8, 1: up to step 3 the weights, then means of 3, 8 and 1.
   const std::vector<float> gradients = {-1, -2, 1, -5, 7};
@@ -332,7 +274,7 @@ TEST(WeightAverageTest, AnEqualMeanIsOfTheStepsBeyondItsStart) {
 
 TEST(WeightAverageTest, BeforeItsStartAnEqualMeanIsTheWeightsToTheBit) {
   v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_MOMENTUM, {{"rate", 0.1}});
+      OptimizerSettings(v1::Optimizer::KIND_MOMENTUM, {{"rate", 0.1}});
   settings.set_swa(100);
   const State state = RunSteps(settings, 1e-8f, {-1e8f, 0.3f, 1e8f});
   EXPECT_EQ(state.slots[1], state.weights);
@@ -340,7 +282,7 @@ TEST(WeightAverageTest, BeforeItsStartAnEqualMeanIsTheWeightsToTheBit) {
 
 TEST(WeightAverageTest, IsTheLastSlotAndChangesNothingElse) {
   const v1::Optimizer plain =
-      Settings(v1::Optimizer::KIND_ADAMW, {{"weight_decay", 0.1}});
+      OptimizerSettings(v1::Optimizer::KIND_ADAMW, {{"weight_decay", 0.1}});
   v1::Optimizer averaged = plain;
   averaged.set_ema(0.5);
   EXPECT_THAT(Make(averaged)->SlotNames(),
@@ -355,7 +297,7 @@ TEST(WeightAverageTest, IsTheLastSlotAndChangesNothingElse) {
 
 // More than fits into one piece.
 TEST(WeightAverageTest, ThousandsOfWeightsAreAveragedAlike) {
-  v1::Optimizer settings = Settings(v1::Optimizer::KIND_SGD);
+  v1::Optimizer settings = OptimizerSettings(v1::Optimizer::KIND_SGD);
   settings.set_ema(0.5);
   const auto optimizer = Make(settings);
   State state(*optimizer, std::vector<float>(2500, 4.0f));
@@ -366,7 +308,7 @@ TEST(WeightAverageTest, ThousandsOfWeightsAreAveragedAlike) {
 
 TEST(AverageTest, MovesByTheShareTowardsTheMeanOfTheBatch) {
   const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_AVERAGE, {{"share", 0.25}});
+      OptimizerSettings(v1::Optimizer::KIND_AVERAGE, {{"share", 0.25}});
   const auto optimizer = Make(settings);
   State state(*optimizer, {1.0f});
   const float sum = 12;  // Four examples have a mean of 3.
@@ -379,7 +321,7 @@ TEST(AverageTest, MovesByTheShareTowardsTheMeanOfTheBatch) {
 
 TEST(AverageTest, ARunOfBatchesCountsLikeItsBatches) {
   const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_AVERAGE, {{"share", 0.25}});
+      OptimizerSettings(v1::Optimizer::KIND_AVERAGE, {{"share", 0.25}});
   const auto optimizer = Make(settings);
   State one(*optimizer, {1.0f}), run = one;
   const float batch = 12, sum = 36;
@@ -392,7 +334,7 @@ TEST(AverageTest, ARunOfBatchesCountsLikeItsBatches) {
 
 TEST(AverageTest, AWholeShareTakesTheBatchAsItIs) {
   const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_AVERAGE, {{"share", 1}});
+      OptimizerSettings(v1::Optimizer::KIND_AVERAGE, {{"share", 1}});
   const auto optimizer = Make(settings);
   State state(*optimizer, {1.0f});
   const float sum = 8;
@@ -403,8 +345,8 @@ TEST(AverageTest, AWholeShareTakesTheBatchAsItIs) {
 // McMahan et al. 2013, algorithm 1.
 TEST(FtrlTest, TwoStepsByHand) {
   const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_FTRL,
-               {{"rate", 0.5}, {"beta", 1}, {"l1", 1}, {"l2", 0.5}});
+      OptimizerSettings(v1::Optimizer::KIND_FTRL,
+                        {{"rate", 0.5}, {"beta", 1}, {"l1", 1}, {"l2", 0.5}});
   // w = -(3 - 1) / (4 / 0.5 + 0.5)
   ExpectState(RunSteps(settings, 0.0f, {3.0f}), -0.23529412f, {3.0f, 9.0f});
   // sigma = (5 - 3) / 0.5 = 4; z = 3 + 4 + 4 * 0.23529412;
@@ -415,7 +357,7 @@ TEST(FtrlTest, TwoStepsByHand) {
 
 TEST(FtrlTest, SmallGradientsLeaveExactZero) {
   const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_FTRL, {{"rate", 0.5}, {"l1", 1}});
+      OptimizerSettings(v1::Optimizer::KIND_FTRL, {{"rate", 0.5}, {"l1", 1}});
   ExpectState(RunSteps(settings, 0.0f, {0.5f}), 0.0f, {0.5f, 0.25f});
   ExpectState(RunSteps(settings, 0.0f, {0.0f}), 0.0f, {0.0f, 0.0f});
   ExpectState(RunSteps(settings, 0.0f, {-1.0f}), 0.0f, {-1.0f, 1.0f});
@@ -423,7 +365,7 @@ TEST(FtrlTest, SmallGradientsLeaveExactZero) {
 
 TEST(FtrlTest, NothingIsNotANumberWithoutBetaAndPenalties) {
   const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_FTRL, {{"rate", 0.5}, {"beta", 0}});
+      OptimizerSettings(v1::Optimizer::KIND_FTRL, {{"rate", 0.5}, {"beta", 0}});
   ExpectState(RunSteps(settings, 0.0f, {0.0f, 0.0f}), 0.0f, {0.0f, 0.0f});
   // w = -2 / (2 / 0.5)
   ExpectState(RunSteps(settings, 0.0f, {0.0f, 2.0f}), -0.5f, {2.0f, 4.0f});
@@ -431,8 +373,8 @@ TEST(FtrlTest, NothingIsNotANumberWithoutBetaAndPenalties) {
 
 TEST(FtrlTest, StartsFromTheWeightsItIsGiven) {
   const v1::Optimizer settings =
-      Settings(v1::Optimizer::KIND_FTRL,
-               {{"rate", 0.5}, {"beta", 1}, {"l1", 1}, {"l2", 0.5}});
+      OptimizerSettings(v1::Optimizer::KIND_FTRL,
+                        {{"rate", 0.5}, {"beta", 1}, {"l1", 1}, {"l2", 0.5}});
   // z = -(0.25 * (1 / 0.5 + 0.5) + 1)
   ExpectState(RunSteps(settings, 0.25f, {}), 0.25f, {-1.625f, 0.0f});
   ExpectState(RunSteps(settings, 0.25f, {0.0f}), 0.25f, {-1.625f, 0.0f});
@@ -441,7 +383,7 @@ TEST(FtrlTest, StartsFromTheWeightsItIsGiven) {
 
 TEST(FtrlTest, IgnoresAScheduledRate) {
   const auto optimizer =
-      Make(Settings(v1::Optimizer::KIND_FTRL, {{"rate", 0.5}}));
+      Make(OptimizerSettings(v1::Optimizer::KIND_FTRL, {{"rate", 0.5}}));
   State state(*optimizer, {0.0f});
   const float gradient = 3.0f;
   state.Step(*optimizer, {.rate = 123.0f}, std::span(&gradient, 1));
@@ -449,7 +391,7 @@ TEST(FtrlTest, IgnoresAScheduledRate) {
 }
 
 TEST(FtrlTest, ARateFactorShortensStepsAndLeavesWeightsWhereTheyAre) {
-  const v1::Optimizer settings = Settings(
+  const v1::Optimizer settings = OptimizerSettings(
       v1::Optimizer::KIND_FTRL, {{"rate", 1}, {"beta", 1}, {"l1", 0.5}});
   const auto optimizer = Make(settings);
   State state(*optimizer, {1.0f});
@@ -490,7 +432,7 @@ TEST(AdditiveTest, AddsTheSumAsItIs) {
 
 TEST(OptimizerTest, NamesTheSlotsOfEachKind) {
   const auto names = [](v1::Optimizer::Kind kind) {
-    const auto optimizer = Make(Settings(kind));
+    const auto optimizer = Make(OptimizerSettings(kind));
     const auto span = optimizer->SlotNames();
     EXPECT_EQ(optimizer->SlotCount(), static_cast<int>(span.size()));
     return std::vector<std::string>(span.begin(), span.end());
@@ -514,7 +456,7 @@ TEST(OptimizerTest, SlotsThatDecayEndAtZero) {
   for (const auto kind :
        {v1::Optimizer::KIND_MOMENTUM, v1::Optimizer::KIND_NESTEROV,
         v1::Optimizer::KIND_RMSPROP, v1::Optimizer::KIND_ADAM}) {
-    const auto optimizer = Make(Settings(kind));
+    const auto optimizer = Make(OptimizerSettings(kind));
     State state(*optimizer, std::vector<float>(21, 0.5f));
     for (auto& slot : state.slots) std::ranges::fill(slot, 1e-36f);
     const std::vector<float> none(21);
@@ -528,7 +470,7 @@ TEST(OptimizerTest, SlotsThatDecayEndAtZero) {
 }
 
 TEST(OptimizerTest, LeavesTheArithmeticOfItsThreadAsItWas) {
-  RunSteps(Settings(v1::Optimizer::KIND_MOMENTUM), 1.0f, {0.5f});
+  RunSteps(OptimizerSettings(v1::Optimizer::KIND_MOMENTUM), 1.0f, {0.5f});
   volatile float tiny = std::numeric_limits<float>::min();
   tiny = tiny / 2;
   EXPECT_GT(tiny, 0);
@@ -555,15 +497,15 @@ v1::Optimizer TypicalSettings(int number) {
   const auto kind = static_cast<v1::Optimizer::Kind>(number);
   if (kind == v1::Optimizer::KIND_UNSPECIFIED) return {};
   if (kind == v1::Optimizer::KIND_FTRL) {
-    return Settings(kind, {{"rate", 0.05}, {"l1", 0.3}, {"l2", 0.01}});
+    return OptimizerSettings(kind, {{"rate", 0.05}, {"l1", 0.3}, {"l2", 0.01}});
   }
-  return Settings(kind, {{"rate", 0.05}});
+  return OptimizerSettings(kind, {{"rate", 0.05}});
 }
 
 // The same with weight decay, where the kind has it.
 v1::Optimizer DecayingSettings(int number) {
   v1::Optimizer settings = TypicalSettings(number);
-  if (Takes(settings, "weight_decay")) settings.set_weight_decay(0.02);
+  if (TakesKey(settings, "weight_decay")) settings.set_weight_decay(0.02);
   return settings;
 }
 
@@ -575,7 +517,7 @@ v1::Optimizer SettingsOf(int number, Around around) {
       around == Around::kDecay || around == Around::kDecayAndEma
           ? DecayingSettings(number)
           : TypicalSettings(number);
-  if (!Takes(settings, "ema")) return settings;
+  if (!TakesKey(settings, "ema")) return settings;
   if (around == Around::kDecayAndEma) settings.set_ema(0.9);
   if (around == Around::kSwa) settings.set_swa(0);
   return settings;
@@ -646,7 +588,7 @@ INSTANTIATE_TEST_SUITE_P(
                      testing::Values(Around::kNothing, Around::kDecay,
                                      Around::kDecayAndEma, Around::kSwa)),
     [](const auto& test) {
-      const std::string word = WordOf(std::get<0>(test.param));
+      const std::string word = OptimizerWord(std::get<0>(test.param));
       return (word.empty() ? "additive" : word) + "_" +
              hwy::TargetName(std::get<1>(test.param)) +
              NameOf(std::get<2>(test.param));
@@ -840,7 +782,7 @@ TEST_P(EveryOptimizerTest, MinimizesAParabola) {
 }
 
 TEST(OptimizerDeathTest, SizesThatDisagreeAreABug) {
-  const auto optimizer = Make(Settings(v1::Optimizer::KIND_MOMENTUM));
+  const auto optimizer = Make(OptimizerSettings(v1::Optimizer::KIND_MOMENTUM));
   std::vector<float> four(4), five(5);
   const std::vector<std::span<float>> none, good = {four}, bad = {five};
   const GradientView gradient = four;
