@@ -46,6 +46,7 @@ AlgorithmRegistry BuiltinAlgorithms() {
   RegisterAdag(&registry).IgnoreError();
   RegisterGeo(&registry).IgnoreError();
   RegisterLocalSgd(&registry).IgnoreError();
+  RegisterDiLoCo(&registry).IgnoreError();
   RegisterLbfgs(&registry).IgnoreError();
   RegisterTasks(&registry).IgnoreError();
   RegisterElasticAveraging(&registry).IgnoreError();

@@ -24,6 +24,7 @@
 #include "absl/strings/string_view.h"
 #include "algorithms/local_rule.h"
 #include "algorithms/row_rule.h"
+#include "optimizer/optimizer.h"
 #include "protocol/algorithm_plan.h"
 
 namespace ebb {
@@ -31,8 +32,8 @@ namespace ebb {
 // The keys of `algorithm` in a job file. Each field says which kinds read it.
 struct AlgorithmConfig {
   std::string kind = "sgd";
-  // All but asgd, dynsgd and local_sgd: batches that one push covers, at least
-  // 1.
+  // All but sgd, dynsgd, local_sgd and diloco: batches that one push covers, at
+  // least 1.
   int32_t push_every = 1;
   // downpour, adag: batches that are computed from one pull, at least 1.
   int32_t pull_every = 1;
@@ -46,6 +47,11 @@ struct AlgorithmConfig {
   double tolerated = 8;
   // geo: what part of a worker's change is pushed, above 0 and at most 1.
   double share = 1;
+  // diloco: the rule of a worker's steps; null is refused.
+  std::shared_ptr<const Optimizer> inner = nullptr;
+  // diloco: batches of a run, at least 1. In rounds a run is an item.
+  int32_t period = 50;
+  bool rounds = false;
 };
 
 // The kinds of pushes, and what servers make of each.
@@ -55,6 +61,12 @@ enum class PushKind {
   // A change of the values, which they add unchanged. In rounds a push is a sum
   // of changes, each times its number of examples, and they add the mean.
   kChanges,
+  // The way back from where local steps came to, times its number of examples:
+  // a step of the job's optimizer by their mean, as if they were gradients. The
+  // rate is that of the optimizer alone: a rollback's factor is for the
+  // workers'
+  // steps.
+  kOuterGradients,
 };
 
 // Immutable, so thread-safe.

@@ -20,6 +20,8 @@ absl::Status RegisterAdag(AlgorithmRegistry* registry);
 absl::Status RegisterGeo(AlgorithmRegistry* registry);
 // "local_sgd"
 absl::Status RegisterLocalSgd(AlgorithmRegistry* registry);
+// "diloco"
+absl::Status RegisterDiLoCo(AlgorithmRegistry* registry);
 // "lbfgs"
 absl::Status RegisterLbfgs(AlgorithmRegistry* registry);
 // "tasks"

@@ -21,6 +21,7 @@ namespace ebb {
 struct LocalStep {
   float rate = 0;            // By the schedule, at the batch's place.
   float gradient_scale = 1;  // 1 / the batch size: makes a mean of the sum.
+  int64_t examples = 1;      // In the sum; the last batch may have fewer.
 };
 
 // The facts about one push that a rule needs.

@@ -209,7 +209,8 @@ absl::Status LocalTraining::Gather(const ComputeTask& task, Item* item,
   const double rate = item->mathematics.rate(task.item, task.begin, task.end) *
                       task.rate_factor;
   const LocalStep step = {static_cast<float>(rate),
-                          1.0f / static_cast<float>(plan.BatchSize(task.item))};
+                          1.0f / static_cast<float>(plan.BatchSize(task.item)),
+                          task.end - task.begin};
   EBB_RETURN_IF_ERROR(item->rows.Add(plan, step, result.rows));
   if (!result.gradient.empty()) {
     item->mathematics.rule->Step(step, FloatsOf(result.gradient));

@@ -93,7 +93,8 @@ void AlgorithmRules::CheckLocalRule() {
   // A plugin's plan says whether it fits rounds (MakeJobRecord).
   const bool rounds = kind == v1::Algorithm::KIND_PLUGIN &&
                       consistency == v1::Consistency::KIND_ROUNDS;
-  if (!averages && !rounds && consistency != v1::Consistency::KIND_ASP) {
+  if (!averages && !rounds && !traits.runs() &&
+      consistency != v1::Consistency::KIND_ASP) {
     found_->Add(
         "algorithm.kind",
         absl::StrCat(name,

@@ -8,6 +8,7 @@
 #include "job/base/keys.h"
 #include "job/base/traits.h"
 #include "job/fit.h"
+#include "job/run_rules.h"
 #include "job/validate.h"
 #include "workloads/seam/rules/rules.h"
 
@@ -96,12 +97,12 @@ void FillLabels(v1::Job* job) {
 }
 
 // Steps that stay long end in noise, the more so the later they come.
-void FillSchedule(v1::Job* job) {
-  v1::Schedule& schedule = *job->mutable_optimizer()->mutable_schedule();
+void FillSchedule(const v1::Job& job, v1::Optimizer* rule) {
+  v1::Schedule& schedule = *rule->mutable_schedule();
   if (schedule.has_kind()) return;
-  if (workloads::FactsOf(*job).schedule_by_data) return;
-  const bool falls = TraitsOf(job->optimizer().kind()).steps_of_the_rate() &&
-                     !job->train().has_batch_growth();
+  if (workloads::FactsOf(job).schedule_by_data) return;
+  const bool falls = TraitsOf(rule->kind()).steps_of_the_rate() &&
+                     !job.train().has_batch_growth();
   schedule.set_kind(falls ? v1::Schedule::KIND_COSINE
                           : v1::Schedule::KIND_CONSTANT);
 }
@@ -134,6 +135,35 @@ void FillAlgorithm(v1::Job* job) {
       job->algorithm().has_plugin() ? v1::Algorithm::KIND_PLUGIN
       : plain                       ? v1::Algorithm::KIND_SGD
                                     : v1::Algorithm::KIND_STALENESS_AWARE);
+}
+
+// Where pushes are runs, workers step by an optimizer of their own, and servers
+// as the algorithm's keys say. Rounds are the exact form of it.
+void FillRuns(v1::Job* job) {
+  if (!TraitsOf(job->algorithm().kind()).runs()) return;
+  v1::Consistency& consistency = *job->mutable_consistency();
+  if (!consistency.has_kind()) {
+    consistency.set_kind(v1::Consistency::KIND_ROUNDS);
+  }
+  v1::Algorithm& algorithm = *job->mutable_algorithm();
+  v1::Optimizer& inner = *algorithm.mutable_inner();
+  if (!inner.has_kind()) inner.set_kind(v1::Optimizer::KIND_ADAMW);
+  FillSchedule(*job, &inner);
+  if (!algorithm.has_momentum()) {
+    const bool rounds = consistency.kind() == v1::Consistency::KIND_ROUNDS;
+    algorithm.set_momentum(rounds ? 0.9 : 0);
+  }
+  if (!algorithm.has_rate()) {
+    algorithm.set_rate(algorithm.momentum() > 0 ? 0.7 : 1);
+  }
+  v1::Optimizer outer = OuterRuleOf(algorithm);
+  // Numbers that cannot be are reported where they were given.
+  if (!(outer.rate() > 0)) outer.clear_rate();
+  if (!(outer.momentum() < 1)) outer.clear_momentum();
+  v1::Optimizer& given = *job->mutable_optimizer();
+  if (given.has_kind() && given.kind() != outer.kind()) return;  // Refused.
+  outer.MergeFrom(given);
+  given = outer;
 }
 
 // How many workers are of use to the default algorithm, the data says.
@@ -194,12 +224,17 @@ void FillDefaults(v1::Job* job) {
   }
   FillTasks(job);
   FillAlgorithm(job);
+  FillRuns(job);
   FillWorkers(job);
   FillOptimizer(job);
   FillAnnotatedDefaults(job->mutable_optimizer());
   InheritOptimizer(job);
+  // How large a round of runs is, the batch says (fit.cc).
+  const bool open_round = TraitsOf(job->algorithm().kind()).runs() &&
+                          !job->consistency().has_examples();
   FillAnnotatedDefaults(job);
-  FillSchedule(job);
+  if (open_round) job->mutable_consistency()->clear_examples();
+  FillSchedule(*job, job->mutable_optimizer());
   FillAnnotatedDefaults(job->mutable_optimizer());  // For the schedule's kind.
   if (!job->train().has_shuffle_seed()) {
     job->mutable_train()->set_shuffle_seed(job->seed());

@@ -75,6 +75,7 @@ class Fit {
   std::vector<Choice> All() {
     ChooseBatchAndEpochs();
     ChooseWorkers();
+    ChooseRound();
     ChooseEvaluations();
     ChooseL2();
     ChooseRate();
@@ -87,6 +88,7 @@ class Fit {
  private:
   void ChooseBatchAndEpochs();
   void ChooseWorkers();
+  void ChooseRound();
   void ChooseEvaluations();
   void ChooseL2();
   void ChooseRate();
@@ -101,6 +103,12 @@ class Fit {
   // Returns whether the algorithm asks for batches and workers that fit.
   bool FitsWorkers() const;
 
+  // See GradientRuleOf.
+  v1::Optimizer& MutableRule() {
+    return TraitsOf(job_.algorithm().kind()).runs()
+               ? *job_.mutable_algorithm()->mutable_inner()
+               : *job_.mutable_optimizer();
+  }
   // Returns whether each weight of the model is multiplied with one feature, so
   // that all of them together move an output by a step times the features.
   bool IsLinear() const;
@@ -183,7 +191,10 @@ Choice Fit::ChooseEpochs() {
             wishes_.epochs->reason};
   }
   int64_t step = train.batch();
-  const bool rounds = job_.consistency().kind() == v1::Consistency::KIND_ROUNDS;
+  // In runs each batch is a step of a worker, in rounds too.
+  const bool rounds =
+      job_.consistency().kind() == v1::Consistency::KIND_ROUNDS &&
+      !TraitsOf(job_.algorithm().kind()).runs();
   if (rounds) {
     const auto round = ParseEpochOrCount(job_.consistency().examples());
     step = std::max(step, round.value_or(kWholeEpoch) == kWholeEpoch
@@ -238,6 +249,28 @@ void Fit::ChooseWorkers() {
                    kFewWorkers));
 }
 
+// A run for each worker.
+void Fit::ChooseRound() {
+  v1::Consistency& consistency = *job_.mutable_consistency();
+  const v1::Algorithm& algorithm = job_.algorithm();
+  if (!TraitsOf(algorithm.kind()).runs() || consistency.has_examples() ||
+      consistency.kind() != v1::Consistency::KIND_ROUNDS) {
+    return;
+  }
+  // Numbers beyond their bounds in job.proto are reported elsewhere.
+  const int64_t period = std::clamp<int64_t>(algorithm.period(), 1, 1'000'000);
+  const int64_t workers =
+      std::clamp<int64_t>(job_.workers().max(), 1, kManyWorkers);
+  const int64_t batch =
+      std::clamp<int64_t>(job_.train().batch(), 1, int64_t{1} << 24);
+  int64_t round = period * workers * batch;
+  if (data_.examples > 0) round = std::min(round, data_.examples);
+  consistency.set_examples(absl::StrCat(round));
+  Add("consistency.examples", consistency.examples(),
+      absl::StrCat(workers, workers == 1 ? " worker" : " workers",
+                   " with a run of ", period, " batches each"));
+}
+
 bool Fit::FitsWorkers() const {
   return data_.examples > 0 && TraitsOf(job_.algorithm().kind()).fits_workers();
 }
@@ -267,7 +300,7 @@ void Fit::ChooseL2() {
   }
   if (TraitsOf(model).keyed() || !IsLinear() || data_.examples < 1) return;
   const bool wide = data_.features > data_.examples;
-  const v1::Optimizer& rule = job_.optimizer();
+  const v1::Optimizer& rule = GradientRuleOf(job_);
   const bool penalised =
       rule.weight_decay() > 0 || rule.l1() > 0 || rule.l2() > 0;
   if (penalised && !wide) return;
@@ -293,7 +326,7 @@ double Fit::Reach(std::string* text) const {
 }
 
 void Fit::ChooseRate() {
-  v1::Optimizer& optimizer = *job_.mutable_optimizer();
+  v1::Optimizer& optimizer = MutableRule();
   if (optimizer.has_rate() || !TraitsOf(optimizer.kind()).steps_of_the_rate())
     return;
   double rate = kLeastRate;
@@ -318,11 +351,11 @@ void Fit::ChooseRate() {
     }
   }
   optimizer.set_rate(rate);
-  Add("optimizer.rate", NumberText(rate), reason);
+  Add(absl::StrCat(GradientRuleKey(job_), ".rate"), NumberText(rate), reason);
 }
 
 void Fit::ChooseSchedule() {
-  v1::Schedule& schedule = *job_.mutable_optimizer()->mutable_schedule();
+  v1::Schedule& schedule = *MutableRule().mutable_schedule();
   if (schedule.has_kind()) return;
   // By the batch and the epochs.
   const auto wish = workloads::RulesOf(job_.model())
@@ -330,7 +363,8 @@ void Fit::ChooseSchedule() {
                         .schedule;
   if (!wish) return;
   schedule.MergeFrom(wish->schedule);
-  Add("optimizer.schedule", wish->text, wish->reason);
+  Add(absl::StrCat(GradientRuleKey(job_), ".schedule"), wish->text,
+      wish->reason);
 }
 
 // A table whose optimizer is of another kind than the job's has a rate of its

@@ -74,6 +74,8 @@ const std::vector<std::string>& KeysThatMayChange() {
       "train.epochs",
       "optimizer.rate",
       "optimizer.schedule",
+      "algorithm.inner.rate",
+      "algorithm.inner.schedule",
       "evaluate",
       "expect",
       "stop",

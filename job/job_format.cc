@@ -13,6 +13,7 @@ namespace ebb::job {
 
 namespace {
 
+constexpr uint32_t kFormatOfRuns = 19;
 constexpr uint32_t kFormatOfPositive = 18;
 constexpr uint32_t kFormatOfFrozenRows = 17;
 constexpr uint32_t kFormatOfInitialRows = 16;
@@ -56,6 +57,8 @@ bool HasNewFormat(const v1::DataSource& source) {
 
 uint32_t SpecificationFormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
+  // It would know no such algorithm.
+  if (TraitsOf(job.algorithm().kind()).runs()) return kFormatOfRuns;
   // Its figures would be of another class, and decide when the job ends.
   if (job.data().has_positive()) return kFormatOfPositive;
   // It would train rows that are frozen.

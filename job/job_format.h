@@ -10,7 +10,7 @@
 namespace ebb::job {
 
 // The newest format, and so the newest that this ebb reads.
-inline constexpr uint32_t kSpecificationFormat = 18;
+inline constexpr uint32_t kSpecificationFormat = 19;
 
 // The oldest format in which a reader understands all of the job: it must not
 // train by another algorithm than the job's, nor on another device.

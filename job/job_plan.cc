@@ -216,6 +216,11 @@ absl::Status PlanItems(const v1::Job& job, const JobFacts& facts,
   }
   if (job.train().has_item_examples()) {
     plan->shard_size = std::min(job.train().item_examples(), plan->examples);
+  } else if (plan->algorithm.runs && plan->rounds()) {
+    const int64_t batch = plan->batch_by_epoch.front();
+    const int64_t batches =
+        std::min(job.algorithm().period(), CeilDivide(plan->examples, batch));
+    plan->shard_size = std::min(batches * batch, plan->examples);
   } else if (round_examples == kWholeEpoch) {
     plan->shard_size = ChooseItemExamples(*plan, facts);
   } else {
@@ -428,7 +433,9 @@ absl::Status PlanAlgorithm(const v1::Job& job, const JobFacts& facts,
     EBB_RETURN_IF_ERROR(PlanRowsOfRuns(facts, rows.get(), plan));
   }
   // What is kept for a server that is away is a sum of what was pushed.
-  if (plan->algorithm.keeps_effect) plan->consistency.local_steps = 0;
+  if (plan->algorithm.keeps_effect || plan->algorithm.runs) {
+    plan->consistency.local_steps = 0;
+  }
   return absl::OkStatus();
 }
 

@@ -18,6 +18,7 @@
 #include "job/fold_rules.h"
 #include "job/program_rules.h"
 #include "job/python_rules.h"
+#include "job/run_rules.h"
 #include "job/stop_rules.h"
 #include "job/transfer_rules.h"
 #include "workloads/seam/rules/rules.h"
@@ -105,7 +106,7 @@ void Rules::CheckKeysOfModel() {
 }
 
 void Rules::CheckOptimizer() {
-  const v1::Schedule& schedule = job_.optimizer().schedule();
+  const v1::Schedule& schedule = GradientRuleOf(job_).schedule();
   if (TraitsOf(job_.optimizer().kind()).statistics()) {
     found_->Add(
         "optimizer.kind",
@@ -117,7 +118,7 @@ void Rules::CheckOptimizer() {
   // What is wrong with the epochs themselves is said elsewhere.
   if (job_.train().epochs() > 0 &&
       schedule.warm_up_epochs() > static_cast<double>(job_.train().epochs())) {
-    found_->Add("optimizer.schedule.warm_up_epochs",
+    found_->Add(absl::StrCat(GradientRuleKey(job_), ".schedule.warm_up_epochs"),
                 absl::StrCat(NumberText(schedule.warm_up_epochs()),
                              " epochs are more than the ",
                              job_.train().epochs(), " of the job"),
@@ -132,9 +133,10 @@ void Rules::CheckOptimizer() {
 }
 
 void Rules::CheckSchedule() {
-  const v1::Schedule& schedule = job_.optimizer().schedule();
+  const v1::Schedule& schedule = GradientRuleOf(job_).schedule();
   if (schedule.kind() != v1::Schedule::KIND_TABLE) return;
-  const std::string at = "optimizer.schedule.at";
+  const std::string key = absl::StrCat(GradientRuleKey(job_), ".schedule");
+  const std::string at = key + ".at";
   const int points = schedule.at_size();
   const int most = static_cast<int>(kMaxSchedulePoints);
   if (points == 0 || points > most) {
@@ -143,7 +145,7 @@ void Rules::CheckSchedule() {
     return;
   }
   if (schedule.factors_size() != points) {
-    found_->Add("optimizer.schedule.factors",
+    found_->Add(key + ".factors",
                 absl::StrCat("has ", schedule.factors_size(),
                              " numbers, and `at` ", points, " positions"),
                 "one number for each position");
@@ -262,8 +264,11 @@ void Rules::CheckPoliciesOfRounds() {
     found_->Add(key, "a batch cannot be skipped by itself in rounds",
                 absl::StrCat(key, ": pause"));
   };
-  no_skip("on_poison", job_.on_poison());
-  no_skip("on_nonfinite", job_.on_nonfinite());
+  // A skip ends all runs under way, and what was pulled for them.
+  if (!TraitsOf(job_.algorithm().kind()).runs()) {
+    no_skip("on_poison", job_.on_poison());
+    no_skip("on_nonfinite", job_.on_nonfinite());
+  }
   // Each version is reported, so that a rollback finds a round that all have.
   constexpr int64_t kMostVersions = 1000;
   if (job_.checkpoint().keep() > kMostVersions) {
@@ -425,6 +430,7 @@ std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
   CheckExpectations(job, facts, &found);
   CheckStopRules(job, facts, &found);
   CheckAlgorithmRules(job, &found);
+  CheckRunRules(job, facts, &found);
   CheckAverageRules(job, &found);
   CheckFactRules(job, facts, &found);
   return found.Take();

@@ -13,6 +13,7 @@
 #include "job/base/keys.h"
 #include "job/base/traits.h"
 #include "job/specification.h"
+#include "optimizer/optimizer.h"
 #include "workloads/seam/rules/rules.h"
 
 namespace ebb::job {
@@ -90,6 +91,19 @@ absl::StatusOr<std::string> NameOf(v1::Algorithm::Kind kind) {
   return word;
 }
 
+// The rule of the steps that workers make in a run.
+absl::StatusOr<std::unique_ptr<const Optimizer>> InnerOf(
+    const v1::Algorithm& algorithm) {
+  v1::Optimizer settings = algorithm.inner();
+  if (!settings.has_kind()) settings.set_kind(v1::Optimizer::KIND_ADAMW);
+  const auto whole = OptimizerOf(settings);
+  if (!whole.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("algorithm.inner: ", whole.status().message()));
+  }
+  return MakeOptimizer(*whole);
+}
+
 // The servers' view of an algorithm that only workers load.
 class WhatServersKnow final : public Algorithm {
  public:
@@ -133,6 +147,11 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
       algorithm.has_moving_rate() ? algorithm.moving_rate() : kBeta / workers;
   config.share = algorithm.has_share() ? algorithm.share() : 1 / workers;
   if (algorithm.has_tolerated()) config.tolerated = algorithm.tolerated();
+  if (TraitsOf(algorithm.kind()).runs()) {
+    if (algorithm.has_period()) config.period = batches(algorithm.period());
+    config.rounds = job.consistency().kind() == v1::Consistency::KIND_ROUNDS;
+    EBB_ASSIGN_OR_RETURN(config.inner, InnerOf(algorithm));
+  }
   if (algorithm.has_momentum()) config.momentum = algorithm.momentum();
   return BuiltinAlgorithms().Create(config);
 }
@@ -183,7 +202,8 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
     default:
       break;
   }
-  facts.scales_late_steps = TraitsOf(job.algorithm().kind()).by_lateness();
+  const v1::AlgorithmTraits& traits = TraitsOf(job.algorithm().kind());
+  facts.scales_late_steps = traits.by_lateness() || traits.runs();
   facts.least_loss = workloads::FactsOf(job).least_loss;
   facts.only_programs = TraitsOf(job.model()).program();
   facts.epochs_in_order = TraitsOf(job.algorithm().kind()).contributions();
@@ -193,11 +213,12 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
 }
 
 absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs) {
+  const v1::Optimizer& rule = GradientRuleOf(job);
   EBB_ASSIGN_OR_RETURN(const RateSchedule schedule,
-                       ScheduleOf(job.optimizer().schedule()));
+                       ScheduleOf(rule.schedule()));
   const double rate = job.algorithm().has_local_rate()
                           ? job.algorithm().local_rate()
-                          : job.optimizer().rate();
+                          : rule.rate();
   return LearningRate(rate, schedule, epochs);
 }
 

@@ -39,7 +39,7 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
 absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record);
 
 // The rate of the steps that workers take by themselves, in a job of this many
-// epochs: by default the optimizer's.
+// epochs: by default the optimizer's, and in runs that of the inner one.
 absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs);
 
 }  // namespace ebb::job

@@ -390,6 +390,7 @@ const std::map<std::string, std::string>& NamesElsewhere() {
       {"patience", "stop.patience"},
       {"random_seed", "seed"},
       {"random_state", "seed"},
+      {"rate", "optimizer.rate"},  // The algorithm may have one, too.
       {"target", "data.train.csv.label"},
       {"target_column", "data.train.csv.label"},
       {"weight_decay", "optimizer.weight_decay"},

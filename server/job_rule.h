@@ -31,8 +31,8 @@ class JobRule final : public UpdateRule {
   // ReadSpecification). InvalidArgument: it is not valid.
   //
   // `rollback` is that of the generation: each step from gradients takes its
-  // rate times the factor. Changes that workers make and push are added
-  // unchanged: workers have the factor, too.
+  // rate times the factor. Where workers step by themselves, they have the
+  // factor, and servers take what they push as it is.
   static absl::StatusOr<std::unique_ptr<JobRule>> Create(
       const JobRecord& record, const RollbackRecord& rollback = {});
 
@@ -144,7 +144,9 @@ class JobRule final : public UpdateRule {
       : plan_(plan),
         seed_(seed),
         schedule_(std::move(schedule)),
-        rate_factor_(rollback.rate_factor),
+        rate_factor_(algorithm->Pushes() == PushKind::kOuterGradients
+                         ? 1
+                         : rollback.rate_factor),
         slots_of_other_rates_(rollback.rate_factor != 1 ||
                               !rollback.versions.empty()),
         algorithm_(std::move(algorithm)) {}

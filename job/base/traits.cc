@@ -58,6 +58,17 @@ const v1::ModelTraits& TraitsOf(const v1::Model& model) {
   return OptionsOf(BuiltIn(model)).GetExtension(v1::model);
 }
 
+const v1::Optimizer& GradientRuleOf(const v1::Job& job) {
+  const v1::Algorithm& algorithm = job.algorithm();
+  return TraitsOf(algorithm.kind()).runs() ? algorithm.inner()
+                                           : job.optimizer();
+}
+
+absl::string_view GradientRuleKey(const v1::Job& job) {
+  return TraitsOf(job.algorithm().kind()).runs() ? "algorithm.inner"
+                                                 : "optimizer";
+}
+
 bool CannotShortenSteps(v1::Algorithm::Kind algorithm,
                         v1::Optimizer::Kind of_table) {
   const v1::AlgorithmTraits& traits = TraitsOf(algorithm);

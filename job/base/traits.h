@@ -24,6 +24,11 @@ const v1::FormatTraits& TraitsOf(const v1::DataSource& source);
 // A plugin's model has empty traits: it says itself what it is.
 const v1::ModelTraits& TraitsOf(const v1::Model& model);
 
+// Returns the rule of the steps along gradients, and its key: the job's
+// optimizer, or where pushes are runs that of the workers' steps.
+const v1::Optimizer& GradientRuleOf(const v1::Job& job);
+absl::string_view GradientRuleKey(const v1::Job& job);
+
 // True if the algorithm shortens late steps in every table, and this rule of a
 // table cannot. The default algorithm leaves such a table its whole steps.
 bool CannotShortenSteps(v1::Algorithm::Kind algorithm,

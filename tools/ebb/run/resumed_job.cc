@@ -10,6 +10,7 @@
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/specification.pb.h"
 #include "job/base/keys.h"
+#include "job/base/traits.h"
 #include "job/base/values.h"
 #include "job/yaml.h"
 
@@ -61,9 +62,14 @@ std::vector<std::string> ChosenForRun(const JobChoice& choice,
              now.train().batch());
   keep_count("workers.max", named.workers().has_max(), before.workers().max(),
              now.workers().max());
-  if (!named.optimizer().has_rate() && before.optimizer().has_rate()) {
-    keep("optimizer.rate", job::NumberText(before.optimizer().rate()),
-         before.optimizer().rate() == now.optimizer().rate());
+  const v1::Optimizer& rule = job::GradientRuleOf(before);
+  const v1::Optimizer& said = job::TraitsOf(algorithm.kind()).runs()
+                                  ? named.algorithm().inner()
+                                  : named.optimizer();
+  if (!said.has_rate() && rule.has_rate()) {
+    keep(absl::StrCat(job::GradientRuleKey(before), ".rate"),
+         job::NumberText(rule.rate()),
+         rule.rate() == job::GradientRuleOf(now).rate());
   }
   if (!named.model().has_l2() &&
       (before.model().has_l2() || now.model().has_l2())) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "job/base/traits.h"
 #include "job/job_change.h"
 #include "tools/ebb/status/status_watcher.h"
 #include "tools/text/daemon_names.h"
@@ -33,9 +34,9 @@ bool CannotBeLeftOut(const Quarantined& bad) {
 
 // A tenth of the rate: large steps are too large by factors, not by percents.
 std::string LowerRate(const v1::Job& job) {
-  const double rate = job.optimizer().rate();
+  const double rate = job::GradientRuleOf(job).rate();
   return job::ChangeFlag(
-      "optimizer.rate",
+      absl::StrCat(job::GradientRuleKey(job), ".rate"),
       rate > 0 ? absl::StrFormat("%.6g", rate / 10) : std::string("RATE"));
 }
 
