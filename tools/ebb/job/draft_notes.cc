@@ -133,8 +133,24 @@ void NoteMissingRows(const job::JobFacts& facts, const JobRecord& record,
 // Updates of a partition, at most.
 int64_t UpdatesOf(const JobPlan& plan) {
   if (plan.rounds()) return plan.RoundsPerEpoch() * plan.epochs;
-  const int64_t batch = *std::ranges::min_element(plan.batch_by_epoch);
-  return plan.items() * ((plan.shard_size + batch - 1) / batch);
+  // A run is one update.
+  const int64_t push = *std::ranges::min_element(plan.batch_by_epoch) *
+                       (plan.algorithm.runs ? plan.algorithm.push_batches : 1);
+  return plan.items() * ((plan.shard_size + push - 1) / push);
+}
+
+// Warns of workers that have no run in a round of few.
+std::string RoundOfRunsNote(const JobPlan& plan) {
+  const int64_t runs = plan.consistency.round_items;
+  if (!plan.algorithm.runs || !plan.rounds() || plan.max_workers <= runs) {
+    return "";
+  }
+  return absl::StrCat("warning: consistency.examples: a round has ",
+                      Count(runs, "run"), ", so at most ", runs, " of up to ",
+                      Count(plan.max_workers, "worker"),
+                      " compute: take a larger number, a smaller "
+                      "algorithm.period, or workers: {max: ",
+                      runs, "}");
 }
 
 // Empty: as many partitions are made as are asked for.
@@ -160,6 +176,7 @@ void NoteJob(const job::JobFacts& facts, const JobRecord& record,
   NoteRandomTables(facts, draft);
   NoteMissingRows(facts, record, initial, draft);
   note(job::AverageNotes(job, UpdatesOf(plan)));
+  note(RoundOfRunsNote(plan));
   note(PartitionsNote(job, plan));
   for (std::string& text : job::Overruled(draft->file.job, job, plan)) {
     note(std::move(text));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +15,7 @@
 #include "common/filters/filter.h"
 #include "common/status_macros.h"
 #include "data/index.h"
+#include "job/base/keys.h"
 #include "job/base/traits.h"
 #include "job/frozen_rows.h"
 #include "job/specification.h"
@@ -50,6 +53,60 @@ int64_t KeysOfBatch(const PreparedJob& prepared) {
   return prepared.data.rows == 0 ? keys : std::min(keys, prepared.data.rows);
 }
 
+// In a round of runs each worker may have pushed one of which the sum waits for
+// those before it. One is counted where servers ask what training needs.
+int64_t MoreOpenItems(const JobPlan& plan) {
+  if (!plan.algorithm.runs || !plan.rounds()) return 0;
+  return std::max<int64_t>(
+      0, std::min<int64_t>(plan.max_workers, plan.consistency.round_items) - 1);
+}
+
+// "9.7 B", "31 KiB".
+std::string BytesPerExample(int64_t bytes, int64_t examples) {
+  const double each =
+      static_cast<double>(bytes) / static_cast<double>(examples);
+  constexpr double kWhole = 100;
+  return each < kWhole ? absl::StrFormat("%.3g B", each)
+                       : BytesText(static_cast<int64_t>(each));
+}
+
+// Names the vectors, as long as the model, that servers and each worker hold in
+// a job whose pushes are runs.
+std::string RunVectorsOfServers(const JobPlan& plan,
+                                const std::vector<std::string>& slots) {
+  std::string text = "values";
+  for (const std::string& slot : slots) absl::StrAppend(&text, ", ", slot);
+  if (!plan.rounds()) return text;
+  return absl::StrCat(
+      text, ", ", Count(plan.consistency.rounds_in_memory, "kept round"),
+      ", sums of ", Count(MoreOpenItems(plan) + 1, "open item"));
+}
+
+std::string RunVectorsOfWorker(const v1::Job& job, const JobPlan& plan) {
+  const int64_t moments = plan.algorithm.worker_vectors - 2;
+  const std::string inner = job::KindOf(job.algorithm().inner());
+  return absl::StrCat(
+      plan.algorithm.worker_vectors + 1, ": values, start, gradient",
+      moments > 0 ? absl::StrCat(", ", moments, " of ", inner) : "");
+}
+
+// The lines about a run, and about one that is lost, half done on average.
+std::string RunText(const PreparedJob& prepared, const JobSizes& sizes) {
+  const JobPlan& plan = prepared.record.plan;
+  const int64_t examples = plan.PushEnd({0, 0}, 0);
+  const int64_t batch = plan.BatchSize({0, 0});
+  const int64_t batches = (examples + batch - 1) / batch;
+  return absl::StrCat(
+      "\n  a run                   ", Count(batches, "batch"), " of ", batch,
+      ": ", BytesText(sizes.pulled), " pulled, ", BytesText(sizes.pushed),
+      " pushed, ", BytesPerExample(sizes.pulled + sizes.pushed, examples),
+      " per ", workloads::FactsOf(prepared.job).unit,
+      "\n  a lost run              ", Count((batches + 1) / 2, "batch"),
+      " computed again, on average", "\n  vectors of a worker     ",
+      RunVectorsOfWorker(prepared.job, plan), "\n  vectors of the servers  ",
+      RunVectorsOfServers(plan, sizes.slots));
+}
+
 }  // namespace
 
 absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
@@ -60,12 +117,17 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
                        job::ReadSpecification(prepared.record));
   const int slots = rule->SlotCount();
   JobSizes sizes;
+  for (auto& state : rule->DenseStates()) {
+    if (state.slots.size() <= sizes.slots.size()) continue;
+    sizes.slots = std::move(state.slots);
+  }
   const int64_t trained =
       rule->trained() == nullptr ? plan.parameters : rule->trained()->floats();
   const int64_t frozen = plan.parameters - trained;
   // There is one copy of frozen values, also on disk.
-  sizes.servers =
-      (server::CopiesOfWeights(plan, slots) * trained + frozen) * kFloat;
+  const int64_t copies =
+      server::CopiesOfWeights(plan, slots) + MoreOpenItems(plan);
+  sizes.servers = (copies * trained + frozen) * kFloat;
   sizes.disk = (plan.checkpoint_keep * (1 + slots) * trained + frozen) * kFloat;
 
   const client::ClientOptions options;
@@ -149,11 +211,15 @@ std::string SizesText(const PreparedJob& prepared, const JobSizes& sizes) {
         "\n  disk for checkpoints    as the servers' memory\n");
     return text;
   }
-  absl::StrAppend(&text, "\n  a batch                 ", most,
-                  BytesText(sizes.pulled), " pulled, ", most,
-                  BytesText(sizes.pushed), " pushed",
-                  "\n  disk for checkpoints    ", BytesText(sizes.disk), " (",
-                  Count(plan.checkpoint_keep, "version"), ")",
+  if (plan.algorithm.runs) {
+    absl::StrAppend(&text, RunText(prepared, sizes));
+  } else {
+    absl::StrAppend(&text, "\n  a batch                 ", most,
+                    BytesText(sizes.pulled), " pulled, ", most,
+                    BytesText(sizes.pushed), " pushed");
+  }
+  absl::StrAppend(&text, "\n  disk for checkpoints    ", BytesText(sizes.disk),
+                  " (", Count(plan.checkpoint_keep, "version"), ")",
                   rows ? ", and the rows" : "", "\n");
   return text;
 }

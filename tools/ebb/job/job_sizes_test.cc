@@ -79,6 +79,32 @@ TEST_F(JobSizesTest, ModelsOfKeysTakeRowsByTheKey) {
   EXPECT_EQ(WideModelWarning(prepared), "");
 }
 
+TEST_F(JobSizesTest, OfRunsItSaysWhatOneIsAndWhatEachSideHolds) {
+  std::string data = "a,b,c,label\n";
+  for (int i = 0; i < 40; ++i) absl::StrAppend(&data, i, ",1,5,", i % 2, "\n");
+  const PreparedJob prepared = Prepare(
+      "a.csv", data,
+      absl::StrCat("model: softmax\ndata: {train: {csv: ", folder_ / "a.csv",
+                   "}}\ntrain: {batch: 2}\nworkers: {max: 4}\n"
+                   "algorithm: {kind: diloco, period: 5}\n"));
+  const auto sizes = SizesOf(prepared);
+  ASSERT_TRUE(sizes.ok()) << sizes.status();
+  // 8 parameters: values and new ones, the velocity, two kept rounds and the
+  // open one, and the sums of the round and of four items.
+  EXPECT_EQ(sizes->servers, (2 + 1 + 3 + 1 + 4) * 32);
+  EXPECT_THAT(
+      SizesText(prepared, *sizes),
+      AllOf(
+          HasSubstr("a run                   5 batches of 2: 32 B pulled, 32 "
+                    "B pushed, 6.4 B per example\n"),
+          HasSubstr("a lost run              3 batches computed again, on "
+                    "average\n"),
+          HasSubstr("vectors of a worker     5: values, start, gradient, 2 "
+                    "of adamw\n"),
+          HasSubstr("vectors of the servers  values, velocity, 2 kept rounds, "
+                    "sums of 4 open items\n")));
+}
+
 // One index of 900 million made a model of as many weights, without a word.
 TEST_F(JobSizesTest, WarnsOfADenseModelOfFewNumbers) {
   const std::string job = absl::StrCat(

@@ -3,6 +3,8 @@
 #define EBB_TOOLS_EBB_MODEL_JOB_SIZES_H_
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace ebb::tools {
 
@@ -22,6 +24,8 @@ struct JobSizes {
   // Bytes of all servers together: weights, slots of the optimizer and the new
   // weights of a step (docs/memory.md), without rows of sparse tables.
   int64_t servers = 0;
+  // The names of the optimizer's vectors, of the dense table with the most.
+  std::vector<std::string> slots = {};
   // Bytes of a server, for each key that has a row in every trained sparse
   // table.
   int64_t servers_of_a_key = 0;
@@ -29,7 +33,7 @@ struct JobSizes {
   int64_t worker = 0;
   int64_t worker_data = 0;
   // Bytes that a batch pulls and pushes, with rows for keys that are all
-  // distinct.
+  // distinct; or a run (AlgorithmPlan::runs).
   int64_t pulled = 0;
   int64_t pushed = 0;
   // Bytes that the result of a task takes, at most, if all else of the job is
