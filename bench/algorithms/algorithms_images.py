@@ -28,7 +28,7 @@ _FAMILIES = (
     _Family(
         "runs",
         "pushing now and then",
-        ("asp", "downpour", "adag", "local_sgd", "aeasgd", "eamsgd"),
+        ("asp", "downpour", "adag", "local_sgd", "diloco", "aeasgd", "eamsgd"),
     ),
     _Family(
         "sparse",

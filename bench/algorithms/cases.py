@@ -112,6 +112,7 @@ class _Maker:
             self._case(DENSE, "downpour", self._accumulated("downpour", _PERIOD)),
             self._case(DENSE, "adag", self._accumulated("adag", _PERIOD)),
             self._case(DENSE, "local_sgd", self._local_sgd()),
+            self._case(DENSE, "diloco", self._diloco()),
             self._case(DENSE, "aeasgd", self._elastic("aeasgd", _PERIOD)),
             self._case(DENSE, "eamsgd", self._elastic("eamsgd", _PERIOD)),
         ]
@@ -179,6 +180,14 @@ class _Maker:
             f"consistency.examples={10 * self._workers * self._options.batch}",
             "consistency.rounds_in_memory=16",
             "checkpoint.every=1s",
+        ]
+
+    def _diloco(self) -> List[str]:
+        """Items are runs of ten batches; the optimizer is the servers'."""
+        return [
+            "algorithm={kind: diloco, inner: {kind: adamw, rate: 0.001}, period: 10}",
+            "optimizer={}",
+            *self._local_sgd()[1:],
         ]
 
     def _accumulated(self, kind: str, period: int) -> List[str]:

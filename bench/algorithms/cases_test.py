@@ -13,6 +13,7 @@ class CasesTest(unittest.TestCase):
         self.assertEqual(len(names), len(every))
         for name in (
             "fashion-asp-1", "fashion-eamsgd-16", "fashion-local_sgd-8-churn",
+            "fashion-diloco-4",
             "fashion-aeasgd-8-every-64", "clicks-dynsgd-2", "clicks-adag-16", "clicks-geo-8-churn"):
             self.assertIn(name, names)
         # Rows have no rounds.

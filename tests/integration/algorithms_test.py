@@ -142,6 +142,53 @@ class AlgorithmsTest(FolderTest):
             "algorithm: lbfgs\n"
             "consistency: {kind: rounds, examples: epoch}\n")
 
+    def values_of(self, run):
+        self.ebb("checkpoint", "export", run, "--with-slots", "-o",
+                 run + ".safetensors")
+        with open(os.path.join(self.folder, run + ".safetensors"), "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            about = json.loads(file.read(size))
+            about.pop("__metadata__", None)
+            return about, file.read()
+
+    # An item has 800 examples, which are a run of 20 batches.
+    ROUNDS_OF_RUNS = ("algorithm: {kind: diloco, inner: {kind: adamw, rate: "
+                      "0.02}, period: 20}\n"
+                      "consistency: {kind: rounds, examples: 2400}\n")
+
+    def test_diloco_in_rounds_has_the_same_bits_whatever_dies(self):
+        for name, more in (("whole", ""),
+                           ("rounded", "filters: {push: int8, pull: bf16}\n")):
+            with self.subTest(name):
+                keys = self.ROUNDS_OF_RUNS + more
+                disturbed = self.report(
+                    keys, "chaos", "blobs.yaml", "--scenario", "scenario.yaml",
+                    "--run-dir", name + "-disturbed")
+                self.assertGreaterEqual(disturbed["restarts"]["total"], 4)
+                quiet = self.report(keys, "run", "blobs.yaml", "--workers",
+                                    "2", "--servers", "2", "--run-dir",
+                                    name + "-quiet")
+                self.assertEqual(disturbed["loss"], quiet["loss"])
+                self.assertEqual(self.values_of(name + "-disturbed"),
+                                 self.values_of(name + "-quiet"))
+
+    def test_diloco_without_waiting(self):
+        self.through_kills("algorithm: {kind: diloco, inner: {kind: adamw, "
+                           "rate: 0.02}, period: 5}\nconsistency: asp\n")
+
+    def test_diloco_says_what_a_run_costs_and_where_its_keys_belong(self):
+        self.write("blobs.yaml", JOB + self.ROUNDS_OF_RUNS)
+        said = self.ebb("job", "check", "blobs.yaml")
+        # 8 features and a bias, 6 classes: 54 parameters, of 4 bytes.
+        self.assertIn("a run                   20 batches of 40: 216 B pulled, "
+                      "216 B pushed, 0.54 B per example", said)
+        self.assertIn("a lost run              10 batches computed again", said)
+        self.assertIn("5: values, start, gradient, 2 of adamw", said)
+        self.write("blobs.yaml", JOB + self.ROUNDS_OF_RUNS +
+                   "optimizer: {kind: adamw, rate: 0.02}\n")
+        said = self.ebb("job", "check", "blobs.yaml", rc=2)
+        self.assertIn("inner: {kind: adamw}", said)
+
     def test_what_they_do_not_go_with_is_refused(self):
         self.write("blobs.yaml",
                    JOB + "algorithm: downpour\nconsistency: rounds\n")
