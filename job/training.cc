@@ -203,6 +203,7 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
       break;
   }
   const v1::AlgorithmTraits& traits = TraitsOf(job.algorithm().kind());
+  facts.rate_key = absl::StrCat(GradientRuleKey(job), ".rate");
   facts.scales_late_steps = traits.by_lateness() || traits.runs();
   facts.least_loss = workloads::FactsOf(job).least_loss;
   facts.only_programs = TraitsOf(job.model()).program();

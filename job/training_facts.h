@@ -36,6 +36,8 @@ struct TrainingFacts {
   // are other labels than of two classes.
   std::string positive_class;
   OnDivergence on_divergence = OnDivergence::kWarn;
+  // The key of the rate of the steps along gradients.
+  std::string rate_key = "optimizer.rate";
   // Steps are made shorter for gradients that are late.
   bool scales_late_steps = false;
   // The loss that servers tell of an epoch is the least of its tasks, the

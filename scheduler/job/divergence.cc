@@ -147,7 +147,8 @@ void Divergence::Forget() {
 }
 
 std::string DivergenceText(const Divergence::Trouble& trouble, int64_t epoch,
-                           bool squared_loss, const Lateness& lateness) {
+                           bool squared_loss, absl::string_view rate_key,
+                           const Lateness& lateness) {
   const auto figure = [squared_loss](double loss) {
     return absl::StrFormat("%.4g", squared_loss ? std::sqrt(2 * loss) : loss);
   };
@@ -182,12 +183,13 @@ std::string DivergenceText(const Divergence::Trouble& trouble, int64_t epoch,
     // Where it fell to the end, if slowly, a smaller rate makes it worse.
     const bool falls =
         trouble.never_fell && trouble.loss <= kStillFalls * trouble.best;
-    return absl::StrCat(
-        text, falls ? ". The rate (optimizer.rate) is too small, or too large, "
-                      "for features and labels of this scale; where "
-                      "data.standardise and data.standardise_labels are on, as "
-                      "they are by default, the default rate fits"
-                    : ". Take a smaller rate (optimizer.rate)");
+    return falls ? absl::StrCat(
+                       text, ". The rate (", rate_key,
+                       ") is too small, or too large, for features and labels "
+                       "of this scale; where data.standardise and "
+                       "data.standardise_labels are on, as they are by "
+                       "default, the default rate fits")
+                 : absl::StrCat(text, ". Take a smaller rate (", rate_key, ")");
   }
   return absl::StrCat(
       text,
@@ -195,9 +197,11 @@ std::string DivergenceText(const Divergence::Trouble& trouble, int64_t epoch,
           ". Gradients are late by %.0f updates on average: take fewer workers "
           "(ebb scale), ",
           lateness.mean_staleness),
-      lateness.asynchronous ? "consistency: ssp, " : "",
+      !lateness.asynchronous ? ""
+      : lateness.runs        ? "consistency: rounds, "
+                             : "consistency: ssp, ",
       lateness.scales_late_steps ? "" : "algorithm: staleness_aware, ",
-      "or a smaller rate (optimizer.rate)");
+      "or a smaller rate (", rate_key, ")");
 }
 
 }  // namespace ebb::scheduler

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "protocol/plan.h"
 
 namespace ebb::scheduler {
@@ -85,12 +86,14 @@ struct Lateness {
   double mean_staleness = 0;       // Updates.
   bool asynchronous = false;       // Workers do not wait for others.
   bool scales_late_steps = false;  // By the algorithm.
+  bool runs = false;               // A push is a run: SSP knows none.
 };
 
 // Describes the trouble and its remedy to people. `epoch` is its examples; a
-// squared loss is shown as the RMSE.
+// squared loss is shown as the RMSE. `rate_key` is that of the job's rate.
 std::string DivergenceText(const Divergence::Trouble& trouble, int64_t epoch,
-                           bool squared_loss, const Lateness& lateness);
+                           bool squared_loss, absl::string_view rate_key,
+                           const Lateness& lateness);
 
 }  // namespace ebb::scheduler
 

@@ -16,6 +16,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr int64_t kEpoch = 60'000;
+constexpr char kRate[] = "optimizer.rate";
 constexpr double kGuess = 2.302585;  // Of ten classes.
 
 JobPlan Plan() {
@@ -192,7 +193,7 @@ TEST_F(DivergenceTest, AJobThatEndsWellIsGood) {
 TEST(DivergenceTextTest, TellsASquaredLossInTheUnitsOfTheLabels) {
   const Divergence::Trouble never = {
       .loss = 200, .start = 50, .start_known = true, .never_fell = true};
-  EXPECT_EQ(DivergenceText(never, kEpoch, true, {}),
+  EXPECT_EQ(DivergenceText(never, kEpoch, true, kRate, {}),
             "the training RMSE is 20, and always saying the mean of the labels "
             "has 10: the model is worse than that. Take a smaller rate "
             "(optimizer.rate)");
@@ -205,7 +206,7 @@ TEST(DivergenceTextTest, BlamesNoLargeRateWhereTheLossStillFalls) {
                                     .start = 50,
                                     .start_known = true,
                                     .never_fell = true};
-  EXPECT_THAT(DivergenceText(slow, kEpoch, true, {}),
+  EXPECT_THAT(DivergenceText(slow, kEpoch, true, kRate, {}),
               HasSubstr("worse than that. The rate (optimizer.rate) is too "
                         "small, or too large, for features and labels of this "
                         "scale; where data.standardise"));
@@ -215,9 +216,23 @@ TEST(DivergenceTextTest, BlamesNoLargeRateWhereTheLossStillFalls) {
 TEST(DivergenceTextTest, SaysThatTheTestsLogLossIsCut) {
   const Divergence::Trouble never = {
       .loss = 122, .start = .6931, .start_known = true, .never_fell = true};
-  EXPECT_THAT(DivergenceText(never, kEpoch, false, {}),
+  EXPECT_THAT(DivergenceText(never, kEpoch, false, kRate, {}),
               HasSubstr("worse than that (the log loss of test data, which is "
                         "cut at 34.5 an example, shows less of it)."));
+}
+
+// A run is no batch for clocks to count, and its rate has another key.
+TEST(DivergenceTextTest, OfRunsItNamesTheirRateAndRounds) {
+  const Divergence::Trouble never = {
+      .loss = 2.5, .start = kGuess, .start_known = true, .never_fell = true};
+  EXPECT_THAT(
+      DivergenceText(never, kEpoch, false, "algorithm.inner.rate",
+                     {.mean_staleness = 20,
+                      .asynchronous = true,
+                      .scales_late_steps = true,
+                      .runs = true}),
+      HasSubstr("take fewer workers (ebb scale), consistency: rounds, or a "
+                "smaller rate (algorithm.inner.rate)"));
 }
 
 TEST(DivergenceTextTest, SaysWhatIsSeenAndWhatHelps) {
@@ -226,26 +241,26 @@ TEST(DivergenceTextTest, SaysWhatIsSeenAndWhatHelps) {
                                     .best_at = 90'000,
                                     .start = kGuess,
                                     .start_known = true};
-  EXPECT_EQ(DivergenceText(rose, kEpoch, false, {}),
+  EXPECT_EQ(DivergenceText(rose, kEpoch, false, kRate, {}),
             "the training loss is 2.5, its best was 0.35 after 1.5 epochs, and "
             "guessing has 2.303: the training diverges. Take a smaller rate "
             "(optimizer.rate)");
   Divergence::Trouble never = rose;
   never.never_fell = true;
   EXPECT_EQ(
-      DivergenceText(never, kEpoch, false,
+      DivergenceText(never, kEpoch, false, kRate,
                      {.mean_staleness = 121, .asynchronous = true}),
       "the training loss is 2.5, and guessing has 2.303: the model is "
       "worse than that. Gradients are late by 121 updates on average: take "
       "fewer workers (ebb scale), consistency: ssp, algorithm: "
       "staleness_aware, "
       "or a smaller rate (optimizer.rate)");
-  EXPECT_THAT(DivergenceText(never, kEpoch, false,
+  EXPECT_THAT(DivergenceText(never, kEpoch, false, kRate,
                              {.mean_staleness = 20, .scales_late_steps = true}),
               AllOf(HasSubstr("fewer workers"),
                     Not(HasSubstr("staleness_aware")), Not(HasSubstr("ssp"))));
   never.start_known = false;
-  EXPECT_THAT(DivergenceText(never, kEpoch, false, {}),
+  EXPECT_THAT(DivergenceText(never, kEpoch, false, kRate, {}),
               HasSubstr("it began with 2.303"));
 }
 

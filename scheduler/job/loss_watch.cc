@@ -73,10 +73,11 @@ std::string LossWatch::DivergenceText() const {
   }
   return scheduler::DivergenceText(
       *divergence_.trouble(), job_.plan().examples,
-      job_.training_facts.squared_loss,
+      job_.training_facts.squared_loss, job_.training_facts.rate_key,
       {.mean_staleness = updates > 0 ? staleness / updates : 0,
        .asynchronous = job_.plan().consistency.kind == ConsistencyKind::kAsp,
-       .scales_late_steps = job_.training_facts.scales_late_steps});
+       .scales_late_steps = job_.training_facts.scales_late_steps,
+       .runs = job_.plan().algorithm.runs});
 }
 
 std::string LossWatch::LateUpdatesText() const {
