@@ -38,6 +38,11 @@ constexpr int64_t kLeastEpochs = 10;
 constexpr int64_t kLeastSteps = 1000;
 constexpr int64_t kMostEvaluations = 20;
 
+// A run has so many batches, but servers make so many steps.
+constexpr int64_t kBatchesOfARun = 50;
+constexpr int64_t kLeastOuterSteps = 20;
+constexpr int64_t kMostOfAPeriod = 1'000'000;  // The most of job.proto.
+
 // Late updates that together move an output by more than this do harm. Fewer
 // than eight never do (docs/decisions/0025-as-many-workers.md).
 constexpr double kToleratedMove = 8;
@@ -75,7 +80,7 @@ class Fit {
   std::vector<Choice> All() {
     ChooseBatchAndEpochs();
     ChooseWorkers();
-    ChooseRound();
+    ChooseRuns();
     ChooseEvaluations();
     ChooseL2();
     ChooseRate();
@@ -88,7 +93,8 @@ class Fit {
  private:
   void ChooseBatchAndEpochs();
   void ChooseWorkers();
-  void ChooseRound();
+  void ChooseRuns();
+  void ChoosePeriod();
   void ChooseEvaluations();
   void ChooseL2();
   void ChooseRate();
@@ -103,6 +109,17 @@ class Fit {
   // Returns whether the algorithm asks for batches and workers that fit.
   bool FitsWorkers() const;
 
+  // Of a job whose pushes are runs. Numbers beyond their bounds in job.proto
+  // are reported elsewhere.
+  int64_t WorkersOfRuns() const {
+    return std::clamp<int64_t>(job_.workers().max(), 1, kManyWorkers);
+  }
+  int64_t BatchOfRuns() const {
+    return std::clamp<int64_t>(job_.train().batch(), 1, int64_t{1} << 24);
+  }
+  int64_t BatchesOfAnEpoch() const {
+    return (data_.examples - 1) / BatchOfRuns() + 1;
+  }
   // See GradientRuleOf.
   v1::Optimizer& MutableRule() {
     return TraitsOf(job_.algorithm().kind()).runs()
@@ -249,26 +266,73 @@ void Fit::ChooseWorkers() {
                    kFewWorkers));
 }
 
-// A run for each worker.
-void Fit::ChooseRound() {
+// Where pushes are runs: how long one is, and which make a round.
+void Fit::ChooseRuns() {
+  if (!TraitsOf(job_.algorithm().kind()).runs()) return;
+  if (!job_.algorithm().has_period()) ChoosePeriod();
   v1::Consistency& consistency = *job_.mutable_consistency();
-  const v1::Algorithm& algorithm = job_.algorithm();
-  if (!TraitsOf(algorithm.kind()).runs() || consistency.has_examples() ||
+  if (consistency.has_examples() ||
       consistency.kind() != v1::Consistency::KIND_ROUNDS) {
     return;
   }
-  // Numbers beyond their bounds in job.proto are reported elsewhere.
-  const int64_t period = std::clamp<int64_t>(algorithm.period(), 1, 1'000'000);
-  const int64_t workers =
-      std::clamp<int64_t>(job_.workers().max(), 1, kManyWorkers);
-  const int64_t batch =
-      std::clamp<int64_t>(job_.train().batch(), 1, int64_t{1} << 24);
-  int64_t round = period * workers * batch;
+  // A run for each worker, and as many in each round of an epoch.
+  const int64_t period =
+      std::clamp<int64_t>(job_.algorithm().period(), 1, kMostOfAPeriod);
+  const int64_t workers = WorkersOfRuns();
+  int64_t runs = workers;
+  if (data_.examples > 0) {
+    const int64_t of_epoch = CeilDivide(BatchesOfAnEpoch(), period);
+    runs = CeilDivide(of_epoch, CeilDivide(of_epoch, workers));
+  }
+  int64_t round = runs * period * BatchOfRuns();
   if (data_.examples > 0) round = std::min(round, data_.examples);
   consistency.set_examples(absl::StrCat(round));
   Add("consistency.examples", consistency.examples(),
-      absl::StrCat(workers, workers == 1 ? " worker" : " workers",
-                   " with a run of ", period, " batches each"));
+      absl::StrCat(runs, runs == 1 ? " run" : " runs", " of ", period,
+                   period == 1 ? " batch" : " batches", " for up to ", workers,
+                   workers == 1 ? " worker" : " workers"));
+}
+
+void Fit::ChoosePeriod() {
+  v1::Algorithm& algorithm = *job_.mutable_algorithm();
+  if (data_.examples < 1) {
+    algorithm.set_period(kBatchesOfARun);
+    return;
+  }
+  const int64_t workers = WorkersOfRuns();
+  const int64_t batch = BatchOfRuns();
+  const int64_t batches = BatchesOfAnEpoch();
+  const int64_t in_all = (ExamplesOfAllEpochs() - 1) / batch + 1;
+  const int64_t most = std::clamp<int64_t>(
+      in_all / (workers * kLeastOuterSteps), 1, kBatchesOfARun);
+  const v1::Consistency& consistency = job_.consistency();
+  const bool in_rounds = consistency.kind() == v1::Consistency::KIND_ROUNDS;
+  const int64_t round =
+      ParseEpochOrCount(consistency.examples()).value_or(kWholeEpoch);
+  int64_t period = most;
+  if (job_.train().has_item_examples()) {
+    const int64_t item = job_.train().item_examples() / batch;
+    period = in_rounds ? item : std::min(most, item);
+  } else if (in_rounds && round != kWholeEpoch) {
+    period = round / (workers * batch);
+  } else if (in_rounds) {
+    // As many in each round of an epoch.
+    const int64_t rounds =
+        std::max<int64_t>(1, std::llround(static_cast<double>(batches) /
+                                          static_cast<double>(workers * most)));
+    period = CeilDivide(batches, rounds * workers);
+  }
+  period = std::clamp<int64_t>(period, 1, kMostOfAPeriod);
+  std::string reason = absl::StrCat(in_all, in_all == 1 ? " batch" : " batches",
+                                    " in all, for up to ", workers,
+                                    workers == 1 ? " worker" : " workers");
+  if (data_.window > 0 && data_.examples > data_.window) {
+    const int64_t item = ItemWithinWindow(data_.window, period * batch);
+    period = CeilDivide(item, batch);
+    absl::StrAppend(&reason, ", within windows of ", data_.window, " examples");
+  }
+  algorithm.set_period(period);
+  Add("algorithm.period", absl::StrCat(period), reason);
 }
 
 bool Fit::FitsWorkers() const {
@@ -425,6 +489,17 @@ void Fit::ChooseTolerated() {
 std::vector<Choice> FitToData(const SourceFacts& data, int64_t parameters,
                               v1::Job* job) {
   return Fit(data, parameters, job).All();
+}
+
+int64_t ItemWithinWindow(int64_t window, int64_t most) {
+  int64_t item = 1;
+  for (int64_t part = 1; part <= window / part; ++part) {
+    if (window % part != 0) continue;
+    for (const int64_t divisor : {part, window / part}) {
+      if (divisor <= most) item = std::max(item, divisor);
+    }
+  }
+  return item;
 }
 
 }  // namespace ebb::job

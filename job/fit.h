@@ -26,8 +26,9 @@ inline constexpr int64_t kStepsOfAWorker = 2000;
 inline constexpr int64_t kFewWorkers = 8;
 
 // Sets what the job, which has all its other defaults, leaves open of
-// train.epochs, train.batch, workers.max, evaluate.every, model.l2 and the
-// rates of its optimizers.
+// train.epochs, train.batch, workers.max, algorithm.period,
+// consistency.examples, evaluate.every, model.l2 and the rates of its
+// optimizers.
 // Returns what it chose, and from what. `parameters` are those of the model's
 // dense tables; 0: unknown. For unknown data (no examples, no features) it
 // takes the values for much data with many features.
@@ -35,6 +36,10 @@ inline constexpr int64_t kFewWorkers = 8;
 // The choices follow from the arguments alone. Idempotent.
 std::vector<Choice> FitToData(const SourceFacts& data, int64_t parameters,
                               v1::Job* job);
+
+// Returns the length of items of at most `most` examples, at least 1, that have
+// no part in two windows of `window` examples: the greatest that divides it.
+int64_t ItemWithinWindow(int64_t window, int64_t most);
 
 }  // namespace ebb::job
 

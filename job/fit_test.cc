@@ -60,6 +60,14 @@ TEST(FitTest, SaysWhatItChoseAndFromWhat) {
   EXPECT_THAT(FitToData({.examples = 50, .features = 9}, 0, &job), IsEmpty());
 }
 
+TEST(ItemWithinWindowTest, IsTheGreatestDivisorThatIsSmallEnough) {
+  EXPECT_EQ(ItemWithinWindow(65'536, 6400), 4096);
+  EXPECT_EQ(ItemWithinWindow(65'536, 100'000), 65'536);
+  EXPECT_EQ(ItemWithinWindow(12, 5), 4);
+  EXPECT_EQ(ItemWithinWindow(36, 6), 6);
+  EXPECT_EQ(ItemWithinWindow(13, 12), 1);
+}
+
 // Bug: a batch that nothing asked for was refused as larger than a window.
 TEST(FitTest, ABatchFitsIntoAWindow) {
   for (const char* const model :

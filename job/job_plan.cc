@@ -172,13 +172,34 @@ absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
   return absl::OkStatus();
 }
 
+// A run is no shorter than its job says, but at an item's end
+// (job/run_rules.h).
+absl::Status CheckRunWithin(int64_t window, int64_t fitting,
+                            const JobPlan& plan, const v1::Job& job) {
+  if (!plan.algorithm.runs) return absl::OkStatus();
+  const int64_t batch = plan.batch_by_epoch.front();
+  const int64_t period = job.algorithm().period();
+  const int64_t possible = CeilDivide(fitting, batch);
+  if (plan.rounds() ? possible == period : possible >= period) {
+    return absl::OkStatus();
+  }
+  return Invalid("algorithm.period: a run of ", period, " batches of ", batch,
+                 " does not fit into the ", window,
+                 " examples of a window of data.train, and items do not cross "
+                 "windows
+                 hint:period
+                 : ",
+                   possible,
+                   ", or leave it out, or another train.batch");
+}
+
 // Items do not cross the windows of packed data. A last window that is shorter
 // comes last in each epoch, so a single one has no border within.
-absl::Status FitToWindows(const v1::Train& train, int64_t window,
-                          JobPlan* plan) {
+absl::Status FitToWindows(const v1::Job& job, int64_t window, JobPlan* plan) {
+  const v1::Train& train = job.train();
   if (window == 0 || plan->examples <= window) return absl::OkStatus();
-  int64_t fitting = std::min(plan->shard_size, window);
-  while (window % fitting != 0) --fitting;
+  int64_t fitting = ItemWithinWindow(window, plan->shard_size);
+  EBB_RETURN_IF_ERROR(CheckRunWithin(window, fitting, *plan, job));
   if (train.has_item_examples() && fitting != plan->shard_size) {
     return Invalid("train.item_examples: ", plan->shard_size,
                    " does not divide the ", window,
@@ -234,7 +255,7 @@ absl::Status PlanItems(const v1::Job& job, const JobFacts& facts,
     return Invalid("train.item_examples: ", plan->shard_size,
                    ", at least 1 needed");
   }
-  EBB_RETURN_IF_ERROR(FitToWindows(job.train(), facts.window, plan));
+  EBB_RETURN_IF_ERROR(FitToWindows(job, facts.window, plan));
   const int64_t shards = CeilDivide(plan->examples, plan->shard_size);
   if (shards > std::numeric_limits<int32_t>::max()) {
     return Invalid("train.item_examples: ", plan->shard_size, " examples make ",

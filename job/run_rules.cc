@@ -173,10 +173,10 @@ void RunRules::CheckLengths() {
                 absl::StrCat("examples: ", run * job_.workers().max(),
                              ", or a smaller algorithm.period"));
   }
-  if (rounds_ && train.has_batch_growth()) {
+  if (train.has_batch_growth()) {
     found_->Add("train.batch_growth",
-                absl::StrCat("changes how many steps of a worker an item has, "
-                             "and in rounds that is algorithm.period"),
+                absl::StrCat("changes how many examples a run has, and the "
+                             "servers' steps are of runs of one length"),
                 "leave it out, or inner: {schedule: cosine}");
   }
   if (!train.has_item_examples()) return;
@@ -203,13 +203,12 @@ void RunRules::CheckFilters() {
                              " is a sum over all examples of a run"),
                 "kind: bf16, or int8");
   }
-  const v1::Filter::Kind pull = job_.filters().pull().kind();
-  if (pull == v1::Filter::KIND_INT8 || pull == v1::Filter::KIND_FP16) {
+  if (job_.filters().pull().kind() == v1::Filter::KIND_INT8) {
     found_->Add("filters.pull.kind",
                 absl::StrCat("rounds the values with which all steps of a run "
                              "of ",
-                             name_, " begin"),
-                "kind: bf16");
+                             name_, " begin to one of 255"),
+                "kind: bf16, or fp16");
   }
 }
 

@@ -69,7 +69,9 @@ TEST(RunRulesTest, ByItselfItMakesRoundsOfARunForEachWorker) {
   const v1::Job job =
       Full("algorithm: diloco\ntrain: {batch: 64}\nworkers: {max: 4}\n");
   EXPECT_EQ(job.consistency().kind(), v1::Consistency::KIND_ROUNDS);
-  EXPECT_EQ(job.consistency().examples(), absl::StrCat(4 * 50 * 64));
+  // An epoch has 938 batches: five rounds of 4 runs.
+  EXPECT_EQ(job.algorithm().period(), 47);
+  EXPECT_EQ(job.consistency().examples(), absl::StrCat(4 * 47 * 64));
   EXPECT_EQ(job.algorithm().inner().kind(), v1::Optimizer::KIND_ADAMW);
   EXPECT_EQ(job.algorithm().inner().weight_decay(), 0.01);
   EXPECT_GT(job.algorithm().inner().rate(), 0);
@@ -195,19 +197,23 @@ TEST(RunRulesTest, MomentumAtEveryPushFallsWithTheWorkers) {
 }
 
 TEST(RunRulesTest, RunsFitIntoEpochsRoundsAndItems) {
-  EXPECT_THAT(SaidOf("algorithm: diloco\ntrain: {batch: 128}\n", 6000),
+  EXPECT_THAT(SaidOf("algorithm: {kind: diloco, period: 50}\n"
+                     "train: {batch: 128}\n",
+                     6000),
               Contains(HasSubstr("algorithm.period: an epoch has 6000 "
                                  "examples, fewer than a run of 50 batches of "
                                  "128, 6400 examples; period: 46")));
   EXPECT_THAT(
-      SaidOf("algorithm: diloco\ntrain: {batch: 128}\n"
+      SaidOf("algorithm: {kind: diloco, period: 50}\ntrain: {batch: 128}\n"
              "consistency: {kind: rounds, examples: 2400}\n"),
       Contains(HasSubstr("consistency.examples: a round of 2400 examples")));
   EXPECT_THAT(
-      SaidOf("algorithm: diloco\ntrain: {batch: 128, item_examples: 1280}\n"),
+      SaidOf("algorithm: {kind: diloco, period: 50}\n"
+             "train: {batch: 128, item_examples: 1280}\n"),
       Contains(HasSubstr("train.item_examples: in rounds an item is a run")));
-  EXPECT_THAT(SaidOf("algorithm: diloco\ntrain: {batch: 128, item_examples: "
-                     "1280}\nconsistency: asp\n"),
+  EXPECT_THAT(SaidOf("algorithm: {kind: diloco, period: 50}\n"
+                     "train: {batch: 128, item_examples: 1280}\n"
+                     "consistency: asp\n"),
               Contains(HasSubstr("a run ends with its item")));
   EXPECT_THAT(SaidOf("algorithm: diloco\ntrain: {batch: 128, item_examples: "
                      "6400}\n"),
@@ -215,6 +221,62 @@ TEST(RunRulesTest, RunsFitIntoEpochsRoundsAndItems) {
   EXPECT_THAT(SaidOf("algorithm: diloco\ntrain: {batch: 128, batch_growth: "
                      "{}}\n"),
               Contains(HasSubstr("train.batch_growth")));
+}
+
+// Without a period runs fit; what is named is kept.
+TEST(RunRulesTest, APeriodThatIsNotNamedFits) {
+  const auto period = [](const std::string& lines, int64_t examples = 60'000) {
+    return Full("algorithm: diloco\n" + lines, examples).algorithm().period();
+  };
+  // 80 batches in all for 4 workers.
+  EXPECT_EQ(period("train: {batch: 64, epochs: 8}\nworkers: {max: 4}\n", 640),
+            1);
+  EXPECT_EQ(period("train: {batch: 64, epochs: 8}\nconsistency: asp\n"
+                   "workers: {max: 4}\n"),
+            50);
+  EXPECT_EQ(period("train: {batch: 64, item_examples: 640}\n"), 10);
+  EXPECT_EQ(period("train: {batch: 64, item_examples: 640}\n"
+                   "consistency: asp\n"),
+            10);
+  EXPECT_EQ(period("train: {batch: 64}\nworkers: {max: 4}\n"
+                   "consistency: {kind: rounds, examples: 2560}\n"),
+            10);
+  // Bug: a second round had two runs for eight workers.
+  const v1::Job even = Full(
+      "algorithm: {kind: diloco, period: 50}\ntrain: {batch: 128}\n"
+      "workers: {max: 8}\n");
+  EXPECT_EQ(even.consistency().examples(), absl::StrCat(5 * 50 * 128));
+  for (const char* lines : {"", "consistency: asp\n",
+                            "train: {batch: 128}\nworkers: {max: 1000}\n"}) {
+    for (const int64_t examples : {20, 700, 6000, 60'000}) {
+      EXPECT_THAT(SaidOf(absl::StrCat("algorithm: diloco\n", lines), examples),
+                  IsEmpty())
+          << lines << examples;
+    }
+  }
+}
+
+// Bug: packed data made runs shorter without a word.
+TEST(RunRulesTest, RunsFitIntoWindowsOrAreRefused) {
+  JobFacts facts;
+  facts.tables = {{"w", 7850, InitRule::Zeros()}};
+  facts.examples = 600'000;
+  facts.window = 65'536;
+  for (const std::string consistency : {"rounds", "asp"}) {
+    const std::string lines = absl::StrCat(
+        "train: {batch: 128}\nworkers: {max: 8}\nconsistency: ", consistency,
+        "\nalgorithm: {kind: diloco");
+    const auto fits = MakeJobRecord(Read(lines + "}\n"), facts);
+    ASSERT_TRUE(fits.ok()) << fits.status();
+    EXPECT_EQ(65'536 % fits->plan.shard_size, 0);
+    const auto named = MakeJobRecord(Read(lines + ", period: 600}\n"), facts);
+    EXPECT_THAT(named.status().message(),
+                AllOf(HasSubstr("algorithm.period: a run of 600 batches of "
+                                "128 does not fit into the 65536"),
+                      HasSubstr("hint: period: 512,")));
+    const auto hint = MakeJobRecord(Read(lines + ", period: 512}\n"), facts);
+    EXPECT_TRUE(hint.ok()) << hint.status();
+  }
 }
 
 TEST(RunRulesTest, NamesWhatRunsDoNotGoWith) {
@@ -228,6 +290,7 @@ TEST(RunRulesTest, NamesWhatRunsDoNotGoWith) {
               Contains(HasSubstr("filters.push.kind: cuts values")));
   EXPECT_THAT(SaidOf("algorithm: diloco\nfilters: {push: top_k}\n"),
               Contains(HasSubstr("filters.push.kind")));
+  EXPECT_THAT(SaidOf("algorithm: diloco\nfilters: {pull: fp16}\n"), IsEmpty());
   EXPECT_THAT(SaidOf("algorithm: diloco\nfilters: {pull: int8}\n"),
               Contains(HasSubstr("filters.pull.kind: rounds the values")));
   EXPECT_THAT(

@@ -145,12 +145,24 @@ std::string RoundOfRunsNote(const JobPlan& plan) {
   if (!plan.algorithm.runs || !plan.rounds() || plan.max_workers <= runs) {
     return "";
   }
-  return absl::StrCat("warning: consistency.examples: a round has ",
-                      Count(runs, "run"), ", so at most ", runs, " of up to ",
-                      Count(plan.max_workers, "worker"),
-                      " compute: take a larger number, a smaller "
-                      "algorithm.period, or workers: {max: ",
-                      runs, "}");
+  const bool epoch = plan.RoundsPerEpoch() == 1;
+  return absl::StrCat(
+      "warning: ", epoch ? "algorithm.period" : "consistency.examples", ": ",
+      epoch ? "an epoch" : "a round", " has ", Count(runs, "run"),
+      ", so at most ", runs, " of up to ", Count(plan.max_workers, "worker"),
+      " compute: take ", epoch ? "" : "a larger number, ",
+      "a smaller algorithm.period, or workers: {max: ", runs, "}");
+}
+
+// Warns of so few outer steps that hardly anything is learned.
+std::string OuterStepsNote(const JobPlan& plan) {
+  constexpr int64_t kFew = 10;
+  const int64_t steps = UpdatesOf(plan);
+  if (!plan.algorithm.runs || steps >= kFew) return "";
+  return absl::StrCat("warning: algorithm.period: the servers make ",
+                      Count(steps, "step"),
+                      " in all, and so few change little: take a smaller "
+                      "period, fewer workers, or more train.epochs");
 }
 
 // Empty: as many partitions are made as are asked for.
@@ -177,6 +189,7 @@ void NoteJob(const job::JobFacts& facts, const JobRecord& record,
   NoteMissingRows(facts, record, initial, draft);
   note(job::AverageNotes(job, UpdatesOf(plan)));
   note(RoundOfRunsNote(plan));
+  note(OuterStepsNote(plan));
   note(PartitionsNote(job, plan));
   for (std::string& text : job::Overruled(draft->file.job, job, plan)) {
     note(std::move(text));

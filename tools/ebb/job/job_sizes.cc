@@ -53,12 +53,11 @@ int64_t KeysOfBatch(const PreparedJob& prepared) {
   return prepared.data.rows == 0 ? keys : std::min(keys, prepared.data.rows);
 }
 
-// In a round of runs each worker may have pushed one of which the sum waits for
-// those before it. One is counted where servers ask what training needs.
+// In a round of runs the sums of all items may wait for the first, whose worker
+// is slow. One is counted where servers ask what training needs.
 int64_t MoreOpenItems(const JobPlan& plan) {
   if (!plan.algorithm.runs || !plan.rounds()) return 0;
-  return std::max<int64_t>(
-      0, std::min<int64_t>(plan.max_workers, plan.consistency.round_items) - 1);
+  return std::max<int64_t>(0, plan.consistency.round_items - 1);
 }
 
 // "9.7 B", "31 KiB".
@@ -102,7 +101,7 @@ std::string RunText(const PreparedJob& prepared, const JobSizes& sizes) {
       " pushed, ", BytesPerExample(sizes.pulled + sizes.pushed, examples),
       " per ", workloads::FactsOf(prepared.job).unit,
       "\n  a lost run              ", Count((batches + 1) / 2, "batch"),
-      " computed again, on average", "\n  vectors of a worker     ",
+      " computed again, on average", "\n  vectors of a run        ",
       RunVectorsOfWorker(prepared.job, plan), "\n  vectors of the servers  ",
       RunVectorsOfServers(plan, sizes.slots));
 }

@@ -99,7 +99,7 @@ TEST_F(JobSizesTest, OfRunsItSaysWhatOneIsAndWhatEachSideHolds) {
                     "B pushed, 6.4 B per example\n"),
           HasSubstr("a lost run              3 batches computed again, on "
                     "average\n"),
-          HasSubstr("vectors of a worker     5: values, start, gradient, 2 "
+          HasSubstr("vectors of a run        5: values, start, gradient, 2 "
                     "of adamw\n"),
           HasSubstr("vectors of the servers  values, velocity, 2 kept rounds, "
                     "sums of 4 open items\n")));

@@ -62,6 +62,15 @@ std::vector<std::string> ChosenForRun(const JobChoice& choice,
              now.train().batch());
   keep_count("workers.max", named.workers().has_max(), before.workers().max(),
              now.workers().max());
+  if (job::TraitsOf(algorithm.kind()).runs()) {
+    keep_count("algorithm.period", named.algorithm().has_period(),
+               algorithm.period(), now.algorithm().period());
+    if (!named.consistency().has_examples() &&
+        before.consistency().has_examples()) {
+      keep("consistency.examples", before.consistency().examples(),
+           before.consistency().examples() == now.consistency().examples());
+    }
+  }
   const v1::Optimizer& rule = job::GradientRuleOf(before);
   const v1::Optimizer& said = job::TraitsOf(algorithm.kind()).runs()
                                   ? named.algorithm().inner()
