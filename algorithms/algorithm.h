@@ -47,8 +47,10 @@ struct AlgorithmConfig {
   double tolerated = 8;
   // geo: what part of a worker's change is pushed, above 0 and at most 1.
   double share = 1;
-  // diloco: the rule of a worker's steps; null is refused.
+  // diloco: the rule of a worker's steps; null is refused, unless programs make
+  // them by rules of their own.
   std::shared_ptr<const Optimizer> inner = nullptr;
+  bool program_steps = false;
   // diloco: batches of a run, at least 1. In rounds a run is an item.
   int32_t period = 50;
   bool rounds = false;

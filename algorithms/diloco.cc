@@ -81,15 +81,40 @@ class InnerSteps final : public LocalRule {
   int64_t steps_ = 0;                               // Since Begin.
 };
 
+// A program makes the steps, and hands in the push as the sum of the run's last
+// batch.
+class StepsOfAProgram final : public LocalRule {
+ public:
+  explicit StepsOfAProgram(int64_t parameters)
+      : start_(parameters), handed_in_(parameters) {}
+
+  void Begin(std::span<const float> pulled) override {
+    std::ranges::copy(pulled, start_.begin());
+  }
+  void Pulled(std::span<const float> pulled) override { Begin(pulled); }
+  std::span<const float> Values() const override { return start_; }
+  void Step(const LocalStep& /*step*/, std::span<const float> sum) override {
+    std::ranges::copy(sum, handed_in_.begin());
+  }
+  void Push(const LocalPush& /*push*/, std::span<float> out) override {
+    std::ranges::copy(handed_in_, out.begin());
+  }
+
+ private:
+  std::vector<float> start_;
+  std::vector<float> handed_in_;
+};
+
 class DiLoCo final : public Algorithm {
  public:
   explicit DiLoCo(const AlgorithmConfig& config)
-      : inner_(config.inner), batches_(config.rounds ? 0 : config.period) {}
+      : inner_(config.program_steps ? nullptr : config.inner),
+        batches_(config.rounds ? 0 : config.period) {}
 
   AlgorithmPlan Plan() const override {
     return {.push_batches = batches_,
             .pull_batches = batches_,
-            .worker_vectors = 2 + inner_->SlotCount(),
+            .worker_vectors = 2 + (inner_ != nullptr ? inner_->SlotCount() : 0),
             .runs = true};
   }
   PushKind Pushes() const override { return PushKind::kOuterGradients; }
@@ -97,11 +122,12 @@ class DiLoCo final : public Algorithm {
     return 1.0 / (static_cast<double>(staleness) + 1.0);
   }
   std::unique_ptr<LocalRule> MakeLocalRule(int64_t parameters) const override {
+    if (inner_ == nullptr) return std::make_unique<StepsOfAProgram>(parameters);
     return std::make_unique<InnerSteps>(inner_, parameters);
   }
 
  private:
-  const std::shared_ptr<const Optimizer> inner_;
+  const std::shared_ptr<const Optimizer> inner_;  // Null: programs step.
   const int32_t batches_;  // A run has so many; 0: it is an item.
 };
 
@@ -112,7 +138,7 @@ absl::Status RegisterDiLoCo(AlgorithmRegistry* registry) {
       "diloco", "makes outer steps of what many steps of workers came to",
       [](const AlgorithmConfig& config)
           -> absl::StatusOr<std::unique_ptr<const Algorithm>> {
-        if (config.inner == nullptr) {
+        if (config.inner == nullptr && !config.program_steps) {
           return absl::InvalidArgumentError(
               "algorithm.inner: is missing: workers step by it\n"
               "hint: inner: adamw");

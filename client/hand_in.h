@@ -13,13 +13,19 @@
 namespace ebb::client {
 
 // FailedPrecondition: what a batch of the job pushes is more than the gradient
-// that a program hands in.
+// that a program hands in, or other than it. DataLoss: the record cannot be
+// read.
 absl::Status CheckHandIn(const JobRecord& record);
 
 // Returns the result of the examples [begin, end) of an item, from the sums of
 // their gradients and of their losses.
 ComputeResult HandIn(const JobPlan& plan, ItemId item, int64_t begin,
                      int64_t end, FloatBufferPtr gradient, double loss_sum);
+
+// The same of a batch after which a run of the program's own steps goes on:
+// what came of it is handed in with the run's last batch.
+ComputeResult StepOfRun(const JobPlan& plan, ItemId item, int64_t begin,
+                        int64_t end, double loss_sum);
 
 }  // namespace ebb::client
 

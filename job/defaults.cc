@@ -146,9 +146,11 @@ void FillRuns(v1::Job* job) {
     consistency.set_kind(v1::Consistency::KIND_ROUNDS);
   }
   v1::Algorithm& algorithm = *job->mutable_algorithm();
-  v1::Optimizer& inner = *algorithm.mutable_inner();
-  if (!inner.has_kind()) inner.set_kind(v1::Optimizer::KIND_ADAMW);
-  FillSchedule(*job, &inner);
+  if (!algorithm.program_steps()) {
+    v1::Optimizer& inner = *algorithm.mutable_inner();
+    if (!inner.has_kind()) inner.set_kind(v1::Optimizer::KIND_ADAMW);
+    FillSchedule(*job, &inner);
+  }
   if (!algorithm.has_momentum()) {
     const bool rounds = consistency.kind() == v1::Consistency::KIND_ROUNDS;
     algorithm.set_momentum(rounds ? 0.9 : 0);

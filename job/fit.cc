@@ -109,8 +109,8 @@ class Fit {
   // Returns whether the algorithm asks for batches and workers that fit.
   bool FitsWorkers() const;
 
-  // Of a job whose pushes are runs. Numbers beyond their bounds in job.proto
-  // are reported elsewhere.
+  // These are for jobs whose pushes are runs. Numbers beyond their bounds in
+  // job.proto are reported elsewhere.
   int64_t WorkersOfRuns() const {
     return std::clamp<int64_t>(job_.workers().max(), 1, kManyWorkers);
   }
@@ -266,7 +266,7 @@ void Fit::ChooseWorkers() {
                    kFewWorkers));
 }
 
-// Where pushes are runs: how long one is, and which make a round.
+// Says how long a run is, and how many make a round.
 void Fit::ChooseRuns() {
   if (!TraitsOf(job_.algorithm().kind()).runs()) return;
   if (!job_.algorithm().has_period()) ChoosePeriod();
@@ -316,7 +316,7 @@ void Fit::ChoosePeriod() {
   } else if (in_rounds && round != kWholeEpoch) {
     period = round / (workers * batch);
   } else if (in_rounds) {
-    // As many in each round of an epoch.
+    // All rounds of an epoch have as many.
     const int64_t rounds =
         std::max<int64_t>(1, std::llround(static_cast<double>(batches) /
                                           static_cast<double>(workers * most)));
@@ -390,6 +390,7 @@ double Fit::Reach(std::string* text) const {
 }
 
 void Fit::ChooseRate() {
+  if (job_.algorithm().program_steps()) return;
   v1::Optimizer& optimizer = MutableRule();
   if (optimizer.has_rate() || !TraitsOf(optimizer.kind()).steps_of_the_rate())
     return;
@@ -419,6 +420,7 @@ void Fit::ChooseRate() {
 }
 
 void Fit::ChooseSchedule() {
+  if (job_.algorithm().program_steps()) return;
   v1::Schedule& schedule = *MutableRule().mutable_schedule();
   if (schedule.has_kind()) return;
   // By the batch and the epochs.

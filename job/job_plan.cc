@@ -186,11 +186,8 @@ absl::Status CheckRunWithin(int64_t window, int64_t fitting,
   return Invalid("algorithm.period: a run of ", period, " batches of ", batch,
                  " does not fit into the ", window,
                  " examples of a window of data.train, and items do not cross "
-                 "windows
-                 hint:period
-                 : ",
-                   possible,
-                   ", or leave it out, or another train.batch");
+                 "windows\nhint: period: ",
+                 possible, ", or leave it out, or another train.batch");
 }
 
 // Items do not cross the windows of packed data. A last window that is shorter

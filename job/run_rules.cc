@@ -29,22 +29,17 @@ class RunRules {
 
   void Check() {
     CheckConsistency();
+    CheckSteps();
     CheckInner();
     CheckOuter();
     CheckMomentum();
     CheckLengths();
     CheckFilters();
-    if (TraitsOf(job_.model()).program()) {
-      found_->Add("algorithm.kind",
-                  absl::StrCat("the workers of ebb make the steps of ", name_,
-                               ", and programs compute this model"),
-                  "kind: sgd, or model: {kind: python, module: my_model.py, "
-                  "class: Net}");
-    }
   }
 
  private:
   void CheckConsistency();
+  void CheckSteps();
   void CheckInner();
   void CheckOuter();
   void CheckMomentum();
@@ -68,7 +63,22 @@ void RunRules::CheckConsistency() {
       "consistency: rounds, or asp");
 }
 
+void RunRules::CheckSteps() {
+  if (!algorithm_.program_steps()) return;
+  if (!TraitsOf(job_.model()).program()) {
+    found_->Add("algorithm.program_steps",
+                absl::StrCat("the workers of ebb compute model ",
+                             job_.model().kind(), ", and step by inner"),
+                "leave it out");
+  } else if (algorithm_.has_inner()) {
+    found_->Add("algorithm.inner",
+                "with program_steps the optimizer is the program's",
+                "leave it out, or program_steps");
+  }
+}
+
 void RunRules::CheckInner() {
+  if (algorithm_.program_steps()) return;
   const v1::Optimizer& inner = algorithm_.inner();
   const v1::OptimizerTraits& traits = TraitsOf(inner.kind());
   if (traits.rates_fall() || traits.statistics()) {
@@ -147,6 +157,12 @@ void RunRules::CheckMomentum() {
 
 void RunRules::CheckLengths() {
   const v1::Train& train = job_.train();
+  if (train.has_batch_growth()) {
+    found_->Add("train.batch_growth",
+                absl::StrCat("changes how many examples a run has, and the "
+                             "servers' steps are of runs of one length"),
+                "leave it out, or inner: {schedule: cosine}");
+  }
   if (train.batch() < 1 || algorithm_.period() < 1) return;  // Said elsewhere.
   constexpr int64_t kMost = int64_t{1} << 24;
   const int64_t run =
@@ -172,12 +188,6 @@ void RunRules::CheckLengths() {
                              length),
                 absl::StrCat("examples: ", run * job_.workers().max(),
                              ", or a smaller algorithm.period"));
-  }
-  if (train.has_batch_growth()) {
-    found_->Add("train.batch_growth",
-                absl::StrCat("changes how many examples a run has, and the "
-                             "servers' steps are of runs of one length"),
-                "leave it out, or inner: {schedule: cosine}");
   }
   if (!train.has_item_examples()) return;
   if (rounds_ && train.item_examples() != run) {
@@ -205,9 +215,8 @@ void RunRules::CheckFilters() {
   }
   if (job_.filters().pull().kind() == v1::Filter::KIND_INT8) {
     found_->Add("filters.pull.kind",
-                absl::StrCat("rounds the values with which all steps of a run "
-                             "of ",
-                             name_, " begin to one of 255"),
+                absl::StrCat("rounds to 255 levels what all steps of a run of ",
+                             name_, " begin with"),
                 "kind: bf16, or fp16");
   }
 }

@@ -150,7 +150,10 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
   if (TraitsOf(algorithm.kind()).runs()) {
     if (algorithm.has_period()) config.period = batches(algorithm.period());
     config.rounds = job.consistency().kind() == v1::Consistency::KIND_ROUNDS;
-    EBB_ASSIGN_OR_RETURN(config.inner, InnerOf(algorithm));
+    config.program_steps = algorithm.program_steps();
+    if (!config.program_steps) {
+      EBB_ASSIGN_OR_RETURN(config.inner, InnerOf(algorithm));
+    }
   }
   if (algorithm.has_momentum()) config.momentum = algorithm.momentum();
   return BuiltinAlgorithms().Create(config);
@@ -203,7 +206,9 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
       break;
   }
   const v1::AlgorithmTraits& traits = TraitsOf(job.algorithm().kind());
-  facts.rate_key = absl::StrCat(GradientRuleKey(job), ".rate");
+  facts.rate_key = job.algorithm().program_steps()
+                       ? "of the optimizers of its programs"
+                       : absl::StrCat(GradientRuleKey(job), ".rate");
   facts.scales_late_steps = traits.by_lateness() || traits.runs();
   facts.least_loss = workloads::FactsOf(job).least_loss;
   facts.only_programs = TraitsOf(job.model()).program();
@@ -214,6 +219,8 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
 }
 
 absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs) {
+  // A program has rates of its own.
+  if (job.algorithm().program_steps()) return LearningRate(1, {}, epochs);
   const v1::Optimizer& rule = GradientRuleOf(job);
   EBB_ASSIGN_OR_RETURN(const RateSchedule schedule,
                        ScheduleOf(rule.schedule()));
@@ -221,6 +228,13 @@ absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs) {
                           ? job.algorithm().local_rate()
                           : rule.rate();
   return LearningRate(rate, schedule, epochs);
+}
+
+absl::StatusOr<bool> ProgramsStep(const JobRecord& record) {
+  if (!record.plan.algorithm.runs) return false;
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       ReadSpecification(record));
+  return specification.job().algorithm().program_steps();
 }
 
 }  // namespace ebb::job

@@ -42,6 +42,10 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record);
 // epochs: by default the optimizer's, and in runs that of the inner one.
 absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs);
 
+// Returns whether the programs of the job make the steps of its runs by
+// optimizers of their own. Errors of ReadSpecification.
+absl::StatusOr<bool> ProgramsStep(const JobRecord& record);
+
 }  // namespace ebb::job
 
 #endif  // EBB_JOB_TRAINING_H_

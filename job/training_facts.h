@@ -36,7 +36,7 @@ struct TrainingFacts {
   // are other labels than of two classes.
   std::string positive_class;
   OnDivergence on_divergence = OnDivergence::kWarn;
-  // The key of the rate of the steps along gradients.
+  // The key of the rate of the steps along gradients, or whose it is.
   std::string rate_key = "optimizer.rate";
   // Steps are made shorter for gradients that are late.
   bool scales_late_steps = false;

@@ -75,7 +75,7 @@ class Wanted(Place):
 class Batch(Place):
     """Examples to compute now. Hand in their sums with Engine.push."""
 
-    __slots__ = ("ticket", "answered", "rows")
+    __slots__ = ("ticket", "answered", "rows", "goes_on", "ends_run")
 
     def __init__(
         self,
@@ -89,6 +89,10 @@ class Batch(Place):
         super().__init__(epoch, shard, begin, end, examples)
         self.ticket = ticket
         self.answered = False  # Handed in, or failed.
+        #: Where the program makes runs of steps: the run goes on from the values that the
+        #: program came to, and it ends with the batch.
+        self.goes_on = False
+        self.ends_run = False
         #: By sparse table.
         self.rows: "Dict[str, Rows]" = {}
 

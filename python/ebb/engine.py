@@ -84,6 +84,7 @@ class Engine:
         look_ahead: bool = False,
         evaluates: bool = False,
         ahead: int = 0,
+        steps: bool = False,
     ) -> "Engine":
         """Joins a job. Blocks for at most 10 s.
 
@@ -96,7 +97,9 @@ class Engine:
         look_ahead: values that were pulled while a batch was computed, and so lack it,
             are moved on by the momentum of the job's rule times their last step.
         name: of this worker; None: EBB_NAME, or python-PID.
-        ahead: batches that are to be known before they are computed.
+        ahead: batches to be known before they are computed.
+        steps: whether the program steps by itself (``stepped``). The job must say so, too
+            (``algorithm.program_steps``); else this raises Refused.
         """
         access = Access(scheduler, tls, token_file, insecure, role="worker")
         arguments = [
@@ -122,6 +125,9 @@ class Engine:
         session.begin(secure=tls is not None or "EBB_TLS_CERT" in os.environ)
         engine = object.__new__(cls)
         engine._begin(session)
+        if engine.steps != steps:
+            engine.leave()
+            raise _other_steps(engine.name, steps)
         return engine
 
     # The facts of the job; constant.
@@ -138,6 +144,8 @@ class Engine:
     #: True if servers divide the sums of a short batch by ``batch``, and not by its own
     #: examples.
     divides_by_batch: bool
+    #: True if this program makes runs of steps by itself.
+    steps: bool
     #: Of the examples, as the job has it; may be empty.
     fingerprint: str
     tables: List[Table]
@@ -158,6 +166,7 @@ class Engine:
         self.examples, self.batch, self.epochs = job.examples, job.batch, job.epochs
         self.batches, self.fingerprint = job.batches, job.fingerprint
         self.divides_by_batch, self.shard_size = job.divides_by_batch, job.shard_size
+        self.steps = job.program_steps
         self.tables, self.row_tables = job.tables, job.row_tables
         self.memory, self.halves = session.memory, seam.HALVES
         self.ended = None
@@ -244,8 +253,8 @@ class Engine:
                 if kind == seam.DONE:
                     continue  # It is not ready yet.
                 if kind == seam.BATCH:
-                    self._use(code)
-                    self._out = self._batch(body)
+                    self._use(code & 1)
+                    self._out = self._batch(body, code)
                 elif kind == seam.WANTED:
                     self._asked = None
                     return Wanted(*self._placed(*seam.PLACE.unpack_from(body)))
@@ -288,7 +297,7 @@ class Engine:
 
     def _take_ahead(self) -> Batch:
         assert self._ahead is not None
-        batch = self._batch(memoryview(self._ahead.body))
+        batch = self._batch(memoryview(self._ahead.body), self._ahead.half)
         self._use(self._ahead.half)
         self._out, self._session.last_ticket = batch, batch.ticket
         self._ahead = None
@@ -298,12 +307,14 @@ class Engine:
         self.half = half
         self.values, self.sums = self._session.values[half], self._session.sums[half]
 
-    def _batch(self, body: memoryview) -> Batch:
+    def _batch(self, body: memoryview, code: int) -> Batch:
         ticket, *place = seam.BATCH_BODY.unpack_from(body)
         # The next message takes the place of this one.
         distinct = distinct_in(body, seam.BATCH_BODY.size) if self.row_tables else []
         batch = Batch(ticket, *self._placed(*place))
         batch.examples = batch.examples.copy()  # The program may write to them.
+        batch.goes_on = bool(code & seam.GOES_ON)
+        batch.ends_run = bool(code & seam.ENDS_RUN)
         if distinct:
             batch.rows = self._rows.of(batch, distinct)
         return batch
@@ -416,6 +427,21 @@ class Engine:
                 return
             self._link.send(seam.PUSH, body, code=seam.ASKS)
             self._asked, self._asked_early = self._link.follow(), True
+
+    def stepped(self, batch: Batch, loss_sum: Optional[float] = None) -> None:
+        """Says that a batch is computed, and that its run goes on.
+
+        For a program that makes runs of steps by itself. A run begins with ``values`` at
+        a batch that does not go on, and goes on from what the program came to at each
+        that does. With the batch that ends it the program pushes
+        ``n * (start - end)`` as its sums, for the n examples of its batches. If a batch
+        comes that does not go on, the run before counts for nothing. Raises NonFinite
+        if the loss is not finite; the batch counts as failed then.
+        """
+        if not self._begin_answer(batch):
+            return
+        loss = seam.UNKNOWN_LOSS if loss_sum is None else loss_sum + 0.0
+        self._end_answer(seam.STEPPED, seam.STEPPED_BODY.pack(batch.ticket, loss))
 
     def fail(self, batch: Batch, why: str) -> None:
         """Says that the batch cannot be computed, and why.
@@ -537,6 +563,19 @@ class _Survived:
         else:
             return False
         return True
+
+
+def _other_steps(job: str, steps: bool) -> Refused:
+    if steps:
+        return Refused(
+            f"the servers of job {job} step for each batch, and this program would make runs "
+            "of steps by itself",
+            "algorithm: {kind: diloco, program_steps: true} in the job",
+        )
+    return Refused(
+        f"job {job} has algorithm.program_steps: its programs make runs of steps by themselves, "
+        "and this one does not",
+    )
 
 
 def _check_counts(examples: int, correct: int) -> None:

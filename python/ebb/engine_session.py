@@ -50,6 +50,7 @@ class Joined:
     fingerprint: str
     #: True if servers divide the sums of a short batch by the size of a whole one.
     divides_by_batch: bool
+    program_steps: bool
     parameters: int
     tables: List[Table]
     row_tables: List[RowTable]
@@ -236,7 +237,8 @@ class Session:
             batch=batch,
             shard_size=shard_size,
             fingerprint=fingerprint,
-            divides_by_batch=code == seam.DIVIDES_BY_BATCH,
+            divides_by_batch=bool(code & seam.DIVIDES_BY_BATCH),
+            program_steps=bool(code & seam.PROGRAM_STEPS),
             parameters=parameters,
             tables=[self._table() for _ in range(tables)],
             row_tables=[self._row_table() for _ in range(row_tables)],

@@ -10,7 +10,7 @@ import struct
 from typing import Iterable, Tuple, Union
 
 #: Engine and program must have the same.
-FORMAT = 6
+FORMAT = 7
 
 # From the program.
 HELLO = 1
@@ -18,6 +18,7 @@ MEMORY = 2
 NEXT = 3
 PUSH = 4
 FAIL = 5
+STEPPED = 6
 EVALUATED = 7
 ORDER = 8
 AHEAD = 9
@@ -51,6 +52,7 @@ HEADER = struct.Struct("<IIQ")
 # The bodies that follow the header, by kind.
 HELLO_BODY = struct.Struct("<QQQ")  # First ticket, evaluates, number of the job.
 PUSH_BODY = struct.Struct("<Qdd")  # Ticket, sum of the losses, factor of the sums.
+STEPPED_BODY = struct.Struct("<Qd")  # Ticket, sum of the losses.
 TICKET = struct.Struct("<Q")
 EVALUATED_BODY = struct.Struct("<QqdqQ")  # Ticket, examples, loss, correct, figures.
 FIGURE = struct.Struct("<56sd")
@@ -61,6 +63,8 @@ LOOK_UP_BODY = struct.Struct("<QQ")  # Ticket, tables.
 ROW_MEMORY_BODY = struct.Struct("<QQ")  # Room for keys, bytes.
 #: Code of JOB: servers divide the sums of each batch by the examples of a whole one.
 DIVIDES_BY_BATCH = 1
+#: And this besides: the program makes runs of steps by itself.
+PROGRAM_STEPS = 2
 # Number, seed, parameters, examples, batch, epochs, shard size, tables, sparse tables.
 JOB_BODY = struct.Struct("<qQqqqqqqq")
 TABLE_BODY = struct.Struct("<qq")  # Offset, dimensions.
@@ -88,6 +92,11 @@ HAS_NEXT = 2
 TAKEN = 0
 STALE = 1
 NOT_READY = 2
+
+# Codes of BATCH besides the half, where the program steps: the run goes on from what
+# the program has; and it ends with the batch.
+GOES_ON = 2
+ENDS_RUN = 4
 
 #: In the place of the sum of the losses: it is not known (protocol/known_loss.h).
 UNKNOWN_LOSS = -0.0

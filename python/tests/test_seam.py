@@ -19,7 +19,7 @@ def test_requests_have_the_bytes_of_the_format():
     assert seam.HAS_NEXT == 2  # The code, as there.
     hello = seam.HELLO_BODY.pack(5, 1, 9) + seam.text("0.2.0")
     assert seam.message(seam.HELLO, 1, hello, seam.FORMAT) == bytes.fromhex(
-        "0100000006000000"
+        "0100000007000000"
         "0100000000000000"
         "0500000000000000"
         "0100000000000000"

@@ -16,8 +16,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr int64_t kEpoch = 60'000;
-constexpr char kRate[] = "optimizer.rate";
 constexpr double kGuess = 2.302585;  // Of ten classes.
+constexpr char kRate[] = "optimizer.rate";
 
 JobPlan Plan() {
   JobPlan plan;
@@ -221,7 +221,7 @@ TEST(DivergenceTextTest, SaysThatTheTestsLogLossIsCut) {
                         "cut at 34.5 an example, shows less of it)."));
 }
 
-// A run is no batch for clocks to count, and its rate has another key.
+// Clocks count batches, so runs have none, and their rate has another key.
 TEST(DivergenceTextTest, OfRunsItNamesTheirRateAndRounds) {
   const Divergence::Trouble never = {
       .loss = 2.5, .start = kGuess, .start_known = true, .never_fell = true};

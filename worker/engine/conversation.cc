@@ -41,13 +41,14 @@ client::ComputeResult FailedBatch(std::string why, bool non_finite) {
 // --- The engine's side -------------------------------------------------------
 
 Decision Conversation::Offer(const PlaceBody& place,
-                             client::PulledValuesPtr values) {
+                             client::PulledValuesPtr values,
+                             std::optional<PartOfRun> part) {
   std::optional<Early> early = std::exchange(early_, std::nullopt);
   if (early &&
       (!SamePlace(early->place, place) || early->values.lock() != values)) {
     early.reset();
   }
-  offered_ = Work{place, std::move(values)};
+  offered_ = Work{place, std::move(values), nullptr, part};
   half_ = early ? early->half : 0;
   // The program is in the middle of an evaluation that is lost.
   if (looks_up_) return {Decision::Act::kNothing, LoseLookUp(), ""};
@@ -107,7 +108,9 @@ std::string Conversation::Given(absl::string_view counts,
 std::string Conversation::PutOut(const Work& work, int half, uint64_t ticket,
                                  absl::string_view counts) {
   given_to_ = *std::exchange(asked_, std::nullopt);
-  const auto code = static_cast<uint32_t>(half);
+  auto code = static_cast<uint32_t>(half);
+  if (work.part && work.part->goes_on) code |= kGoesOn;
+  if (work.part && work.part->ends) code |= kEndsRun;
   if (const auto* place = std::get_if<PlaceBody>(&work.what)) {
     given_ = Encode({Kind::kBatch, code, given_to_}, BatchBody{ticket, *place},
                     counts);
@@ -317,8 +320,31 @@ Decision Conversation::On(uint64_t sequence, const Push& push) {
     return {Decision::Act::kTakeEarlySums, "", "", std::move(handed_in)};
   }
   if (!IsOut<PlaceBody>(push.body.ticket)) return Stale(sequence);
+  if (offered_->part && !offered_->part->ends) {
+    return {Decision::Act::kNothing,
+            EncodeStatus(sequence,
+                         absl::FailedPreconditionError(absl::StrCat(
+                             NameOf(std::get<PlaceBody>(offered_->what)),
+                             " does not end its run: sums are handed in with "
+                             "the batch that does"))),
+            ""};
+  }
   handed_in.work = *offered_;
   return {Decision::Act::kTakeSums, "", "", std::move(handed_in)};
+}
+
+Decision Conversation::On(uint64_t sequence, const Stepped& stepped) {
+  Seen(stepped.ticket);
+  if (!IsOut<PlaceBody>(stepped.ticket)) return Stale(sequence);
+  if (offered_->part && !offered_->part->ends) {
+    return Done(Decision::Act::kEndStepped, sequence);
+  }
+  return {
+      Decision::Act::kNothing,
+      EncodeStatus(sequence, absl::FailedPreconditionError(absl::StrCat(
+                                 NameOf(std::get<PlaceBody>(offered_->what)),
+                                 " has sums to hand in"))),
+      ""};
 }
 
 Decision Conversation::On(uint64_t sequence, const Fail& fail) {

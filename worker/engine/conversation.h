@@ -50,6 +50,13 @@
 
 namespace ebb::worker {
 
+// The place of a batch in its run, where the program steps by itself.
+struct PartOfRun {
+  // The program has the values that it came to with the batch before.
+  bool goes_on = false;
+  bool ends = false;
+};
+
 // A batch or an evaluation that is to be computed, and its values.
 struct Work {
   bool is_batch() const { return std::holds_alternative<PlaceBody>(what); }
@@ -59,6 +66,7 @@ struct Work {
   // early.
   client::PulledValuesPtr values = nullptr;
   std::shared_ptr<const RowMemory> rows = nullptr;  // Has its rows.
+  std::optional<PartOfRun> part = std::nullopt;  // Absent: there are no runs.
 };
 
 // A batch that the program handed in. Its sums are in this half.
@@ -82,8 +90,9 @@ struct Decision {
     // Puts the values of what is offered into the first half of the memory, and
     // zeros into the sums. The answer is that of Given.
     kGive,
-    kTakeSums,   // The answer follows from the sums.
-    kEndFailed,  // The batch failed, for `why`.
+    kTakeSums,    // The answer follows from the sums.
+    kEndStepped,  // The batch is done, and has no sums.
+    kEndFailed,   // The batch failed, for `why`.
     kEndEvaluated,
     kLookUp,  // The part of the evaluation ends. The answer is the next part.
     kLeave,   // The answer comes when it has left.
@@ -107,9 +116,11 @@ class Conversation {
 
   // --- The engine's side -----------------------------------------------------
   // There is something to compute. The caller carries out the decision. A batch
-  // of other values than these, which was given early, is stale.
+  // of other values than these, which was given early, is stale. Batches of
+  // runs are never given early.
   Decision Offer(const PlaceBody& place,
-                 client::PulledValuesPtr values = nullptr);
+                 client::PulledValuesPtr values = nullptr,
+                 std::optional<PartOfRun> part = std::nullopt);
   Decision Offer(const EvaluateBody& evaluation,
                  client::PulledValuesPtr values = nullptr);
   // Returns what is offered. There must be something.
@@ -194,6 +205,7 @@ class Conversation {
   // program was interrupted while it read the first.
   Decision On(uint64_t sequence, const Next& next);
   Decision On(uint64_t sequence, const Push& push);
+  Decision On(uint64_t sequence, const Stepped& stepped);
   Decision On(uint64_t sequence, const Fail& fail);
   Decision On(uint64_t sequence, const Evaluated& evaluated);
   Decision On(uint64_t sequence, const LookUp& look_up);

@@ -777,5 +777,56 @@ TEST_F(ConversationTest, ALookUpOfNoEvaluationIsStale) {
                kStale);
 }
 
+// --- Runs -----------------------------------------------------------------
+
+TEST_F(ConversationTest, ABatchSaysWhatItIsOfItsRun) {
+  struct Case {
+    PartOfRun part;
+    uint32_t code;
+  };
+  uint64_t sequence = 1;
+  for (const auto& [part, code] : {Case{{false, false}, 0},
+                                   {{true, false}, kGoesOn},
+                                   {{true, true}, kGoesOn | kEndsRun},
+                                   {{false, true}, kEndsRun}}) {
+    conversation_.Offer(kPlace, Values(), part);
+    EXPECT_EQ(conversation_.On(sequence, Next()).act, Decision::Act::kGive);
+    ExpectHeader(conversation_.Given(), Kind::kBatch, sequence++, code);
+    conversation_.Finish(client::ComputeResult());
+    conversation_.Withdraw();
+  }
+}
+
+TEST_F(ConversationTest, ABatchWithinARunEndsWithoutSums) {
+  conversation_.Offer(kPlace, Values(), PartOfRun{});
+  const uint64_t ticket = Get(1);
+  const Decision pushed = conversation_.On(2, Push{{ticket, 1.5}});
+  EXPECT_EQ(pushed.act, Decision::Act::kNothing);
+  ExpectAnswer(pushed, Kind::kError, 2,
+               static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
+  const Decision stepped = conversation_.On(3, Stepped{ticket, 1.5});
+  EXPECT_EQ(stepped.act, Decision::Act::kEndStepped);
+  ExpectAnswer(stepped, Kind::kDone, 3, kTaken);
+}
+
+TEST_F(ConversationTest, ABatchThatEndsItsRunHasSums) {
+  conversation_.Offer(kPlace, Values(), PartOfRun{true, true});
+  const uint64_t ticket = Get(1);
+  const Decision stepped = conversation_.On(2, Stepped{ticket, 1.5});
+  EXPECT_EQ(stepped.act, Decision::Act::kNothing);
+  ExpectAnswer(stepped, Kind::kError, 2,
+               static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
+  EXPECT_EQ(conversation_.On(3, Push{{ticket, 1.5}}).act,
+            Decision::Act::kTakeSums);
+}
+
+TEST_F(ConversationTest, OtherJobsHaveNoStepsOfTheirPrograms) {
+  const uint64_t ticket = Out();
+  ExpectAnswer(conversation_.On(2, Stepped{ticket, 1.5}), Kind::kError, 2,
+               static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
+  ExpectAnswer(conversation_.On(3, Stepped{ticket + 1, 1.5}), Kind::kDone, 3,
+               kStale);
+}
+
 }  // namespace
 }  // namespace ebb::worker

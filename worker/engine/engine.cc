@@ -107,6 +107,7 @@ class Engine : private client::JobComputer {
         record_(
             std::make_shared<const JobRecord>(std::move(joined.job.record))),
         tables_(*record_),
+        steps_(tables_.ProgramsStep()),
         evaluates_(joined.hello.evaluates != 0),
         memory_(std::move(joined.memory)),
         look_ahead_(record_->plan, options.look_ahead
@@ -130,8 +131,9 @@ class Engine : private client::JobComputer {
     LOG_IF(WARNING, !evaluates_ && !left_out.empty()) << left_out;
     shell.core.batch_patience = options_.patience;
     shell.core.evaluates_whole = true;
-    // Its rows are in a memory of their own, which has room for one batch.
-    shell.core.assembles_next = !has_rows();
+    // Its rows are in a memory of their own, which has room for one batch. And
+    // a run that goes on needs no values.
+    shell.core.assembles_next = !has_rows() && !steps_;
     client::JobComputer* const computer = this;
     shell_ = std::make_unique<client::ClientShell>(std::move(shell), transport,
                                                    computer);
@@ -148,6 +150,11 @@ class Engine : private client::JobComputer {
 
  private:
   bool has_rows() const { return !record_->plan.sparse_tables.empty(); }
+  // Returns nothing if the program does not step by itself.
+  std::optional<PartOfRun> PartOf(const ComputeTask& task) const {
+    if (!steps_) return std::nullopt;
+    return PartOfRun{.goes_on = task.gathered > 0, .ends = task.push};
+  }
 
   absl::Status Prepare(const JobRecordPtr& record) override;
   int64_t held_bytes() const override { return look_ahead_.bytes(); }
@@ -165,6 +172,7 @@ class Engine : private client::JobComputer {
   void Reply(uint64_t sequence, const Order& order);
   void Reply(uint64_t sequence, const Ahead& ahead);
   void Reply(uint64_t sequence, const Push& push);
+  void Reply(uint64_t sequence, const Stepped& stepped);
   void Reply(uint64_t sequence, const Rows& rows);
   void Reply(uint64_t sequence, const LookUp& look_up);
   void Reply(uint64_t sequence, const RowMemoryBody& body);
@@ -176,9 +184,7 @@ class Engine : private client::JobComputer {
 
   // Offers a batch or an evaluation, and waits for its result; nothing: the
   // engine leaves.
-  template <typename What>
-  std::optional<Result> Offer(const What& what,
-                              const client::PulledValuesPtr& values);
+  std::optional<Result> Offer(const Work& work);
   // Blocks until what is offered has ended. Makes the next batch ready.
   void AwaitEnd();
   bool Ended() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -213,11 +219,14 @@ class Engine : private client::JobComputer {
 
   void End(client::JobEnd end);
   void Watch();
-  void Leave(absl::string_view why);
+  void Leave(absl::string_view why, bool serves = false);
+  // The program computes the batch with which its run ends, if there is time.
+  void EndRun(absl::Time deadline);
 
   const EngineOptions& options_;
   const JobRecordPtr record_;
   const JobTables tables_;
+  const bool steps_;  // The program, by itself, in runs.
   const bool evaluates_;
   // Each half is used by the thread that gives, or takes, what is there.
   ProgramMemory memory_;
@@ -255,7 +264,8 @@ absl::Status Engine::Prepare(const JobRecordPtr& record) {
 ComputeResult Engine::Compute(const ComputeTask& task) {
   const PlaceBody place = {task.item.epoch, task.item.shard, task.begin,
                            task.end};
-  std::optional<Result> result = Offer(place, task.values);
+  std::optional<Result> result =
+      Offer({place, task.values, nullptr, PartOf(task)});
   // What was handed in counts, even if the job is left in the same moment.
   if (result) return std::get<ComputeResult>(*std::move(result));
   ComputeResult cancelled;
@@ -269,7 +279,7 @@ std::optional<EvaluationResult> Engine::Evaluate(const EvaluateTask& task) {
     return rows_.TakeResult();
   }
   std::optional<Result> result =
-      Offer(EvaluateBody{0, task.snapshot}, task.values);
+      Offer({EvaluateBody{0, task.snapshot}, task.values});
   if (result) return std::get<EvaluationResult>(*std::move(result));
   EvaluationResult left;
   left.error = "the program left";
@@ -288,22 +298,23 @@ void Engine::EvaluationLost() {
   if (!answer.empty()) socket_.Send(answer);
 }
 
-template <typename What>
-std::optional<Result> Engine::Offer(const What& what,
-                                    const client::PulledValuesPtr& values) {
-  constexpr bool kBatch = std::is_same_v<What, PlaceBody>;
+std::optional<Result> Engine::Offer(const Work& work) {
   Decision decision;
   {
     MutexLock lock(&mu_);
     if (leaving_) return std::nullopt;
-    decision = conversation_.Offer(what, values);
-    if (kBatch) {
-      if (expected_.lock() == values) expected_.reset();
+    if (work.is_batch()) {
+      decision = conversation_.Offer(std::get<PlaceBody>(work.what),
+                                     work.values, work.part);
+      if (expected_.lock() == work.values) expected_.reset();
       changed_.SignalAll();
+    } else {
+      decision =
+          conversation_.Offer(std::get<EvaluateBody>(work.what), work.values);
     }
   }
   if (decision.act == Decision::Act::kGive) {
-    GiveAndAnswer({what, values});
+    GiveAndAnswer(work);
   } else if (!decision.answer.empty()) {
     socket_.Send(decision.answer);
   }
@@ -334,7 +345,7 @@ void Engine::AwaitEnd() {
 }
 
 void Engine::Expect(const client::PulledValuesPtr& values) {
-  if (has_rows()) return;
+  if (has_rows() || steps_) return;
   MutexLock lock(&mu_);
   expected_ = values;
   changed_.SignalAll();
@@ -364,7 +375,8 @@ void Engine::GiveAndAnswer(const Work& work) {
   memory_.GiveSums();
   // What is evaluated is what the servers have.
   absl::Status given =
-      work.is_batch()
+      work.part && work.part->goes_on ? absl::OkStatus()
+      : work.is_batch()
           ? look_ahead_.Assemble(*values, memory_.values())
           : client::Assemble(record_->plan, *values, memory_.values());
   std::shared_ptr<const RowMemory> rows;
@@ -563,6 +575,26 @@ void Engine::Reply(uint64_t sequence, const Push& push) {
   if (push.waits && !decision.answer.empty()) socket_.Send(decision.answer);
 }
 
+void Engine::Reply(uint64_t sequence, const Stepped& stepped) {
+  Decision decision;
+  {
+    MutexLock lock(&mu_);
+    decision = conversation_.On(sequence, stepped);
+    if (decision.act == Decision::Act::kEndStepped) {
+      const auto& place = std::get<PlaceBody>(conversation_.work().what);
+      if (std::isfinite(stepped.loss_sum)) {
+        Finish(client::StepOfRun(record_->plan, {place.epoch, place.shard},
+                                 place.begin, place.end, stepped.loss_sum));
+      } else {
+        const std::string why = absl::StrCat("the loss is ", stepped.loss_sum);
+        Finish(FailedBatch(why, /*non_finite=*/true));
+        decision.answer = EncodeStatus(sequence, absl::OutOfRangeError(why));
+      }
+    }
+  }
+  socket_.Send(decision.answer);
+}
+
 ComputeResult Engine::Take(const HandedIn& handed_in) {
   ComputeResult result;
   const absl::Status status = TakeSums(handed_in, &result);
@@ -599,6 +631,7 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
     case Decision::Act::kTakeSums:
     case Decision::Act::kTakeEarlySums:
     case Decision::Act::kEndEarly:
+    case Decision::Act::kEndStepped:
       break;  // Not here.
     case Decision::Act::kEndFailed: {
       MutexLock lock(&mu_);
@@ -716,7 +749,28 @@ void Engine::Watch() {
   }
 }
 
-void Engine::Leave(absl::string_view why) {
+void Engine::EndRun(absl::Time deadline) {
+  while (SteadyNow() < deadline && !shell_->Drain(absl::ZeroDuration())) {
+    switch (socket_.Wait(signals_.get(), kDrainStep)) {
+      case ProgramSocket::Event::kNothing:
+        continue;
+      case ProgramSocket::Event::kMessage:
+        break;
+      default:
+        return;
+    }
+    auto received = socket_.Receive();
+    if (absl::IsUnavailable(received.status())) continue;
+    if (!received.ok()) return;
+    received_ = std::move(received->file);
+    const auto request = ReadRequest(received->bytes);
+    if (!request.ok()) return;
+    if (std::holds_alternative<worker::Leave>(request->body)) return;
+    Answer(*request);
+  }
+}
+
+void Engine::Leave(absl::string_view why, bool serves) {
   LOG(INFO) << "worker=" << options_.shell.core.name << " leaves: " << why;
   {
     // What was handed in counts, if it is still this worker's.
@@ -729,14 +783,18 @@ void Engine::Leave(absl::string_view why) {
   }
   // First the core, so that it begins nothing new when it gets back what it
   // waits for.
+  const absl::Time deadline = SteadyNow() + options_.grace;
   if (shell_ != nullptr) shell_->BeginDrain();
+  // In rounds it drops the run.
+  if (shell_ != nullptr && serves && steps_ && !record_->plan.rounds()) {
+    EndRun(deadline);
+  }
   {
     MutexLock lock(&mu_);
     leaving_ = true;
     changed_.SignalAll();
     left_.SignalAll();
   }
-  const absl::Time deadline = SteadyNow() + options_.grace;
   bool drained = shell_ == nullptr;
   while (!drained && SteadyNow() < deadline) {
     drained = shell_->Drain(std::min(kDrainStep, deadline - SteadyNow()));
@@ -770,11 +828,12 @@ void Engine::Serve() {
       case ProgramSocket::Event::kSignal: {
         signalfd_siginfo signal = {};
         if (read(signals_.get(), &signal, sizeof(signal)) <= 0) break;
-        return Leave("signal 15");
+        return Leave("signal 15", /*serves=*/true);
       }
       case ProgramSocket::Event::kNothing:
         if (options_.notice) {
-          if (const auto notice = options_.notice()) return Leave(*notice);
+          if (const auto notice = options_.notice())
+            return Leave(*notice, /*serves=*/true);
         }
         break;
       case ProgramSocket::Event::kMessage: {

@@ -20,6 +20,10 @@ class JobTables {
 
   // The fingerprint of examples that only programs know; may be empty.
   const std::string& fingerprint() const;
+  // Its programs make runs of steps of their own.
+  bool ProgramsStep() const {
+    return specification_.job().algorithm().program_steps();
+  }
   int64_t size() const { return specification_.tables_size(); }
   // Sparse tables.
   int64_t row_tables() const { return specification_.sparse_tables_size(); }

@@ -15,15 +15,15 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 static_assert(sizeof(Header) == 16 && sizeof(HelloBody) == 24 &&
-              sizeof(PushBody) == 24 && sizeof(EvaluatedBody) == 40 &&
-              sizeof(FigureBody) == 64 && sizeof(Order) == 24 &&
-              sizeof(JobBody) == 72 && sizeof(TableBody) == 16 &&
-              sizeof(PlaceBody) == 24 && sizeof(BatchBody) == 32 &&
-              sizeof(EvaluateBody) == 32 && sizeof(RowsBody) == 32 &&
-              sizeof(LookUpBody) == 16 && sizeof(RowMemoryBody) == 16 &&
-              sizeof(RowTableBody) == 8 && sizeof(Model) == 16 &&
-              sizeof(ModuleBody) == 32 && sizeof(SharedBody) == 32 &&
-              sizeof(Found) == 24);
+              sizeof(PushBody) == 24 && sizeof(Stepped) == 16 &&
+              sizeof(EvaluatedBody) == 40 && sizeof(FigureBody) == 64 &&
+              sizeof(Order) == 24 && sizeof(JobBody) == 72 &&
+              sizeof(TableBody) == 16 && sizeof(PlaceBody) == 24 &&
+              sizeof(BatchBody) == 32 && sizeof(EvaluateBody) == 32 &&
+              sizeof(RowsBody) == 32 && sizeof(LookUpBody) == 16 &&
+              sizeof(RowMemoryBody) == 16 && sizeof(RowTableBody) == 8 &&
+              sizeof(Model) == 16 && sizeof(ModuleBody) == 32 &&
+              sizeof(SharedBody) == 32 && sizeof(Found) == 24);
 
 // Takes a message apart from its front.
 class MessageReader {
@@ -131,6 +131,8 @@ absl::Status ReadBody(Kind kind, MessageReader* in, Request* request) {
       push.waits = request->code != kHasNext;
       return TakeOnly(in, &push.body);
     }
+    case Kind::kStepped:
+      return TakeOnly(in, &request->body.emplace<Stepped>());
     case Kind::kFail: {
       auto& fail = request->body.emplace<Fail>();
       EBB_RETURN_IF_ERROR(in->Take(&fail.body));

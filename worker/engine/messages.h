@@ -25,7 +25,7 @@
 namespace ebb::worker {
 
 // Numbers the form of these messages. Engine and program must have the same.
-inline constexpr uint32_t kEngineFormat = 6;
+inline constexpr uint32_t kEngineFormat = 7;
 // Bounds of one message.
 inline constexpr size_t kMostMessageBytes = 64 << 10;
 inline constexpr size_t kMostText = 4 << 10;
@@ -43,6 +43,7 @@ enum class Kind : uint32_t {
   kNext = 3,
   kPush = 4,
   kFail = 5,
+  kStepped = 6,
   kEvaluated = 7,
   kOrder = 8,
   kAhead = 9,
@@ -109,6 +110,12 @@ struct PushBody {
 struct Push {
   PushBody body;
   bool waits = true;  // For an answer: the code is not kHasNext.
+};
+// The batch is computed, but its run goes on: what came of it is handed in with
+// the run's last batch.
+struct Stepped {
+  uint64_t ticket = 0;
+  double loss_sum = 0;
 };
 // Then why, as text.
 struct FailBody {
@@ -212,8 +219,9 @@ struct Found {
 struct Request {
   uint64_t sequence = 0;
   uint32_t code = 0;
-  std::variant<Hello, Memory, Next, Push, Fail, Evaluated, Order, Ahead, Leave,
-               Rows, LookUp, RowMemoryBody, Model, ModelTable, Found>
+  std::variant<Hello, Memory, Next, Push, Stepped, Fail, Evaluated, Order,
+               Ahead, Leave, Rows, LookUp, RowMemoryBody, Model, ModelTable,
+               Found>
       body;
 };
 
@@ -225,8 +233,10 @@ absl::StatusOr<Request> ReadRequest(std::span<const std::byte> message);
 // Then the job's name, 0, and the fingerprint of its examples. kTable follows
 // for each dense table, and kRowTable for each sparse one. Header::code is
 // kDividesByBatch if the servers divide the sums of a batch by the examples of
-// a whole one, and 0 if they divide by its own.
+// a whole one, and 0 if they divide by its own; and kProgramSteps besides if
+// the program makes runs of steps by itself.
 inline constexpr uint32_t kDividesByBatch = 1;
+inline constexpr uint32_t kProgramSteps = 2;
 struct JobBody {
   int64_t number = 0;
   uint64_t seed = 0;
@@ -243,6 +253,12 @@ struct RowTableBody {
   int64_t width = 0;
 };
 // Header::code of kBatch and kEvaluate: the half of the memory with the values.
+// Where the program steps, that of kBatch also has kGoesOn if the run goes on:
+// the program has its values, and the memory's are no matter. And it has
+// kEndsRun if the run ends with the batch: then its way back to where it began,
+// times its examples, is handed in as the sums, else the batch is kStepped.
+inline constexpr uint32_t kGoesOn = 2;
+inline constexpr uint32_t kEndsRun = 4;
 // Then, as after EvaluateBody, the number of distinct keys of each sparse table
 // as uint64. kWanted has a PlaceBody: kRows is to come before this batch.
 struct BatchBody {

@@ -32,7 +32,7 @@ constexpr char kPush[] =
 
 TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
   const auto hello =
-      ReadRequest(Bytes(FromHex("0100000006000000"
+      ReadRequest(Bytes(FromHex("0100000007000000"
                                 "0100000000000000"
                                 "0500000000000000"
                                 "0100000000000000"
@@ -46,6 +46,15 @@ TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
   EXPECT_EQ(body.body.evaluates, 1u);
   EXPECT_EQ(body.body.job, 9u);
   EXPECT_EQ(body.version, "0.2.0");
+
+  const auto stepped =
+      ReadRequest(Bytes(FromHex("0600000000000000"
+                                "0800000000000000"
+                                "2a00000000000000"
+                                "000000000000f83f")));
+  ASSERT_TRUE(stepped.ok()) << stepped.status();
+  EXPECT_EQ(std::get<Stepped>(stepped->body).ticket, 42u);
+  EXPECT_EQ(std::get<Stepped>(stepped->body).loss_sum, 1.5);
 
   const auto push = ReadRequest(Bytes(FromHex(kPush)));
   ASSERT_TRUE(push.ok()) << push.status();

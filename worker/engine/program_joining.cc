@@ -82,7 +82,8 @@ std::string JobMessage(uint64_t sequence, const JobRecord& record,
   std::string names = record.name.substr(0, kMostText);
   names.push_back('\0');
   names += tables.fingerprint().substr(0, kMostText);
-  const uint32_t code = DividesByBatch(plan) ? kDividesByBatch : 0;
+  const uint32_t code = (DividesByBatch(plan) ? kDividesByBatch : 0) |
+                        (tables.ProgramsStep() ? kProgramSteps : 0);
   return Encode({Kind::kJob, code, sequence}, body, names);
 }
 

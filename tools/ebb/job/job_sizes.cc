@@ -69,6 +69,10 @@ std::string BytesPerExample(int64_t bytes, int64_t examples) {
                        : BytesText(static_cast<int64_t>(each));
 }
 
+std::string Batches(int64_t count) {
+  return absl::StrCat(count, count == 1 ? " batch" : " batches");
+}
+
 // Names the vectors, as long as the model, that servers and each worker hold in
 // a job whose pushes are runs.
 std::string RunVectorsOfServers(const JobPlan& plan,
@@ -96,11 +100,11 @@ std::string RunText(const PreparedJob& prepared, const JobSizes& sizes) {
   const int64_t batch = plan.BatchSize({0, 0});
   const int64_t batches = (examples + batch - 1) / batch;
   return absl::StrCat(
-      "\n  a run                   ", Count(batches, "batch"), " of ", batch,
-      ": ", BytesText(sizes.pulled), " pulled, ", BytesText(sizes.pushed),
+      "\n  a run                   ", Batches(batches), " of ", batch, ": ",
+      BytesText(sizes.pulled), " pulled, ", BytesText(sizes.pushed),
       " pushed, ", BytesPerExample(sizes.pulled + sizes.pushed, examples),
       " per ", workloads::FactsOf(prepared.job).unit,
-      "\n  a lost run              ", Count((batches + 1) / 2, "batch"),
+      "\n  a lost run              ", Batches((batches + 1) / 2),
       " computed again, on average", "\n  vectors of a run        ",
       RunVectorsOfWorker(prepared.job, plan), "\n  vectors of the servers  ",
       RunVectorsOfServers(plan, sizes.slots));
