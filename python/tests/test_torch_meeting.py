@@ -125,7 +125,9 @@ def test_a_copy_that_is_alone_waits_for_the_step_of_its_batch(
     monkeypatch.setattr(meeting, "find_or_submit", lambda *_: place)
     model = Net()
     ebb.torch.job("alone", model, Data(), optimizer=sgd(model), epochs=1, batch=8, **given)
-    assert asked == [{"evaluates": False, "prefetch": prefetch, "look_ahead": look_ahead}]
+    assert asked == [
+        {"evaluates": False, "prefetch": prefetch, "look_ahead": look_ahead, "steps": False}
+    ]
 
 
 def test_ebb_run_names_the_run(cluster, monkeypatch):

@@ -24,11 +24,13 @@ from ebb.torch.embeddings import Embedding, EmbeddingBag
 from ebb.torch.handin import HandIn
 from ebb.torch.job import Batch, Loader, TorchJob
 from ebb.torch.keys import Keys
+from ebb.torch.local import DiLoCo
 from ebb.torch.stopping import Patience
 from ebb.torch.submission import job, join, submit
 
 __all__ = [
     "Batch",
+    "DiLoCo",
     "Embedding",
     "EmbeddingBag",
     "GradScaler",

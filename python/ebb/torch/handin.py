@@ -13,21 +13,30 @@ from ebb.torch.work import Work
 class HandIn(torch.optim.Optimizer):
     """Takes the optimizer's place in the loop: ``step()`` hands the batch in.
 
-    The servers step, by the rule that was read from the user's optimizer.
+    The servers step, by the rule that was read from the user's optimizer; or the user's
+    optimizer does, in runs (ebb.torch.DiLoCo).
     """
 
     def __init__(
-        self, work: Work, theirs: Any, tables: Mapping[str, Any], read: Callable[[], Any]
+        self,
+        work: Work,
+        theirs: Any,
+        tables: Mapping[str, Any],
+        read: Callable[[], Any],
+        shared: bool = False,
     ) -> None:
         self._is_made = False
+        self._shared = shared
         self._read = read
         self._work = work
         #: Learning-rate schedulers write to the program's own optimizer.
         self._theirs = theirs if isinstance(theirs, torch.optim.Optimizer) else None
         self._rates: List[float] = []
         if isinstance(theirs, torch.optim.Optimizer):
+            # With `shared` theirs steps, by the rates that are shown here.
             groups: List[Dict[str, Any]] = [
-                {**group, "params": list(group["params"])} for group in theirs.param_groups
+                group if shared else {**group, "params": list(group["params"])}
+                for group in theirs.param_groups
             ]
             super().__init__(groups, dict(theirs.defaults))
         else:
@@ -105,8 +114,9 @@ class HandIn(torch.optim.Optimizer):
                 made = closure()
         if self._now() != self._rates:
             self._rates = self._now()
+            whose = "follows from the place in the data" if self._shared else "is the servers'"
             raise Refused(
-                "the rate is the servers', and the loop changed it",
+                f"the rate {whose}, and the loop changed it",
                 "give the schedule to ebb.torch.job(schedule=…), and take scheduler.step() away",
             )
         self._work.hand_in(loss)

@@ -15,6 +15,7 @@ from ebb.torch import (
     data,
     devices,
     embeddings,
+    local,
     optimizers,
     parameters,
     schedules,
@@ -61,7 +62,12 @@ def read(model: torch.nn.Module, dataset: Any, options: Chosen) -> Inputs:
     buffers = Buffers(model, options.buffers)
     schedule = _schedule(options, examples)
     rates = schedule.rates if schedule else None
-    rule = optimizers.read(options.optimizer, tables, rates, schedule is not None)
+    if options.local is None:
+        rule = optimizers.read(options.optimizer, tables, rates, schedule is not None)
+    else:
+        local.check(options.local, options.optimizer, tables)
+        local.check_model(buffers.averaged, rows)
+        rule = optimizers.Rule({}, {})
     init = ebb.load(options.init) if _is_path(options.init) else options.init
     first_rows = embeddings.initial_rows(model, rows, init)
     if init is not None:

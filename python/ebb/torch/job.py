@@ -79,7 +79,11 @@ class TorchJob:
         self._result: Optional[Mapping[str, Any]] = None
         #: In the place of the program's optimizer.
         self.optimizer = HandIn(
-            self._work, parts.optimizer, parts.tables, self._optimizer_state
+            self._work,
+            parts.optimizer,
+            parts.tables,
+            self._optimizer_state,
+            shared=parts.local is not None,
         )
         if parts.scheduled is not None:
             self._work.placed = self._show_rates
@@ -242,6 +246,13 @@ class TorchJob:
             raise Refused(
                 "state_dict(): the job was given no optimizer of PyTorch, whose form it could have",
                 "job.checkpoint(PATH, with_slots=True) has the state that the servers have",
+            )
+        if self._parts.local is not None:
+            raise Refused(
+                "state_dict(): with local= the optimizer begins anew in each run, so no state "
+                "of it remains",
+                "job.state_dict() has the model; job.checkpoint(PATH, with_slots=True) has the "
+                "servers' momentum, too",
             )
         if not self._complete:
             raise Refused(

@@ -32,9 +32,12 @@ def keys_of(name: str, inputs: Inputs, options: Chosen) -> Dict[str, Any]:
             "train": {"positions": {"examples": inputs.examples}},
         },
         "train": options.given("epochs", "batch"),
-        "optimizer": _optimizer(inputs, options.optimizer),
         "seed": options.seed,
     }
+    if options.local is None:
+        keys["optimizer"] = _optimizer(inputs, options.optimizer)
+    else:
+        keys.update(options.local.keys())
     rules = _rules_of_tables(inputs.rule, inputs.buffers)
     if rules:
         keys["tables"] = rules
@@ -88,7 +91,7 @@ def rules_by_table(
     def whole(rule: Any) -> Dict[str, Any]:
         return {"kind": rule} if isinstance(rule, str) else dict(rule)
 
-    ours = whole(keys["optimizer"])
+    ours = whole(keys.get("optimizer", {}))
     own = {name: keys.get("tables", {}).get(name, {}).get("optimizer", {}) for name in tables}
     return {name: {**ours, **whole(own[name])} for name in tables}
 

@@ -8,12 +8,15 @@ import torch
 
 from ebb.torch.job_keys import rules_by_table
 from ebb.torch.rates import Scheduled
+from ebb.torch.schedules import Schedule
 
 
 def constant_rates(
     keys: Mapping[str, Any], tables: Mapping[str, Any]
 ) -> Optional[Dict[str, float]]:
     """Returns the rate of each table, if none changes in the course of the job."""
+    if "optimizer" not in keys:
+        return None  # Copies step by themselves.
     rates = {}
     for name, rule in rules_by_table(keys, tables).items():
         if rule.get("schedule") not in ("constant", {"kind": "constant"}) or "rate" not in rule:
@@ -22,11 +25,23 @@ def constant_rates(
     return rates
 
 
+def scheduled_steps(optimizer: Any, schedule: Optional[Schedule], given: Any) -> Optional[Scheduled]:
+    """Returns how the rates of an optimizer change that a copy steps by, if they do.
+
+    given: the option ``schedule``, of which ``schedule`` was read.
+    """
+    if schedule is None:
+        return None
+    rates = schedule.rates or [float(group["lr"]) for group in optimizer.param_groups]
+    theirs = None if isinstance(given, (str, Mapping)) else given
+    return Scheduled(schedule.settings, rates, theirs)
+
+
 def scheduled(
     optimizer: Any, schedule: Any, keys: Mapping[str, Any], tables: Mapping[str, Any]
 ) -> Optional[Scheduled]:
     """Returns how the rates change that a loop shows, if they do."""
-    words = keys["optimizer"]
+    words = keys.get("optimizer", {})
     how = words.get("schedule", {}) if isinstance(words, Mapping) else {}
     how = {"kind": how} if isinstance(how, str) else how
     constant = how.get("kind", "constant") == "constant" and not how.get("warm_up_epochs")

@@ -52,7 +52,7 @@ class Place:
     own: bool = False
 
     def join(
-        self, *, evaluates: bool, prefetch: bool, look_ahead: bool
+        self, *, evaluates: bool, prefetch: bool, look_ahead: bool, steps: bool = False
     ) -> Callable[..., Any]:
         """Returns a function that joins the job and returns its engine.
 
@@ -73,6 +73,7 @@ class Place:
                 look_ahead=look_ahead,
                 evaluates=evaluates,
                 ahead=ahead,
+                steps=steps,
             )
 
         return join

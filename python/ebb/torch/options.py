@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, TypedDict, Union
 from ebb.errors import Refused
 from ebb.torch import arguments, meeting
 from ebb.torch.buffers import Choice
+from ebb.torch.local import DiLoCo
 from ebb.torch.parts import Evaluate, Reduction
 from ebb.torch.stopping import StopWhen
 
@@ -28,6 +29,7 @@ class Options(TypedDict, total=False):
     scheduler: Optional[str]
     schedule: Any
     schedule_every: Optional[str]
+    local: Optional[DiLoCo]
     algorithm: Any
     consistency: Any
     reduction: Reduction
@@ -61,6 +63,7 @@ class Chosen:
     scheduler: Optional[str] = None
     schedule: Any = None
     schedule_every: Optional[str] = None
+    local: Optional[DiLoCo] = None
     algorithm: Any = None
     consistency: Any = None
     reduction: Reduction = "mean"
@@ -87,6 +90,12 @@ class Chosen:
         """Raises Refused for what is wrong whatever the model is."""
         arguments.check_words(self.reduction, self.unused, self.evaluate, self.settings)
         arguments.check_stop(self.stop_when, self.evaluate)
+        for key in ("algorithm", "consistency"):
+            if self.local is not None and getattr(self, key) is not None:
+                raise Refused(
+                    f"{key}= and local=: what copies do by themselves is the {key}",
+                    "leave it out: local=ebb.torch.DiLoCo(steps=50, rounds=True)",
+                )
         arguments.check_numbers(
             epochs=self.epochs,
             batch=self.batch,

@@ -9,6 +9,7 @@ import torch
 
 from ebb.torch import data, embeddings
 from ebb.torch.buffers import Buffers
+from ebb.torch.local import DiLoCo
 from ebb.torch.optimizers import Rule
 from ebb.torch.rates import Scheduled
 from ebb.torch.stopping import StopWhen
@@ -43,6 +44,8 @@ class Parts:
     #: True if batches become larger from epoch to epoch.
     grows: bool = False
     seeds: bool = True
+    #: How copies step by themselves; None: the servers step for each batch.
+    local: Optional[DiLoCo] = None
     #: The loader moves its batches here; None: they stay where they are.
     device: Optional[torch.device] = None
     unused: str = "error"

@@ -14,10 +14,12 @@ from ebb.torch.buffers import digest
 from ebb.torch.inputs import Inputs, read
 from ebb.torch.job import TorchJob
 from ebb.torch.job_keys import keys_of, merged, rules_by_table
-from ebb.torch.job_rates import constant_rates, scheduled
+from ebb.torch.job_rates import constant_rates, scheduled, scheduled_steps
+from ebb.torch.local import described as described_steps
 from ebb.torch.optimizers import Rule
 from ebb.torch.options import Chosen, Options, check_given, check_known, show_options
 from ebb.torch.parts import Parts, Reduction
+from ebb.torch.rates import Scheduled
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -36,7 +38,7 @@ def job(
 
     - model: its trainable parameters are the job's tables.
     - dataset: map-style. An example's index is its number in the job.
-    - optimizer: read and never run. The servers step by its rule. If it has stepped,
+    - optimizer: read and never run, but with ``local``. The servers step by its rule. If it has stepped,
       a job that begins now goes on from its state.
     - schedule: how the rate changes: ``{"kind": "cosine"}``, or a scheduler of the
       optimizer. It is run once, on a copy; the loop does not call its ``step()``.
@@ -64,6 +66,9 @@ def job(
     - stop_when: ``ebb.torch.Patience(3)`` ends the job when it becomes no better, with its best
       version. Or a function that is called at each evaluation with the evaluated rows of
       ``job.history``: if it returns true, the job ends with the version that was evaluated.
+    - local: ``ebb.torch.DiLoCo(steps=50)``: each copy steps by the optimizer itself, and hands
+      in how far it came after so many batches. Any optimizer will do that keeps all in its
+      ``state``. The loop stays as it is.
     - algorithm, consistency: as in a job file. Absent, the job's defaults.
     - workers: the most that the job takes, or the least and the most.
     - prefetch: whether this copy pulls the next values while it computes a batch. This is
@@ -119,10 +124,12 @@ def join(
 def _joined(parts: Parts, place: meeting.Place) -> TorchJob:
     # On a cluster of its own there is no other copy, and the values are close at hand.
     prefetch = not place.own if parts.prefetch is None else parts.prefetch
+    steps = parts.local is not None
     join = place.join(
         evaluates=parts.evaluate is not None,
         prefetch=prefetch,
-        look_ahead=prefetch and parts.look_ahead,
+        look_ahead=prefetch and parts.look_ahead and not steps,
+        steps=steps,
     )
     made = TorchJob(parts, join, place.remote)
     if place.own and sys.stderr.isatty():
@@ -157,7 +164,8 @@ def prepared(
         stop_when=options.stop_when,
         evaluate_every=options.evaluate_every,
         ends_early="stop" in keys or "keep_best" in keys,
-        scheduled=scheduled(options.optimizer, options.schedule, keys, inputs.tables),
+        scheduled=_scheduled(inputs, options, keys),
+        local=options.local,
         grows="batch_growth" in keys["train"],
         seeds=options.seeds,
         device=inputs.device,
@@ -171,7 +179,8 @@ def prepared(
 
     def initial() -> Dict[str, Any]:
         made = parameters.initial_values(inputs.all_tables())
-        state = _initial_state(options.optimizer, inputs, keys)
+        # A copy's optimizer begins anew in each run.
+        state = {} if options.local else _initial_state(options.optimizer, inputs, keys)
         return {**made, **inputs.first_rows, **state}
 
     description = meeting.Description(keys, initial)
@@ -179,6 +188,12 @@ def prepared(
         options.scheduler, options.tls, options.token_file, options.insecure
     )
     return parts, description, access
+
+
+def _scheduled(inputs: Inputs, options: Chosen, keys: Mapping[str, Any]) -> Optional[Scheduled]:
+    if options.local is not None:
+        return scheduled_steps(options.optimizer, inputs.schedule, options.schedule)
+    return scheduled(options.optimizer, options.schedule, keys, inputs.tables)
 
 
 def _fingerprint(
@@ -194,9 +209,18 @@ def _fingerprint(
                 **_named_run(meeting.run_of(options.rerun)),
                 "reduction": _word_of(options.reduction),
                 "weight_decay": _decay(inputs.rule, inputs.tables),
+                **_steps_of(options, inputs),
             }
         ),
     )
+
+
+def _steps_of(options: Chosen, inputs: Inputs) -> Dict[str, str]:
+    """Names what the steps of a copy depend on, beside the keys of the job."""
+    if options.local is None:
+        return {}
+    schedule = None if inputs.schedule is None else inputs.schedule.settings
+    return {"steps": f"{described_steps(options.optimizer)} {schedule}"}
 
 
 def _initial_state(

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Iterator, List, Optional
+from typing import Any, Callable, Iterator, List, Optional, Union
 
 import torch
 
@@ -18,6 +18,7 @@ from ebb.torch import data, devices, parameters
 from ebb.torch.evaluated import figures_of
 from ebb.torch.heap import keep_freed_memory
 from ebb.torch.joining import joined
+from ebb.torch.local import Runs
 from ebb.torch.losses import Watch
 from ebb.torch.marks import marks_of
 from ebb.torch.parts import Parts
@@ -54,7 +55,7 @@ class Work:
         self._parts = parts
         self._join = join
         self._engine: Any = None
-        self._binding: Optional[parameters.Binding] = None
+        self._binding: Union[parameters.Binding, Runs, None] = None
         self._rows: Optional[RowWork] = None  # Only if the model has embeddings.
         self._statistics: Optional[Statistics] = None
         self._frozen: Optional[parameters.Frozen] = None
@@ -187,6 +188,9 @@ class Work:
         else:
             # The job shows a mean; a sum over the batch becomes one on the servers.
             self._loss += value * (1.0 if parts.reduction == "sum" else out.weight)
+        if isinstance(binding, Runs):
+            self._step(binding, out)
+            return
         factor = 1.0
         finite = binding.put() if out.is_whole and self._puts else None
         if finite is not None:
@@ -208,8 +212,34 @@ class Work:
         if known:
             known = binding.are_finite() if finite is None else finite
         self.timing.lap("sum")
+        self._told(out, lambda: self._engine.push(out.batch, self._loss, wait=not known, factor=factor))
+
+    def _step(self, runs: Runs, out: Out) -> None:
+        """Takes the piece into the run; steps after the last of its batch."""
+        out.state = "handed"
+        if not out.is_whole:
+            runs.gather(out.weight / len(out.batch.examples))
+        if not out.last:
+            self.timing.lap("sum")
+            return
         try:
-            self._engine.push(out.batch, self._loss, wait=not known, factor=factor)
+            runs.step()
+        except Refused as error:
+            out.state = "out"
+            self._refuse_piece(error.message, error.hint)
+        runs.stepped(out.batch)
+        if out.batch.ends_run:
+            runs.put()
+            self.timing.lap("sum")
+            self._told(out, lambda: self._engine.push(out.batch, self._loss))
+        else:
+            self.timing.lap("sum")
+            self._told(out, lambda: self._engine.stepped(out.batch, self._loss))
+
+    def _told(self, out: Out, tell: Callable[[], None]) -> None:
+        """Tells the engine of a batch, and notes that it was."""
+        try:
+            tell()
         except NonFinite as error:
             raise not_finite(out, self._loss, error.message) from None
         self.timing.lap("hand_in")
@@ -221,6 +251,8 @@ class Work:
     # --- A batch --------------------------------------------------------------
 
     def _pieces_of(self, batch: Any, reader: Any) -> Iterator[Any]:
+        if isinstance(self._binding, Runs):
+            self._binding.begin_batch(batch)
         pieces = self._read(batch, reader)
         self._tell_ahead(reader)
         self.timing.lap("read")
@@ -343,7 +375,10 @@ class Work:
     def _drop(self) -> None:
         """Forgets what backward() made of the piece: its gradients and loss."""
         assert self._binding is not None and self._statistics is not None
-        self._binding.forget()
+        if isinstance(self._binding, Runs):
+            self._binding.drop()
+        else:
+            self._binding.forget()
         self.forget_rows()
         self._statistics.forget()
         self._watch.take()
@@ -379,9 +414,14 @@ class Work:
         keep_freed_memory()
         engine, parts = self._joined(ahead), self._parts
         self._engine = engine
-        self._binding = parameters.Binding(
-            parts.tables, parts.rule.decay, engine, parts.unused
-        )
+        if parts.local is None:
+            self._binding = parameters.Binding(
+                parts.tables, parts.rule.decay, engine, parts.unused
+            )
+        else:
+            self._binding = Runs(
+                parts.tables, parts.optimizer, engine, parts.clip_norm, parts.unused
+            )
         if parts.embeddings:
             self._rows = RowWork(parts.embeddings, engine, parts.unused)
         self._statistics = Statistics(parts.buffers.averaged, engine)
@@ -426,6 +466,8 @@ class Work:
             self._engine.evaluated(evaluation, examples=0, loss_sum=0.0, error="no evaluate=")
             return
         modes = [(module, module.training) for module in model.modules()]
+        runs = self._binding if isinstance(self._binding, Runs) else None
+        kept = None if runs is None else runs.begin_evaluation()
         try:
             model.eval()
             self._look_up_in(evaluation)
@@ -446,6 +488,8 @@ class Work:
             raise
         finally:
             self._look_up_in(None)
+            if runs is not None and kept is not None:
+                runs.end_evaluation(kept)
             for module, training in modes:
                 module.training = training
         if self.lines is not None:

@@ -1,0 +1,312 @@
+"""Runs of a program's own steps: DiLoCo with the user's optimizer.
+
+A run begins with the servers' values and a new state of the optimizer, which steps
+once a batch. After the run's last batch its way back, times its examples, is handed in
+(docs/decisions/0055-runs.md).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import torch
+
+from ebb.errors import Refused
+from ebb.torch import clipping
+from ebb.torch.checksums import is_due
+
+_NUMBERS = (int, float, complex, torch.Tensor)
+
+
+@dataclasses.dataclass(frozen=True)
+class DiLoCo:
+    """How copies step by themselves (Douillard et al. 2023, arXiv:2311.08105).
+
+    steps: batches of a run, which one hand-in covers. None: about 50, and fewer where the
+        servers would make less than 20 steps.
+    rate, momentum: of the servers' steps. None: 0.7 and 0.9; without rounds 1 and 0.
+    rounds: whether the servers step once for the runs of all copies. Then the result is
+        the same whatever died. False: a run is a step when it arrives.
+    """
+
+    steps: Optional[int] = None
+    rate: Optional[float] = None
+    momentum: Optional[float] = None
+    rounds: bool = True
+
+    def keys(self) -> Dict[str, Any]:
+        """Returns the keys of the job file."""
+        algorithm: Dict[str, Any] = {"kind": "diloco", "program_steps": True}
+        for key, value in (
+            ("period", self.steps),
+            ("rate", self.rate),
+            ("momentum", self.momentum),
+        ):
+            if value is not None:
+                algorithm[key] = value
+        return {
+            "algorithm": algorithm,
+            "consistency": {"kind": "rounds" if self.rounds else "asp"},
+        }
+
+
+def check(local: Any, optimizer: Any, tables: Mapping[str, torch.Tensor]) -> None:
+    """Raises Refused for an optimizer that cannot make a copy's steps."""
+    if not isinstance(local, DiLoCo):
+        raise Refused(f"local= is a {type(local).__name__}", "local=ebb.torch.DiLoCo(steps=50)")
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise Refused(
+            f"local=: the copy steps by an optimizer of PyTorch, not by {optimizer!r}",
+            "optimizer=torch.optim.AdamW(model.parameters(), lr=1e-3)",
+        )
+    kind = type(optimizer).__name__
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise Refused(
+            f"local=: {kind} computes a batch several times in a step (closure)",
+            "AdamW, or another that steps once a batch",
+        )
+    known = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in tables.items():
+        if id(parameter) not in known:
+            raise Refused(
+                f"local=: {name} is not in the optimizer, so no copy would change it",
+                "add it to the optimizer, or freeze it (requires_grad=False)",
+            )
+
+
+def check_model(averaged: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
+    """Raises Refused for a model of which servers need something for each batch."""
+    for name in averaged:
+        raise Refused(
+            f"local=: {name} is an average over batches, and one hand-in covers many",
+            "layers without one, such as LayerNorm or GroupNorm; or "
+            f'buffers={{"{name}": "local"}}, for a value of each copy',
+        )
+    for name in rows:
+        raise Refused(
+            f"local=: {name} has rows that come with each batch, and a copy steps through many",
+            "torch.nn.Embedding, or no local=",
+        )
+
+
+def described(optimizer: torch.optim.Optimizer) -> str:
+    """Names the optimizer and its settings: all copies step alike."""
+    groups = [
+        {k: repr(v) for k, v in sorted(group.items()) if k != "params"}
+        for group in optimizer.param_groups
+    ]
+    return f"{type(optimizer).__name__} {groups}"
+
+
+class Runs:
+    """The runs of this program: its model, its optimizer, and where a run began.
+
+    It lives from joining to leaving. One thread uses it.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, torch.nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        engine: Any,
+        clip_norm: Optional[float],
+        unused: str,
+    ) -> None:
+        offsets = {table.name: table.offset for table in engine.tables}
+        self._names = list(tables)
+        self._parameters = list(tables.values())
+        self._places = [
+            (offsets[name], parameter.numel(), parameter.shape)
+            for name, parameter in tables.items()
+        ]
+        self._optimizer = optimizer
+        self._engine = engine
+        self._clip_norm = clip_norm
+        self._unused = unused
+        self._start: List[torch.Tensor] = []
+        #: Where the run goes on: epoch, shard, and the end of its last batch. None: no run
+        #: began.
+        self._at: Optional[Tuple[int, int, int]] = None
+        self._examples = 0
+        self._batches = 0
+        #: What remains of the gradients of earlier pieces of the batch.
+        self._gathered: List[Optional[torch.Tensor]] = []
+        self._kept_elsewhere = _Elsewhere(optimizer)
+        #: Of the gradients, for batches in pieces.
+        self.marks = clipping.Marks(self._names, self._parameters)
+
+    @property
+    def is_due(self) -> bool:
+        """Returns whether this is a batch in which the model is looked through."""
+        return is_due(self._batches)
+
+    def pulled(self) -> None:
+        """Does nothing: the model gets values when a run begins."""
+
+    def changed(self) -> Optional[str]:
+        """Returns nothing: a loop may write to its copy, which it has for itself."""
+
+    def written(self) -> Optional[str]:
+        """Does the same."""
+
+    def release(self) -> None:
+        """Drops the gradients; the model has memory of its own."""
+        self.forget()
+
+    def begin_batch(self, batch: Any) -> None:
+        """Shows the model the values that a batch begins with."""
+        self._gathered = []
+        self._batches += 1
+        if not batch.goes_on:
+            self._begin()
+        elif self._at != (batch.epoch, batch.shard, batch.begin):
+            # The engine keeps no run that this program does not have.
+            raise Refused(f"{batch!r} goes on with a run that this program does not have")
+
+    def _begin(self) -> None:
+        self._show()
+        self._start = [
+            parameter.detach().to("cpu", torch.float32, copy=True)
+            for parameter in self._parameters
+        ]
+        self._optimizer.state.clear()
+        self._examples = 0
+
+    def _show(self) -> None:
+        values = torch.from_numpy(self._engine.values)
+        with torch.no_grad():
+            for parameter, (offset, size, shape) in zip(self._parameters, self._places):
+                parameter.copy_(values[offset : offset + size].view(shape))
+
+    def begin_evaluation(self) -> List[torch.Tensor]:
+        """Shows the model the values that are evaluated; returns those of the run."""
+        kept = [parameter.detach().clone() for parameter in self._parameters]
+        self._show()
+        return kept
+
+    def end_evaluation(self, kept: List[torch.Tensor]) -> None:
+        """Goes on with the run."""
+        with torch.no_grad():
+            for parameter, value in zip(self._parameters, kept):
+                parameter.copy_(value)
+
+    def without_gradient(self) -> Optional[str]:
+        """Returns the name of a parameter without a gradient, if that is wrong."""
+        absent = [n for n, p in zip(self._names, self._parameters) if p.grad is None]
+        if not absent or (self._unused == "zero" and len(absent) < len(self._names)):
+            return None
+        return absent[0]
+
+    def gather(self, share: float) -> None:
+        """Keeps the gradient of a piece, which is this share of its batch."""
+        gradients = [p.grad for p in self._parameters]
+        with torch.no_grad():
+            if not self._gathered:
+                self._gathered = [None if g is None else g * share for g in gradients]
+            else:
+                for place, gradient in enumerate(gradients):
+                    before = self._gathered[place]
+                    if gradient is None:
+                        continue
+                    if before is None:
+                        self._gathered[place] = gradient * share
+                    else:
+                        before.add_(gradient, alpha=share)
+        self.forget()
+
+    def step(self) -> None:
+        """Makes a step by the gradients, those of all pieces of the batch."""
+        if self._gathered:
+            for parameter, gradient in zip(self._parameters, self._gathered):
+                parameter.grad = gradient
+            self._gathered = []
+        if self._clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
+        self._optimizer.step()
+        self._kept_elsewhere.check()
+        self.forget()
+
+    def stepped(self, batch: Any) -> None:
+        """Notes that a batch is part of the run."""
+        self._at = (batch.epoch, batch.shard, batch.end)
+        self._examples += len(batch.examples)
+
+    def put(self) -> None:
+        """Makes the way back to the run's start, times its examples, the engine's sums."""
+        sums = torch.from_numpy(self._engine.sums)
+        with torch.no_grad():
+            for parameter, start, (offset, size, shape) in zip(
+                self._parameters, self._start, self._places
+            ):
+                end = parameter.detach().to("cpu", torch.float32)
+                part = sums[offset : offset + size].view(shape)
+                torch.sub(start, end, out=part)
+                part.mul_(self._examples)
+
+    def drop(self) -> None:
+        """Forgets the gradients of the batch that is out."""
+        self._gathered = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops gradients."""
+        self.marks.forget()
+        for parameter in self._parameters:
+            parameter.grad = None
+
+
+class _Elsewhere:
+    """Finds what an optimizer keeps from step to step outside of ``state``.
+
+    It would not begin anew with a run, so a run would depend on those before it.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+        self._before = self._now()
+        self._steps = 0
+
+    def check(self) -> None:
+        """Looks after each of the first steps. Raises Refused."""
+        self._steps += 1
+        if self._steps > 3:
+            return
+        now = self._now()
+        for place, value in now.items():
+            before = self._before.get(place)
+            if before is None or not _same(before, value):
+                raise Refused(
+                    f"local=: {type(self._optimizer).__name__} keeps {place} from step to step "
+                    "outside of its state, so it would not begin anew with each run",
+                    "torch.optim.AdamW, or another that keeps all in .state",
+                )
+
+    def _now(self) -> Dict[str, Any]:
+        found: Dict[str, Any] = {}
+        for number, group in enumerate(self._optimizer.param_groups):
+            for key, value in group.items():
+                if key not in ("params", "lr") and isinstance(value, _NUMBERS):
+                    found[f"param_groups[{number}][{key!r}]"] = _copy(value)
+        for key, value in vars(self._optimizer).items():
+            # PyTorch counts steps for schedulers and profiles.
+            if key.startswith("_") and key in _OF_TORCH:
+                continue
+            if isinstance(value, _NUMBERS):
+                found[f"{key}"] = _copy(value)
+        return found
+
+
+_OF_TORCH = ("_step_count", "_opt_called", "_zero_grad_profile_name", "_warned_capturable_if_run_uncaptured")
+
+
+def _copy(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, torch.Tensor) else value
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
+        return bool(torch.equal(torch.as_tensor(a), torch.as_tensor(b)))
+    return bool(a == b)

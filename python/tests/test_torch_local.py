@@ -1,0 +1,261 @@
+"""Runs of a program's own steps, on a real cluster of this machine."""
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from torch import nn  # noqa: E402
+from torch_models import Data, Net, farthest, loss_of  # noqa: E402
+
+import ebb  # noqa: E402
+import ebb.local  # noqa: E402
+import ebb.torch  # noqa: E402
+
+_BATCH, _STEPS, _EXAMPLES, _EPOCHS = 16, 4, 128, 2
+
+
+@pytest.fixture(scope="module")
+def address():
+    with ebb.local.cluster(servers=2) as cluster:
+        yield cluster.address
+
+
+def _adamw(model):
+    return torch.optim.AdamW(model.parameters(), lr=0.01)
+
+
+def _submitted(address, name, model, local=None, make=_adamw, **options):
+    options.setdefault("workers", 1)
+    options.setdefault("epochs", _EPOCHS)
+    return ebb.torch.job(
+        name,
+        model,
+        options.pop("dataset", None) or Data(_EXAMPLES),
+        batch=_BATCH,
+        optimizer=make(model),
+        scheduler=address,
+        local=local or ebb.torch.DiLoCo(steps=_STEPS, rate=0.7, momentum=0.9),
+        **options,
+    )
+
+
+def _train(job, **loader):
+    """Goes through the job; returns its runs, each a list of batches of examples."""
+    runs = []
+    for batch in job.loader(**loader):
+        out = job._work.out
+        if out.begin == out.batch.begin and not out.batch.goes_on:
+            runs.append([])
+        if out.last:
+            runs[-1].append(out.batch.examples.tolist())
+        loss_of(job.model, batch).backward()
+        job.optimizer.step()
+        job.optimizer.zero_grad()
+    return runs
+
+
+def _plain(runs, model, make=_adamw, rate_of=None):
+    """DiLoCo of one worker in one process (algorithm 1 of the paper, moments anew)."""
+    dataset = Data(_EXAMPLES)
+    outer = torch.optim.SGD(model.parameters(), lr=0.7, momentum=0.9, nesterov=True)
+    done = 0
+    for run in runs:
+        start = copy.deepcopy(model.state_dict())
+        inner = make(model)
+        for numbers in run:
+            if rate_of is not None:
+                done += len(numbers)
+                rate = rate_of((done - len(numbers) / 2) / _EXAMPLES)
+                for group in inner.param_groups:
+                    group["lr"] = rate
+            batch = torch.utils.data.default_collate([dataset[number] for number in numbers])
+            inner.zero_grad()
+            loss_of(model, batch).backward()
+            inner.step()
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                end = parameter.clone()
+                parameter.copy_(start[name])
+                parameter.grad = start[name] - end
+        outer.step()
+    return model
+
+
+@pytest.mark.parametrize("word, loader", [("whole", {}), ("micro", {"micro": 6})])
+def test_rounds_make_the_values_of_the_algorithm(address, word, loader):
+    job = _submitted(address, f"local-{word}", Net())
+    runs = _train(job, **loader)
+    assert [len(run) for run in runs] == [_STEPS] * (_EPOCHS * _EXAMPLES // _BATCH // _STEPS)
+    assert farthest(_plain(runs, Net()), job.model) < 1e-5
+    assert job.audit().exact
+    assert job.state == "complete"
+
+
+def test_rates_follow_the_place_in_the_data(address):
+    job = _submitted(
+        address, "local-rates", Net(), schedule={"kind": "step", "step_epochs": 1, "factor": 0.1}
+    )
+    runs = _train(job)
+    plain = _plain(runs, Net(), rate_of=lambda position: 0.01 if position < 1 else 0.001)
+    assert farthest(plain, job.model) < 1e-5
+
+
+def test_an_evaluation_leaves_the_run_as_it_is(address):
+    seen = []
+
+    def evaluate(model):
+        seen.append(copy.deepcopy(model.state_dict()))
+        return {"loss": 1.0, "correct": 1, "examples": 2}
+
+    job = _submitted(address, "local-evaluated", Net(), evaluate=evaluate)
+    runs = _train(job)
+    assert len(seen) == _EPOCHS
+    assert farthest(_plain(runs, Net()), job.model) < 1e-5
+
+
+def test_in_asp_runs_of_several_programs_count_once(address):
+    local = ebb.torch.DiLoCo(steps=_STEPS, rounds=False)
+    job = _submitted(address, "local-asp", Net(), local, epochs=6)
+    before = float(loss_of(job.model, torch.utils.data.default_collate(list(Data(_EXAMPLES)))))
+    _train(job)
+    after = float(loss_of(job.model, torch.utils.data.default_collate(list(Data(_EXAMPLES)))))
+    assert after < before
+    assert job.audit().exact
+
+
+_PROGRAM = """
+import sys, torch, ebb.torch
+from torch_models import Data, Net, loss_of
+model = Net()
+job = ebb.torch.job(
+    "local-{word}", model, Data(512), batch=8, epochs=2, workers=2,
+    optimizer=torch.optim.AdamW(model.parameters(), lr=0.01),
+    local=ebb.torch.DiLoCo(steps=4, rounds={rounds}),
+)
+for number, batch in enumerate(job.loader()):
+    if number == 6:
+        print("working", flush=True)
+        if len(sys.argv) > 1:
+            sys.stdin.readline()
+    loss_of(model, batch).backward()
+    job.optimizer.step()
+"""
+
+
+def _program(address, word, rounds, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM.format(word=word, rounds=rounds), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={
+            **os.environ,
+            "EBB_SCHEDULER": address,
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
+        },
+    )
+
+
+def _job_of(address, word):
+    return ebb.connect(address).job(f"local-{word}")
+
+
+@pytest.mark.parametrize("word, rounds", [("killed-rounds", True), ("killed-asp", False)])
+def test_a_program_that_dies_in_a_run_leaves_nothing_of_it(address, word, rounds):
+    with _program(address, word, rounds, "waits") as first:
+        assert first.stdout.readline() == b"working\n"
+        first.kill()
+    with _program(address, word, rounds) as second:
+        second.communicate()
+        assert second.returncode == 0
+    job = _job_of(address, word)
+    assert job.audit().exact
+    if rounds:
+        with _program(address, "undisturbed", True) as third:
+            third.communicate()
+        undisturbed = _job_of(address, "undisturbed").state_dict()
+        for name, value in job.state_dict().items():
+            assert (value == undisturbed[name]).all(), name
+
+
+def test_a_program_that_is_to_leave_hands_in_the_part_that_it_has(address):
+    with _program(address, "leaves", False, "waits") as first:
+        assert first.stdout.readline() == b"working\n"
+        first.send_signal(signal.SIGTERM)
+        first.stdin.write(b"\n")
+        first.stdin.close()
+        first.wait()
+        applied = _job_of(address, "leaves").status()["examples"]
+    # Seven batches or more were computed, of which four are a run.
+    assert applied > 4 * 8
+    with _program(address, "leaves", False) as second:
+        second.communicate()
+    assert _job_of(address, "leaves").audit().exact
+
+
+# --- What is refused ----------------------------------------------------------
+
+
+class _Odd(torch.optim.SGD):
+    """Keeps how far it is beside its state."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.far = 0
+
+    def step(self, closure=None):
+        self.far += 1
+        return super().step(closure)
+
+
+def test_an_optimizer_that_keeps_something_elsewhere_is_refused_by_name(address):
+    job = _submitted(
+        address, "local-odd", Net(), make=lambda model: _Odd(model.parameters(), lr=0.01)
+    )
+    with pytest.raises(ebb.Refused, match="_Odd keeps far from step to step"):
+        _train(job)
+
+
+class _Normed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (dict(make=lambda m: torch.optim.LBFGS(m.parameters())), "LBFGS computes a batch several"),
+        (dict(make=lambda m: torch.optim.SGD(m.a.parameters(), lr=1)), "b.bias is not in the"),
+        (dict(make=lambda m: "adam"), "steps by an optimizer of PyTorch"),
+        (dict(algorithm="sgd"), "algorithm= and local="),
+        (dict(local=50), "local= is a int"),
+    ],
+)
+def test_what_cannot_step_is_refused(options, words):
+    with pytest.raises(ebb.Refused, match=words):
+        _submitted("127.0.0.1:1", "local-refused", Net(), **options)
+
+
+def test_averages_over_batches_are_refused():
+    with pytest.raises(ebb.Refused, match="running_mean is an average over batches"):
+        _submitted("127.0.0.1:1", "local-refused", _Normed())
+
+
+def test_a_program_without_runs_is_refused(address):
+    local = _submitted(address, "local-only", Net())
+    model = Net()
+    with pytest.raises(ebb.Error):
+        ebb.torch.join(
+            "local-only", model, Data(_EXAMPLES), optimizer=_adamw(model), scheduler=address
+        )
+    local.cancel()
