@@ -317,12 +317,13 @@ void Fit::ChoosePeriod() {
     period = round / (workers * batch);
   } else if (in_rounds) {
     // All rounds of an epoch have as many.
-    const int64_t rounds =
-        std::max<int64_t>(1, std::llround(static_cast<double>(batches) /
-                                          static_cast<double>(workers * most)));
+    const int64_t rounds = CeilDivide(batches, workers * most);
     period = CeilDivide(batches, rounds * workers);
   }
-  period = std::clamp<int64_t>(period, 1, kMostOfAPeriod);
+  // No run is longer than an epoch.
+  const int64_t longest =
+      std::clamp<int64_t>(data_.examples / batch, 1, kMostOfAPeriod);
+  period = std::clamp<int64_t>(period, 1, longest);
   std::string reason = absl::StrCat(in_all, in_all == 1 ? " batch" : " batches",
                                     " in all, for up to ", workers,
                                     workers == 1 ? " worker" : " workers");

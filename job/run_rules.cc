@@ -70,6 +70,12 @@ void RunRules::CheckSteps() {
                 absl::StrCat("the workers of ebb compute model ",
                              job_.model().kind(), ", and step by inner"),
                 "leave it out");
+  } else if (!job_.freeze().empty()) {
+    found_->Add(
+        "freeze",
+        "a program that steps by itself would move what is frozen "
+        "within its runs",
+        "leave it out, and freeze in the program (requires_grad=False)");
   } else if (algorithm_.has_inner()) {
     found_->Add("algorithm.inner",
                 "with program_steps the optimizer is the program's",

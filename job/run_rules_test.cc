@@ -293,7 +293,7 @@ TEST(RunRulesTest, ProgramsMayStepByThemselves) {
   const auto algorithm = AlgorithmOf(job);
   ASSERT_TRUE(algorithm.ok()) << algorithm.status();
   EXPECT_EQ((*algorithm)->Plan().worker_vectors, 2);
-  // What the run's last batch hands in is the push.
+  // The run's last batch hands in the push.
   const auto rule = (*algorithm)->MakeLocalRule(2);
   rule->Begin(std::vector<float>{1, 2});
   rule->Step({}, std::vector<float>{3, 4});

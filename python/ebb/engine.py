@@ -428,7 +428,9 @@ class Engine:
             self._link.send(seam.PUSH, body, code=seam.ASKS)
             self._asked, self._asked_early = self._link.follow(), True
 
-    def stepped(self, batch: Batch, loss_sum: Optional[float] = None) -> None:
+    def stepped(
+        self, batch: Batch, loss_sum: Optional[float] = None, *, not_finite: str = ""
+    ) -> None:
         """Says that a batch is computed, and that its run goes on.
 
         For a program that makes runs of steps by itself. A run begins with ``values`` at
@@ -437,11 +439,15 @@ class Engine:
         ``n * (start - end)`` as its sums, for the n examples of its batches. If a batch
         comes that does not go on, the run before counts for nothing. Raises NonFinite
         if the loss is not finite; the batch counts as failed then.
+
+        not_finite: what of the batch's gradient is not finite, also of the run's last
+            batch. It counts as failed, and this raises NonFinite.
         """
         if not self._begin_answer(batch):
             return
         loss = seam.UNKNOWN_LOSS if loss_sum is None else loss_sum + 0.0
-        self._end_answer(seam.STEPPED, seam.STEPPED_BODY.pack(batch.ticket, loss))
+        body = seam.STEPPED_BODY.pack(batch.ticket, loss) + seam.text(not_finite)
+        self._end_answer(seam.STEPPED, body, seam.NOT_FINITE if not_finite else 0)
 
     def fail(self, batch: Batch, why: str) -> None:
         """Says that the batch cannot be computed, and why.
@@ -515,9 +521,9 @@ class Engine:
         if what.answered:
             raise Refused(f"{what!r} was handed in or failed before")
 
-    def _end_answer(self, kind: int, body: bytes) -> None:
+    def _end_answer(self, kind: int, body: bytes, code: int = 0) -> None:
         with _Survived(self):
-            self._link.ask(kind, body)
+            self._link.ask(kind, body, code)
 
     # --- Leaving --------------------------------------------------------------
 

@@ -52,7 +52,7 @@ HEADER = struct.Struct("<IIQ")
 # The bodies that follow the header, by kind.
 HELLO_BODY = struct.Struct("<QQQ")  # First ticket, evaluates, number of the job.
 PUSH_BODY = struct.Struct("<Qdd")  # Ticket, sum of the losses, factor of the sums.
-STEPPED_BODY = struct.Struct("<Qd")  # Ticket, sum of the losses.
+STEPPED_BODY = struct.Struct("<Qd")  # Ticket, sum of the losses; then a text if not finite.
 TICKET = struct.Struct("<Q")
 EVALUATED_BODY = struct.Struct("<QqdqQ")  # Ticket, examples, loss, correct, figures.
 FIGURE = struct.Struct("<56sd")
@@ -84,6 +84,8 @@ CANCELLED = 2
 LEFT = 3
 # Code of ROWS: the batch cannot be read.
 UNREADABLE = 1
+#: Code of STEPPED: the gradient is not finite.
+NOT_FINITE = 1
 # Codes of PUSH: the next batch is asked for, with the sequence that follows; or
 # it is here already, and no answer is waited for.
 ASKS = 1

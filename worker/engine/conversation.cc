@@ -334,9 +334,10 @@ Decision Conversation::On(uint64_t sequence, const Push& push) {
 }
 
 Decision Conversation::On(uint64_t sequence, const Stepped& stepped) {
-  Seen(stepped.ticket);
-  if (!IsOut<PlaceBody>(stepped.ticket)) return Stale(sequence);
-  if (offered_->part && !offered_->part->ends) {
+  Seen(stepped.body.ticket);
+  if (!IsOut<PlaceBody>(stepped.body.ticket)) return Stale(sequence);
+  if (offered_->part &&
+      (!offered_->part->ends || !stepped.not_finite.empty())) {
     return Done(Decision::Act::kEndStepped, sequence);
   }
   return {

@@ -804,7 +804,7 @@ TEST_F(ConversationTest, ABatchWithinARunEndsWithoutSums) {
   EXPECT_EQ(pushed.act, Decision::Act::kNothing);
   ExpectAnswer(pushed, Kind::kError, 2,
                static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
-  const Decision stepped = conversation_.On(3, Stepped{ticket, 1.5});
+  const Decision stepped = conversation_.On(3, Stepped{{ticket, 1.5}, ""});
   EXPECT_EQ(stepped.act, Decision::Act::kEndStepped);
   ExpectAnswer(stepped, Kind::kDone, 3, kTaken);
 }
@@ -812,7 +812,7 @@ TEST_F(ConversationTest, ABatchWithinARunEndsWithoutSums) {
 TEST_F(ConversationTest, ABatchThatEndsItsRunHasSums) {
   conversation_.Offer(kPlace, Values(), PartOfRun{true, true});
   const uint64_t ticket = Get(1);
-  const Decision stepped = conversation_.On(2, Stepped{ticket, 1.5});
+  const Decision stepped = conversation_.On(2, Stepped{{ticket, 1.5}, ""});
   EXPECT_EQ(stepped.act, Decision::Act::kNothing);
   ExpectAnswer(stepped, Kind::kError, 2,
                static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
@@ -820,12 +820,19 @@ TEST_F(ConversationTest, ABatchThatEndsItsRunHasSums) {
             Decision::Act::kTakeSums);
 }
 
+TEST_F(ConversationTest, ABatchThatIsNotFiniteEndsWithoutSumsInAnyCase) {
+  conversation_.Offer(kPlace, Values(), PartOfRun{true, true});
+  const uint64_t ticket = Get(1);
+  EXPECT_EQ(conversation_.On(2, Stepped{{ticket, 1.5}, "inf"}).act,
+            Decision::Act::kEndStepped);
+}
+
 TEST_F(ConversationTest, OtherJobsHaveNoStepsOfTheirPrograms) {
   const uint64_t ticket = Out();
-  ExpectAnswer(conversation_.On(2, Stepped{ticket, 1.5}), Kind::kError, 2,
+  ExpectAnswer(conversation_.On(2, Stepped{{ticket, 1.5}, ""}), Kind::kError, 2,
                static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
-  ExpectAnswer(conversation_.On(3, Stepped{ticket + 1, 1.5}), Kind::kDone, 3,
-               kStale);
+  ExpectAnswer(conversation_.On(3, Stepped{{ticket + 1, 1.5}, ""}), Kind::kDone,
+               3, kStale);
 }
 
 }  // namespace

@@ -372,10 +372,12 @@ void Engine::MakeReady(const client::PulledValuesPtr& values) {
 
 void Engine::GiveAndAnswer(const Work& work) {
   const client::PulledValuesPtr& values = work.values;
-  memory_.GiveSums();
+  const bool goes_on = work.part && work.part->goes_on;
+  // No sums were taken since the run began.
+  if (!goes_on) memory_.GiveSums();
   // What is evaluated is what the servers have.
   absl::Status given =
-      work.part && work.part->goes_on ? absl::OkStatus()
+      goes_on ? absl::OkStatus()
       : work.is_batch()
           ? look_ahead_.Assemble(*values, memory_.values())
           : client::Assemble(record_->plan, *values, memory_.values());
@@ -581,12 +583,16 @@ void Engine::Reply(uint64_t sequence, const Stepped& stepped) {
     MutexLock lock(&mu_);
     decision = conversation_.On(sequence, stepped);
     if (decision.act == Decision::Act::kEndStepped) {
+      std::string why = stepped.not_finite;
+      if (why.empty() && !std::isfinite(stepped.body.loss_sum)) {
+        why = absl::StrCat("the loss is ", stepped.body.loss_sum);
+      }
       const auto& place = std::get<PlaceBody>(conversation_.work().what);
-      if (std::isfinite(stepped.loss_sum)) {
+      if (why.empty()) {
         Finish(client::StepOfRun(record_->plan, {place.epoch, place.shard},
-                                 place.begin, place.end, stepped.loss_sum));
+                                 place.begin, place.end,
+                                 stepped.body.loss_sum));
       } else {
-        const std::string why = absl::StrCat("the loss is ", stepped.loss_sum);
         Finish(FailedBatch(why, /*non_finite=*/true));
         decision.answer = EncodeStatus(sequence, absl::OutOfRangeError(why));
       }
@@ -787,7 +793,7 @@ void Engine::Leave(absl::string_view why, bool serves) {
   if (shell_ != nullptr) shell_->BeginDrain();
   // In rounds it drops the run.
   if (shell_ != nullptr && serves && steps_ && !record_->plan.rounds()) {
-    EndRun(deadline);
+    EndRun(deadline - options_.grace / 4);  // Items go back in the rest.
   }
   {
     MutexLock lock(&mu_);

@@ -15,7 +15,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 static_assert(sizeof(Header) == 16 && sizeof(HelloBody) == 24 &&
-              sizeof(PushBody) == 24 && sizeof(Stepped) == 16 &&
+              sizeof(PushBody) == 24 && sizeof(SteppedBody) == 16 &&
               sizeof(EvaluatedBody) == 40 && sizeof(FigureBody) == 64 &&
               sizeof(Order) == 24 && sizeof(JobBody) == 72 &&
               sizeof(TableBody) == 16 && sizeof(PlaceBody) == 24 &&
@@ -131,8 +131,14 @@ absl::Status ReadBody(Kind kind, MessageReader* in, Request* request) {
       push.waits = request->code != kHasNext;
       return TakeOnly(in, &push.body);
     }
-    case Kind::kStepped:
-      return TakeOnly(in, &request->body.emplace<Stepped>());
+    case Kind::kStepped: {
+      auto& stepped = request->body.emplace<Stepped>();
+      EBB_RETURN_IF_ERROR(in->Take(&stepped.body));
+      if (request->code == 0) return in->End();
+      EBB_RETURN_IF_ERROR(in->TakeText(&stepped.not_finite));
+      if (stepped.not_finite.empty()) stepped.not_finite = "not finite";
+      return absl::OkStatus();
+    }
     case Kind::kFail: {
       auto& fail = request->body.emplace<Fail>();
       EBB_RETURN_IF_ERROR(in->Take(&fail.body));

@@ -112,10 +112,15 @@ struct Push {
   bool waits = true;  // For an answer: the code is not kHasNext.
 };
 // The batch is computed, but its run goes on: what came of it is handed in with
-// the run's last batch.
-struct Stepped {
+// the run's last batch. With Header::code not 0: its gradient is not finite,
+// also of the last, and what of it, as text.
+struct SteppedBody {
   uint64_t ticket = 0;
   double loss_sum = 0;
+};
+struct Stepped {
+  SteppedBody body;
+  std::string not_finite;
 };
 // Then why, as text.
 struct FailBody {

@@ -53,8 +53,8 @@ TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
                                 "2a00000000000000"
                                 "000000000000f83f")));
   ASSERT_TRUE(stepped.ok()) << stepped.status();
-  EXPECT_EQ(std::get<Stepped>(stepped->body).ticket, 42u);
-  EXPECT_EQ(std::get<Stepped>(stepped->body).loss_sum, 1.5);
+  EXPECT_EQ(std::get<Stepped>(stepped->body).body.ticket, 42u);
+  EXPECT_EQ(std::get<Stepped>(stepped->body).body.loss_sum, 1.5);
 
   const auto push = ReadRequest(Bytes(FromHex(kPush)));
   ASSERT_TRUE(push.ok()) << push.status();
