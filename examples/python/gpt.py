@@ -91,7 +91,7 @@ def perplexity(model):
 
 
 def continued(model, start, length=300):
-    tokens = [index[letter] for letter in start]
+    tokens = [index[letter] for letter in start if letter in index] or [0]
     model.eval()
     with torch.no_grad():
         for _ in range(length):
@@ -129,6 +129,7 @@ for x, y in job.loader():
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
-torch.save(model.state_dict(), "gpt.pt")
+torch.save(model.state_dict(), f"gpt.pt.{os.getpid()}")  # Each copy comes here.
+os.replace(f"gpt.pt.{os.getpid()}", "gpt.pt")
 print(f"perplexity {perplexity(model)['perplexity']:.2f}")
 print(continued(model, "A worker that dies "))

@@ -98,6 +98,33 @@ def test_rounds_make_the_values_of_the_algorithm(address, word, loader):
     assert job.state == "complete"
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "RMSprop", "Adam", "Adamax", "NAdam", "RAdam"])
+def test_each_run_begins_with_the_state_that_the_optimizer_was_made_with(address, name):
+    make = lambda model: getattr(torch.optim, name)(model.parameters(), lr=0.01)  # noqa: E731
+    job = _submitted(address, f"local-{name.lower()}", Net(), make=make, epochs=1)
+    assert farthest(_plain(_train(job), Net(), make), job.model) < 1e-5
+
+
+def test_a_gradient_that_is_not_finite_fails_its_own_batch(address):
+    settings = {"on_nonfinite": "skip"}
+    job = _submitted(address, "local-nonfinite", Net(), epochs=1, settings=settings)
+    failed = None
+    for number, batch in enumerate(job.loader()):
+        loss = loss_of(job.model, batch)
+        if failed is None and number == 2:
+            failed = job._work.out.batch.examples.tolist()
+        odd = job._work.out.batch.examples.tolist() == failed
+        (loss * float("inf") if odd else loss).backward()
+        try:
+            job.optimizer.step(loss=loss)
+        except ebb.NonFinite as error:
+            assert "the gradient of a.bias is not finite" in str(error)
+            assert error.examples.tolist() == failed
+    audit = job.audit()
+    assert audit.exact
+    assert audit.skipped == _BATCH
+
+
 def test_rates_follow_the_place_in_the_data(address):
     job = _submitted(
         address, "local-rates", Net(), schedule={"kind": "step", "step_epochs": 1, "factor": 0.1}
@@ -191,9 +218,10 @@ def test_a_program_that_is_to_leave_hands_in_the_part_that_it_has(address):
         first.stdin.write(b"\n")
         first.stdin.close()
         first.wait()
-        applied = _job_of(address, "leaves").status()["examples"]
-    # Seven batches or more were computed, of which four are a run.
-    assert applied > 4 * 8
+        assert first.returncode == -signal.SIGTERM
+    # It ended a run of four batches, and then one of three, or four, of eight examples.
+    status = _job_of(address, "leaves").status()
+    assert status["marks"]["least"] in (56, 64), status["marks"]
     with _program(address, "leaves", False) as second:
         second.communicate()
     assert _job_of(address, "leaves").audit().exact
@@ -235,7 +263,7 @@ class _Normed(nn.Module):
     "options, words",
     [
         (dict(make=lambda m: torch.optim.LBFGS(m.parameters())), "LBFGS computes a batch several"),
-        (dict(make=lambda m: torch.optim.SGD(m.a.parameters(), lr=1)), "b.bias is not in the"),
+        (dict(make=lambda m: torch.optim.SGD(m.a.parameters(), lr=1)), "optimizer: it lacks b.bias"),
         (dict(make=lambda m: "adam"), "steps by an optimizer of PyTorch"),
         (dict(algorithm="sgd"), "algorithm= and local="),
         (dict(local=50), "local= is a int"),
@@ -244,6 +272,15 @@ class _Normed(nn.Module):
 def test_what_cannot_step_is_refused(options, words):
     with pytest.raises(ebb.Refused, match=words):
         _submitted("127.0.0.1:1", "local-refused", Net(), **options)
+
+
+def test_an_optimizer_that_has_stepped_is_refused():
+    model = Net()
+    optimizer = _adamw(model)
+    loss_of(model, torch.utils.data.default_collate(list(Data(8)))).backward()
+    optimizer.step()
+    with pytest.raises(ebb.Refused, match="AdamW has stepped"):
+        _submitted("127.0.0.1:1", "local-refused", model, make=lambda _: optimizer)
 
 
 def test_averages_over_batches_are_refused():

@@ -7,14 +7,16 @@ once a batch. After the run's last batch its way back, times its examples, is ha
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
+import math
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import torch
 
 from ebb.errors import Refused
-from ebb.torch import clipping
+from ebb.torch import clipping, optimizers
 from ebb.torch.checksums import is_due
 
 _NUMBERS = (int, float, complex, torch.Tensor)
@@ -68,13 +70,17 @@ def check(local: Any, optimizer: Any, tables: Mapping[str, torch.Tensor]) -> Non
             f"local=: {kind} computes a batch several times in a step (closure)",
             "AdamW, or another that steps once a batch",
         )
-    known = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    for name, parameter in tables.items():
-        if id(parameter) not in known:
-            raise Refused(
-                f"local=: {name} is not in the optimizer, so no copy would change it",
-                "add it to the optimizer, or freeze it (requires_grad=False)",
-            )
+    optimizers.check_parameters(optimizer, tables)
+    if any(_stepped(state) for state in optimizer.state.values()):
+        raise Refused(
+            f"local=: the {kind} has stepped, and its state begins anew with each run",
+            "a new optimizer",
+        )
+
+
+def _stepped(state: Any) -> bool:
+    step = state.get("step", 0) if isinstance(state, dict) else 0
+    return bool(float(step) > 0)
 
 
 def check_model(averaged: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
@@ -135,6 +141,8 @@ class Runs:
         #: What remains of the gradients of earlier pieces of the batch.
         self._gathered: List[Optional[torch.Tensor]] = []
         self._kept_elsewhere = _Elsewhere(optimizer)
+        #: Its state as it was made, with which each run begins: mostly none.
+        self._first = {p: _copy(state) for p, state in optimizer.state.items()}
         #: Of the gradients, for batches in pieces.
         self.marks = clipping.Marks(self._names, self._parameters)
 
@@ -173,6 +181,8 @@ class Runs:
             for parameter in self._parameters
         ]
         self._optimizer.state.clear()
+        for parameter, state in self._first.items():
+            self._optimizer.state[parameter] = _copy(state)
         self._examples = 0
 
     def _show(self) -> None:
@@ -217,14 +227,28 @@ class Runs:
                         before.add_(gradient, alpha=share)
         self.forget()
 
-    def step(self) -> None:
-        """Makes a step by the gradients, those of all pieces of the batch."""
+    def join(self) -> str:
+        """Makes the gradients those of all pieces of the batch, and clips them.
+
+        Returns what is not finite of them, or nothing.
+        """
         if self._gathered:
             for parameter, gradient in zip(self._parameters, self._gathered):
                 parameter.grad = gradient
             self._gathered = []
-        if self._clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
+        limit = float("inf") if self._clip_norm is None else self._clip_norm
+        norm = float(_norm(self._parameters))
+        if math.isfinite(norm):
+            if norm > limit:
+                torch.nn.utils.clip_grad_norm_(self._parameters, limit)
+            return ""
+        for name, parameter in zip(self._names, self._parameters):
+            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
+                return f"the gradient of {name} is not finite"
+        return ""  # Its squares are too large for a float, and it is finite.
+
+    def step(self) -> None:
+        """Makes a step by the gradients."""
         self._optimizer.step()
         self._kept_elsewhere.check()
         self.forget()
@@ -258,6 +282,12 @@ class Runs:
             parameter.grad = None
 
 
+def _norm(parameters: List[torch.nn.Parameter]) -> torch.Tensor:
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    lengths = [torch.linalg.vector_norm(g.detach().float()).cpu() for g in gradients]
+    return torch.linalg.vector_norm(torch.stack(lengths)) if lengths else torch.zeros(())
+
+
 class _Elsewhere:
     """Finds what an optimizer keeps from step to step outside of ``state``.
 
@@ -288,22 +318,41 @@ class _Elsewhere:
         found: Dict[str, Any] = {}
         for number, group in enumerate(self._optimizer.param_groups):
             for key, value in group.items():
-                if key not in ("params", "lr") and isinstance(value, _NUMBERS):
-                    found[f"param_groups[{number}][{key!r}]"] = _copy(value)
+                if key not in ("params", "lr"):
+                    _add(f"param_groups[{number}][{key!r}]", value, found)
         for key, value in vars(self._optimizer).items():
-            # PyTorch counts steps for schedulers and profiles.
-            if key.startswith("_") and key in _OF_TORCH:
-                continue
-            if isinstance(value, _NUMBERS):
-                found[f"{key}"] = _copy(value)
+            if key not in _KNOWN:
+                _add(key, value, found)
         return found
 
 
-_OF_TORCH = ("_step_count", "_opt_called", "_zero_grad_profile_name", "_warned_capturable_if_run_uncaptured")
+# Every optimizer has these. ``state`` begins anew, and the rest counts calls.
+_KNOWN = ("state", "param_groups", "defaults", "_step_count", "_opt_called")
+_MOST_FOUND = 10_000
+
+
+def _add(place: str, value: Any, found: Dict[str, Any], depth: int = 0) -> None:
+    """Adds the numbers in a value, by their places."""
+    if len(found) >= _MOST_FOUND or depth > 4 or isinstance(value, bool):
+        return  # A bool tells what was looked at, or warned of.
+    if isinstance(value, _NUMBERS):
+        found[place] = _copy(value)
+    elif isinstance(value, torch.optim.Optimizer):
+        _add(f"{place}.state", value.state, found, depth + 1)
+    elif isinstance(value, Mapping):
+        for number, one in enumerate(value.values()):
+            _add(f"{place}[{number}]", one, found, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for number, one in enumerate(value):
+            _add(f"{place}[{number}]", one, found, depth + 1)
 
 
 def _copy(value: Any) -> Any:
-    return value.detach().clone() if isinstance(value, torch.Tensor) else value
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: _copy(one) for key, one in value.items()}
+    return copy.deepcopy(value)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -71,7 +71,7 @@ def read(
             "give torch.optim.SGD, Adagrad, RMSprop, Adam or AdamW as optimizer=",
         )
     groups = optimizer.param_groups
-    _check_parameters(optimizer, parameters)
+    check_parameters(optimizer, parameters)
     if not scheduled:
         _refuse_scheduler(groups)
     settings = [
@@ -202,9 +202,10 @@ def _only(group: Mapping[str, Any], name: str, **wanted: Any) -> None:
             )
 
 
-def _check_parameters(
-    optimizer: torch.optim.Optimizer, parameters: Mapping[str, torch.nn.Parameter]
+def check_parameters(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, torch.Tensor]
 ) -> None:
+    """Raises Refused if the optimizer has not exactly the model's parameters."""
     given: List[torch.Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
     theirs = {id(parameter) for parameter in given}
     ours = {id(parameter) for parameter in parameters.values()}

@@ -39,7 +39,7 @@ def job(
     - model: its trainable parameters are the job's tables.
     - dataset: map-style. An example's index is its number in the job.
     - optimizer: read and never run, but with ``local``. The servers step by its rule. If it has stepped,
-      a job that begins now goes on from its state.
+      a job that begins now goes on from its state; with ``local`` it must not have.
     - schedule: how the rate changes: ``{"kind": "cosine"}``, or a scheduler of the
       optimizer. It is run once, on a copy; the loop does not call its ``step()``.
     - schedule_every: "epoch" or "batch", after which the scheduler steps.

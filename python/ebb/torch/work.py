@@ -21,6 +21,7 @@ from ebb.torch.joining import joined
 from ebb.torch.local import Runs
 from ebb.torch.losses import Watch
 from ebb.torch.marks import marks_of
+from ebb.torch.notice import LeavesOnTerm
 from ebb.torch.parts import Parts
 from ebb.torch.piece import (
     CHANGED,
@@ -56,6 +57,7 @@ class Work:
         self._join = join
         self._engine: Any = None
         self._binding: Union[parameters.Binding, Runs, None] = None
+        self._notice: Optional[LeavesOnTerm] = None
         self._rows: Optional[RowWork] = None  # Only if the model has embeddings.
         self._statistics: Optional[Statistics] = None
         self._frozen: Optional[parameters.Frozen] = None
@@ -221,6 +223,11 @@ class Work:
             runs.gather(out.weight / len(out.batch.examples))
         if not out.last:
             self.timing.lap("sum")
+            return
+        odd = runs.join()
+        if odd:
+            runs.drop()
+            self._told(out, lambda: self._engine.stepped(out.batch, not_finite=odd))
             return
         try:
             runs.step()
@@ -422,6 +429,8 @@ class Work:
             self._binding = Runs(
                 parts.tables, parts.optimizer, engine, parts.clip_norm, parts.unused
             )
+            if not parts.local.rounds:
+                self._notice = LeavesOnTerm(engine)
         if parts.embeddings:
             self._rows = RowWork(parts.embeddings, engine, parts.unused)
         self._statistics = Statistics(parts.buffers.averaged, engine)
@@ -520,6 +529,9 @@ class Work:
         engine, self._engine = self._engine, None
         if engine is not None and not sys.is_finalizing():
             engine.leave()
+        notice, self._notice = self._notice, None
+        if notice is not None:
+            notice.release()
 
     def _check_at_end(self) -> None:
         """Finds what the last batches changed, which nothing else looks at."""

@@ -1,0 +1,49 @@
+"""SIGTERM while a copy makes runs of steps: the run ends in good order.
+
+Without this the process would end at once, and its run would be computed again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+
+class LeavesOnTerm:
+    """Passes SIGTERM on to the engine, which ends the run after one more batch.
+
+    When the loop is over, the signal ends this process as it would have. A program
+    with a handler of its own keeps it.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._came = False
+        self._set = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        )
+        if self._set:
+            signal.signal(signal.SIGTERM, self._pass_on)
+
+    def _pass_on(self, *_: Any) -> None:
+        process = self._engine.pid
+        if self._came or process is None:
+            self._end()
+        self._came = True
+        if process is not None:
+            os.kill(process, signal.SIGTERM)
+
+    def release(self) -> None:
+        """Ends the process if the signal came."""
+        if self._set:
+            self._set = False
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            if self._came:
+                self._end()
+
+    def _end(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
