@@ -75,7 +75,7 @@ class Wanted(Place):
 class Batch(Place):
     """Examples to compute now. Hand in their sums with Engine.push."""
 
-    __slots__ = ("ticket", "answered", "rows", "goes_on", "ends_run")
+    __slots__ = ("ticket", "answered", "rows", "goes_on", "ends_run", "rate_factor", "epochs")
 
     def __init__(
         self,
@@ -93,6 +93,10 @@ class Batch(Place):
         #: program came to, and it ends with the batch.
         self.goes_on = False
         self.ends_run = False
+        #: What rollbacks multiply the job's rates by.
+        self.rate_factor = 1.0
+        #: Of the job; they may change while a program is at it.
+        self.epochs = 0
         #: By sparse table.
         self.rows: "Dict[str, Rows]" = {}
 

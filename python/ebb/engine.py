@@ -308,11 +308,12 @@ class Engine:
         self.values, self.sums = self._session.values[half], self._session.sums[half]
 
     def _batch(self, body: memoryview, code: int) -> Batch:
-        ticket, *place = seam.BATCH_BODY.unpack_from(body)
+        ticket, *place, rate_factor, epochs = seam.BATCH_BODY.unpack_from(body)
         # The next message takes the place of this one.
         distinct = distinct_in(body, seam.BATCH_BODY.size) if self.row_tables else []
         batch = Batch(ticket, *self._placed(*place))
         batch.examples = batch.examples.copy()  # The program may write to them.
+        batch.rate_factor, batch.epochs = rate_factor, epochs
         batch.goes_on = bool(code & seam.GOES_ON)
         batch.ends_run = bool(code & seam.ENDS_RUN)
         if distinct:

@@ -40,7 +40,7 @@ def _serve(link: Link, model: Any) -> None:
 
 
 def _compute(link: Link, model: Any, body: memoryview) -> None:
-    ticket, epoch, shard, begin, end = seam.BATCH_BODY.unpack_from(body)
+    ticket, epoch, shard, begin, end, *_ = seam.BATCH_BODY.unpack_from(body)
     try:
         loss_sum = model.compute(epoch, shard, begin, end)
     except (Exception, SystemExit) as error:

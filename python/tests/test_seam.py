@@ -44,10 +44,12 @@ def test_answers_have_the_bytes_of_the_format():
         "0100000003000000"
         "8000000000000000"
         "0001000000000000"
+        "000000000000e03f"
+        "0a00000000000000"
     )
     assert seam.HEADER.unpack_from(batch) == (seam.BATCH, 0, 3)
     body = batch[seam.HEADER.size :]
-    assert seam.BATCH_BODY.unpack(body) == (42, 1, 3, 128, 256)
+    assert seam.BATCH_BODY.unpack(body) == (42, 1, 3, 128, 256, 0.5, 10)
     job = bytes.fromhex(
         "6500000000000000"
         "0100000000000000"

@@ -46,7 +46,7 @@ def _submitted(address, name, model, local=None, make=_adamw, **options):
     )
 
 
-def _train(job, **loader):
+def _train(job, loss=loss_of, **loader):
     """Goes through the job; returns its runs, each a list of batches of examples."""
     runs = []
     for batch in job.loader(**loader):
@@ -55,14 +55,23 @@ def _train(job, **loader):
             runs.append([])
         if out.last:
             runs[-1].append(out.batch.examples.tolist())
-        loss_of(job.model, batch).backward()
+        loss(job.model, batch).backward()
         job.optimizer.step()
         job.optimizer.zero_grad()
     return runs
 
 
-def _plain(runs, model, make=_adamw, rate_of=None):
-    """DiLoCo of one worker in one process (algorithm 1 of the paper, moments anew)."""
+def _nothing(_):
+    pass
+
+
+def _plain(
+    runs, model, make=_adamw, rate_of=None, loss=loss_of, before=_nothing, after=_nothing
+):  # fmt: skip
+    """DiLoCo of one worker in one process (algorithm 1 of the paper, moments anew).
+
+    before, after: called with the model before and after each inner step.
+    """
     dataset = Data(_EXAMPLES)
     outer = torch.optim.SGD(model.parameters(), lr=0.7, momentum=0.9, nesterov=True)
     done = 0
@@ -77,14 +86,18 @@ def _plain(runs, model, make=_adamw, rate_of=None):
                     group["lr"] = rate
             batch = torch.utils.data.default_collate([dataset[number] for number in numbers])
             inner.zero_grad()
-            loss_of(model, batch).backward()
+            loss(model, batch).backward()
+            before(model)
             inner.step()
+            after(model)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 end = parameter.clone()
                 parameter.copy_(start[name])
                 parameter.grad = start[name] - end
         outer.step()
+        for parameter in model.parameters():
+            parameter.grad = None
     return model
 
 
@@ -227,6 +240,183 @@ def test_a_program_that_is_to_leave_hands_in_the_part_that_it_has(address):
     assert _job_of(address, "leaves").audit().exact
 
 
+def test_a_rollback_lowers_the_rates_of_the_copy(address):
+    job = _submitted(
+        address,
+        "local-rollback",
+        Net(),
+        epochs=1,
+        settings={
+            "on_nonfinite": "rollback",
+            "on_nonfinite_rollback": {"versions": 1, "factor": 0.5},
+        },
+    )
+    seen, rates = 0, []
+    for batch in job.loader():
+        seen += 1
+        rates.append(job.optimizer.param_groups[0]["lr"])
+        loss_of(job.model, batch).backward()
+        if seen == _STEPS + 2:
+            job.model.a.bias.grad.fill_(float("nan"))
+        try:
+            job.optimizer.step()
+        except ebb.NonFinite:
+            pass
+    assert rates[: _STEPS + 2] == [0.01] * (_STEPS + 2)
+    assert rates[-1] == 0.005
+    assert job.optimizer.param_groups[0]["lr"] == 0.01
+    assert job.audit().exact
+
+
+def test_a_write_after_the_step_that_ends_a_run_counts(address):
+    def limited(model):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.clamp_(-0.05, 0.05)
+
+    job = _submitted(address, "local-limited", Net(), epochs=1)
+    runs = []
+    for batch in job.loader():
+        out = job._work.out.batch
+        if not out.goes_on:
+            runs.append([])
+        runs[-1].append(out.examples.tolist())
+        loss_of(job.model, batch).backward()
+        job.optimizer.step()
+        limited(job.model)
+    assert farthest(_plain(runs, Net(), after=limited), job.model) < 1e-5
+
+
+def test_a_loop_that_is_cut_short_after_a_run_hands_it_in(address):
+    job = _submitted(address, "local-cut", Net(), epochs=1, schedule="cosine")
+    for number, batch in enumerate(job.loader()):
+        loss_of(job.model, batch).backward()
+        job.optimizer.step()
+        if number == _STEPS - 1:
+            break
+    assert job.optimizer.param_groups[0]["lr"] == 0.01
+    assert job.status()["marks"]["least"] == _STEPS * _BATCH
+    _train(job)
+    assert job.audit().exact
+
+
+def _clipped(model):
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+
+
+@pytest.mark.parametrize("loader", [{}, {"micro": 6}])
+def test_gradients_are_clipped_as_in_a_plain_loop(address, loader):
+    name = "local-clipped-micro" if loader else "local-clipped"
+    job = _submitted(address, name, Net(), epochs=1, settings={"train": {"clip_norm": 0.1}})
+    runs = _train(job, **loader)
+    assert farthest(_plain(runs, Net(), before=_clipped), job.model) < 1e-5
+
+
+def test_a_loss_that_is_a_sum_steps_as_in_a_plain_loop(address):
+    def summed(model, batch):
+        return loss_of(model, batch) * len(batch[0])
+
+    job = _submitted(address, "local-sum", Net(), epochs=1, reduction="sum")
+    runs = _train(job, loss=summed)
+    assert farthest(_plain(runs, Net(), loss=summed), job.model) < 1e-5
+
+
+def test_a_batch_may_be_asked_for_again_and_given_back_in_mid_run(address):
+    job = _submitted(address, "local-again", Net(), epochs=1)
+    again, failed, runs = 0, 0, []
+    for number, batch in enumerate(job.loader()):
+        out = job._work.out.batch
+        loss_of(job.model, batch).backward()
+        if number == 1:
+            again += 1
+            job.again()
+            continue
+        if number == 7:
+            failed += 1
+            job.fail("not today")
+            continue
+        if not out.goes_on:
+            runs.append([])
+        runs[-1].append(out.examples.tolist())
+        job.optimizer.step()
+    assert again == failed == 1
+    # The run of the batch that failed began anew.
+    whole = [run for run in runs if len(run) == _STEPS]
+    assert len(whole) == _EXAMPLES // _BATCH // _STEPS
+    assert farthest(_plain(whole, Net()), job.model) < 1e-5
+    assert job.audit().exact
+
+
+def test_an_engine_that_is_killed_in_mid_run_leaves_nothing_of_it(address):
+    job = _submitted(address, "local-engine", Net(), epochs=1)
+    runs, killed = [], False
+    for number, batch in enumerate(job.loader()):
+        out = job._work.out.batch
+        if not out.goes_on:
+            runs.append([])
+        runs[-1].append(out.examples.tolist())
+        loss_of(job.model, batch).backward()
+        if number == _STEPS + 2:
+            os.kill(job._work._engine.pid, signal.SIGKILL)
+            killed = True
+        job.optimizer.step()
+    assert killed
+    whole = [run for run in runs if len(run) == _STEPS]
+    assert farthest(_plain(whole, Net()), job.model) < 1e-5
+    assert job.audit().exact
+
+
+def test_the_scaler_of_mixed_precision_asks_again_in_a_run(address):
+    job = _submitted(address, "local-scaler", Net(), epochs=1)
+    scaler = ebb.torch.GradScaler(init_scale=2.0**130)
+    runs = []
+    for batch in job.loader():
+        out = job._work.out.batch
+        scaler.scale(loss_of(job.model, batch)).backward()
+        scaler.step(job.optimizer)
+        scaler.update()
+        if job._work.out.state == "handed":
+            if not out.goes_on:
+                runs.append([])
+            runs[-1].append(out.examples.tolist())
+    assert farthest(_plain(runs, Net()), job.model) < 1e-4
+    assert job.audit().exact
+
+
+class _Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.a = nn.Linear(6, 6)
+        self.b = nn.Linear(6, 6)
+        self.b.weight = self.a.weight
+        self.out = nn.Linear(6, 3)
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.b(torch.relu(self.a(x)))))
+
+
+def test_tied_weights_and_unused_parameters_are_as_in_a_plain_loop(address):
+    make = lambda model: torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)  # noqa: E731
+    job = _submitted(address, "local-tied", _Tied(), make=make, epochs=1, unused="zero")
+    runs = _train(job)
+    assert farthest(_plain(runs, _Tied(), make), job.model) < 1e-5
+
+
+def test_a_model_of_bfloat16_trains(address):
+    make = lambda: Net().to(torch.bfloat16)  # noqa: E731
+
+    def loss(model, batch):
+        return loss_of(model, [batch[0].to(torch.bfloat16), batch[1]])
+
+    job = _submitted(address, "local-bf16", make(), epochs=2)
+    _train(job, loss=loss)
+    assert job.audit().exact
+    values = [p.float() for p in job.model.parameters()]
+    assert all(bool(torch.isfinite(value).all()) for value in values)
+
+
 # --- What is refused ----------------------------------------------------------
 
 
@@ -272,6 +462,45 @@ class _Normed(nn.Module):
 def test_what_cannot_step_is_refused(options, words):
     with pytest.raises(ebb.Refused, match=words):
         _submitted("127.0.0.1:1", "local-refused", Net(), **options)
+
+
+def test_steps_of_the_programs_own_optimizer_are_refused(address):
+    model = Net()
+    optimizer = _adamw(model)
+    job = _submitted(address, "local-twice", model, make=lambda _: optimizer)
+    with pytest.raises(ebb.Refused, match="called step.. of its AdamW, which job.optimizer"):
+        for batch in job.loader():
+            loss_of(model, batch).backward()
+            optimizer.step()
+            job.optimizer.step()
+    assert "step" not in vars(optimizer)
+
+
+def test_an_optimizer_without_a_rate_is_refused():
+    def made(model):
+        optimizer = _adamw(model)
+        for group in optimizer.param_groups:
+            del group["lr"]
+        return optimizer
+
+    with pytest.raises(ebb.Refused, match="a group of the AdamW has no lr"):
+        _submitted("127.0.0.1:1", "local-refused", Net(), make=made)
+
+
+def test_copies_that_step_otherwise_are_told_apart():
+    def grouped(model, names):
+        few = [p for name, p in model.named_parameters() if name in names]
+        rest = [p for name, p in model.named_parameters() if name not in names]
+        return torch.optim.AdamW([{"params": few, "lr": 0.1}, {"params": rest}], lr=0.01)
+
+    model = Net()
+    tables = dict(model.named_parameters())
+    described = ebb.torch.local.described
+    first = described(grouped(model, ["a.bias"]), tables)
+    assert first != described(grouped(model, ["b.bias"]), tables)
+    optimizer = _adamw(model)
+    optimizer.param_groups[0]["kept"] = object()
+    assert "0x" not in described(optimizer, tables)
 
 
 def test_an_optimizer_that_has_stepped_is_refused():

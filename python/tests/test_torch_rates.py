@@ -85,6 +85,20 @@ def test_words_show_their_rate_by_group():
             assert found == pytest.approx([0.1 * share, 0.2 * share])
 
 
+def test_rollbacks_and_other_epochs_show_in_the_next_batch():
+    model = Net()
+    _, job, cluster = mock.one(model=model, epochs=2, schedule="cosine")
+    shown = []
+    for batch in job.loader():
+        shown.append(job.optimizer.param_groups[0]["lr"])
+        loss_of(model, batch).backward()
+        job.optimizer.step()
+        cluster.rate_factor, cluster.plan["epochs"] = 0.5, 4
+    middle = 1.5 / 7  # The second batch is there, in epochs.
+    first = job.optimizer.param_groups[0]["lr"]
+    assert shown[1] == pytest.approx(first * 0.5 * (1 + math.cos(math.pi * middle / 4)) / 2, rel=0.01)
+
+
 def test_factors_are_those_of_the_servers():
     step = {"kind": "step", "step_epochs": 0.1, "factor": 0.5}
     assert factor_at(step, 0.3, 1) == 0.125  # 0.3 / 0.1 < 3.

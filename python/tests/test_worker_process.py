@@ -49,7 +49,7 @@ class Model:
 
 def test_a_module_that_exits_fails_its_batch_with_the_reason():
     link = Link()
-    worker._compute(link, Model(), seam.BATCH_BODY.pack(7, 0, 0, 0, 4))
+    worker._compute(link, Model(), seam.BATCH_BODY.pack(7, 0, 0, 0, 4, 1.0, 0))
     assert link.failed == [(7, "no loss today", None)]
     worker._evaluate(link, Model(), seam.EVALUATE_BODY.pack(8, 0, 4, 1))
     [(kind, body)] = link.sent

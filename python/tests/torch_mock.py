@@ -19,7 +19,9 @@ from ebb.torch.job import TorchJob
 
 Table = collections.namedtuple("Table", "name shape offset")
 Place = collections.namedtuple("Place", "epoch shard begin end examples")
-Batch = collections.namedtuple("Batch", "ticket epoch shard begin end examples")
+Batch = collections.namedtuple(
+    "Batch", "ticket epoch shard begin end examples epochs rate_factor"
+)
 Evaluation = collections.namedtuple("Evaluation", "ticket")
 
 
@@ -69,6 +71,7 @@ class Cluster:
         self.values = {name: value.copy() for name, value in initial.items()}
         self.velocity = {name: np.zeros_like(value) for name, value in initial.items()}
         self.plan = dict(examples=examples, epochs=epochs, batch=batch, seed=seed)
+        self.rate_factor = 1.0
         self.rate, self.momentum, self.fingerprint = rate, momentum, fingerprint
         self.todo = collections.deque(places(seed, epochs, examples, batch, shard))
         self.batches = len(self.todo)
@@ -132,7 +135,8 @@ class Engine:
             return None
         place = self.cluster.todo.popleft()
         self.ticket += 1
-        self.out = Batch(self.ticket, *place)
+        epochs = self.cluster.plan["epochs"]
+        self.out = Batch(self.ticket, *place, epochs, self.cluster.rate_factor)
         self.sums[:] = 0
         return self.out
 
@@ -181,7 +185,7 @@ class Engine:
     def leave(self):
         self.cluster.left += 1
         if self.out is not None:
-            self.cluster.todo.appendleft(Place(*self.out[1:]))
+            self.cluster.todo.appendleft(Place(*self.out[1:6]))
             self.out = None
 
     def _pull(self):

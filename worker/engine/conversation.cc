@@ -112,8 +112,8 @@ std::string Conversation::PutOut(const Work& work, int half, uint64_t ticket,
   if (work.part && work.part->goes_on) code |= kGoesOn;
   if (work.part && work.part->ends) code |= kEndsRun;
   if (const auto* place = std::get_if<PlaceBody>(&work.what)) {
-    given_ = Encode({Kind::kBatch, code, given_to_}, BatchBody{ticket, *place},
-                    counts);
+    given_ = Encode({Kind::kBatch, code, given_to_},
+                    BatchBody{ticket, *place, steps_}, counts);
   } else {
     auto body = std::get<EvaluateBody>(work.what);
     body.ticket = ticket;
@@ -195,7 +195,7 @@ std::string Conversation::Ready(const PlaceBody& place, int half,
 std::string Conversation::GiveAhead() {
   early_->stage = Early::Stage::kOut;
   early_->ticket = next_ticket_++;
-  ahead_ = BatchBody{early_->ticket, early_->place};
+  ahead_ = BatchBody{early_->ticket, early_->place, steps_};
   ahead_half_ = early_->half;
   return Encode({Kind::kBatch, static_cast<uint32_t>(ahead_half_), 0}, *ahead_);
 }

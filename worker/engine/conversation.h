@@ -163,6 +163,9 @@ class Conversation {
   // What is offered is with the program.
   bool is_out() const { return stage_ == Stage::kOut; }
 
+  // Goes with each batch that the program is given from here on.
+  void set_steps(const StepsBody& steps) { steps_ = steps; }
+
   // --- The next batch --------------------------------------------------------
   // True if Ready may be called: the batch that is offered is out, and the
   // other half is not the program's.
@@ -274,6 +277,7 @@ class Conversation {
   // The batch that was given ahead last, if the program may not have seen it.
   std::optional<BatchBody> ahead_;
   int ahead_half_ = 0;
+  StepsBody steps_;
   std::optional<EndReason> ended_;
 };
 

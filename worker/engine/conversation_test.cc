@@ -777,6 +777,22 @@ TEST_F(ConversationTest, ALookUpOfNoEvaluationIsStale) {
                kStale);
 }
 
+TEST_F(ConversationTest, EachBatchHasTheRateFactorAndEpochsOfItsTime) {
+  const auto steps_of = [](const std::string& message) {
+    BatchBody body;
+    std::memcpy(&body, message.data() + sizeof(Header), sizeof(body));
+    return std::pair(body.steps.rate_factor, body.steps.epochs);
+  };
+  conversation_.Offer(kPlace);
+  conversation_.set_steps({0.5, 3});
+  conversation_.On(1, Next());
+  EXPECT_EQ(steps_of(conversation_.Given()),
+            (std::pair<double, int64_t>(0.5, 3)));
+  conversation_.set_steps({0.25, 4});
+  const std::string ahead = conversation_.Ready(kPlace, 1);
+  EXPECT_EQ(steps_of(ahead), (std::pair<double, int64_t>(0.25, 4)));
+}
+
 // --- Runs -----------------------------------------------------------------
 
 TEST_F(ConversationTest, ABatchSaysWhatItIsOfItsRun) {

@@ -264,6 +264,10 @@ absl::Status Engine::Prepare(const JobRecordPtr& record) {
 ComputeResult Engine::Compute(const ComputeTask& task) {
   const PlaceBody place = {task.item.epoch, task.item.shard, task.begin,
                            task.end};
+  {
+    MutexLock lock(&mu_);
+    conversation_.set_steps({task.rate_factor, task.record->plan.epochs});
+  }
   std::optional<Result> result =
       Offer({place, task.values, nullptr, PartOf(task)});
   // What was handed in counts, even if the job is left in the same moment.

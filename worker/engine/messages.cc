@@ -19,7 +19,7 @@ static_assert(sizeof(Header) == 16 && sizeof(HelloBody) == 24 &&
               sizeof(EvaluatedBody) == 40 && sizeof(FigureBody) == 64 &&
               sizeof(Order) == 24 && sizeof(JobBody) == 72 &&
               sizeof(TableBody) == 16 && sizeof(PlaceBody) == 24 &&
-              sizeof(BatchBody) == 32 && sizeof(EvaluateBody) == 32 &&
+              sizeof(BatchBody) == 48 && sizeof(EvaluateBody) == 32 &&
               sizeof(RowsBody) == 32 && sizeof(LookUpBody) == 16 &&
               sizeof(RowMemoryBody) == 16 && sizeof(RowTableBody) == 8 &&
               sizeof(Model) == 16 && sizeof(ModuleBody) == 32 &&

@@ -264,11 +264,18 @@ struct RowTableBody {
 // times its examples, is handed in as the sums, else the batch is kStepped.
 inline constexpr uint32_t kGoesOn = 2;
 inline constexpr uint32_t kEndsRun = 4;
+// What a schedule of steps depends on besides the place; both may change while
+// a program is at its job. A module hears of neither.
+struct StepsBody {
+  double rate_factor = 1;  // Rollbacks multiply rates by it.
+  int64_t epochs = 0;      // The job has so many.
+};
 // Then, as after EvaluateBody, the number of distinct keys of each sparse table
 // as uint64. kWanted has a PlaceBody: kRows is to come before this batch.
 struct BatchBody {
   uint64_t ticket = 0;
   PlaceBody place;
+  StepsBody steps;
 };
 struct EvaluateBody {
   uint64_t ticket = 0;

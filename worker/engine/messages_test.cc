@@ -81,13 +81,16 @@ TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
 }
 
 TEST(MessagesTest, AnswersHaveTheBytesOfTheFormat) {
-  EXPECT_EQ(Hex(Encode({Kind::kBatch, 0, 3}, BatchBody{42, {1, 3, 128, 256}})),
+  EXPECT_EQ(Hex(Encode({Kind::kBatch, 0, 3},
+                       BatchBody{42, {1, 3, 128, 256}, {0.5, 10}})),
             "6700000000000000"
             "0300000000000000"
             "2a00000000000000"
             "0100000003000000"
             "8000000000000000"
-            "0001000000000000");
+            "0001000000000000"
+            "000000000000e03f"
+            "0a00000000000000");
   EXPECT_EQ(
       Hex(Encode({Kind::kJob, 0, 1},
                  JobBody{9, 1, 7850, 60000, 128, 10, 1280, 2, 1}, "digits")),

@@ -21,7 +21,7 @@ from ebb.torch.piece import Out
 from ebb.torch.progress import Lines
 from ebb.torch.reader import Cutter, Here, Workers, sizes_of
 from ebb.torch.stopping import Stopping, end_of
-from ebb.torch.work import Work
+from ebb.torch.work import BatchPlace, Work
 
 
 class Batch:
@@ -126,10 +126,11 @@ class TorchJob:
         each = shards * _pieces_in(work.shard_size, batch, micro)
         return work.epochs * (each + _pieces_in(rest, batch, micro))
 
-    def _show_rates(self, position: float) -> None:
+    def _show_rates(self, place: Optional[BatchPlace]) -> None:
         scheduled = self._parts.scheduled
         assert scheduled is not None
-        self.optimizer.show_rates(scheduled.at(position, self._work.epochs))
+        rates = place and scheduled.at(place.position, place.epochs, place.rate_factor)
+        self.optimizer.show_rates(rates)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -371,8 +372,6 @@ class TorchJob:
 
     def _look_at_end(self) -> None:
         """Finds out how long the job was; says so if it ended early or went back."""
-        if self._parts.scheduled is not None:
-            self.optimizer.show_rates(None)
         status = patiently(self._remote.status)
         if self._work.epochs:
             each = self._work.batches // self._work.epochs

@@ -25,13 +25,13 @@ def constant_rates(
     return rates
 
 
-def scheduled_steps(optimizer: Any, schedule: Optional[Schedule], given: Any) -> Optional[Scheduled]:
-    """Returns how the rates of an optimizer change that a copy steps by, if they do.
+def scheduled_steps(optimizer: Any, schedule: Optional[Schedule], given: Any) -> Scheduled:
+    """Returns how the rates of an optimizer change that a copy steps by.
 
     given: the option ``schedule``, of which ``schedule`` was read.
     """
-    if schedule is None:
-        return None
+    if schedule is None:  # Rollbacks may multiply them.
+        return Scheduled({}, [float(group["lr"]) for group in optimizer.param_groups])
     rates = schedule.rates or [float(group["lr"]) for group in optimizer.param_groups]
     theirs = None if isinstance(given, (str, Mapping)) else given
     return Scheduled(schedule.settings, rates, theirs)

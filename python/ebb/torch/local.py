@@ -71,6 +71,11 @@ def check(local: Any, optimizer: Any, tables: Mapping[str, torch.Tensor]) -> Non
             "AdamW, or another that steps once a batch",
         )
     optimizers.check_parameters(optimizer, tables)
+    if any("lr" not in group for group in optimizer.param_groups):
+        raise Refused(
+            f"local=: a group of the {kind} has no lr, which schedules and rollbacks change",
+            "torch.optim.AdamW, or another with a rate in each group",
+        )
     if any(_stepped(state) for state in optimizer.state.values()):
         raise Refused(
             f"local=: the {kind} has stepped, and its state begins anew with each run",
@@ -98,13 +103,28 @@ def check_model(averaged: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
         )
 
 
-def described(optimizer: torch.optim.Optimizer) -> str:
-    """Names the optimizer and its settings: all copies step alike."""
+def described(optimizer: torch.optim.Optimizer, tables: Mapping[str, torch.Tensor]) -> str:
+    """Names the optimizer, its settings and whose they are: all copies step alike."""
+    names = {id(parameter): name for name, parameter in tables.items()}
     groups = [
-        {k: repr(v) for k, v in sorted(group.items()) if k != "params"}
+        {
+            "params": sorted(names.get(id(one), "") for one in group["params"]),
+            **{key: _written(value) for key, value in sorted(group.items()) if key != "params"},
+        }
         for group in optimizer.param_groups
     ]
     return f"{type(optimizer).__name__} {groups}"
+
+
+def _written(value: Any) -> str:
+    """Returns the same text in each process that has the same value."""
+    if value is None or isinstance(value, (str, *_NUMBERS)):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return str({str(key): _written(one) for key, one in value.items()})
+    if isinstance(value, (list, tuple)):
+        return str([_written(one) for one in value])
+    return type(value).__name__
 
 
 class Runs:
@@ -141,6 +161,7 @@ class Runs:
         #: What remains of the gradients of earlier pieces of the batch.
         self._gathered: List[Optional[torch.Tensor]] = []
         self._kept_elsewhere = _Elsewhere(optimizer)
+        self._others = _OtherSteps(optimizer)
         #: Its state as it was made, with which each run begins: mostly none.
         self._first = {p: _copy(state) for p, state in optimizer.state.items()}
         #: Of the gradients, for batches in pieces.
@@ -160,8 +181,13 @@ class Runs:
     def written(self) -> Optional[str]:
         """Does the same."""
 
+    def check_steps(self) -> None:
+        """Raises Refused if the optimizer stepped, but for ``step`` here."""
+        self._others.check()
+
     def release(self) -> None:
         """Drops the gradients; the model has memory of its own."""
+        self._others.release()
         self.forget()
 
     def begin_batch(self, batch: Any) -> None:
@@ -249,7 +275,7 @@ class Runs:
 
     def step(self) -> None:
         """Makes a step by the gradients."""
-        self._optimizer.step()
+        self._others.step()
         self._kept_elsewhere.check()
         self.forget()
 
@@ -286,6 +312,43 @@ def _norm(parameters: List[torch.nn.Parameter]) -> torch.Tensor:
     gradients = [p.grad for p in parameters if p.grad is not None]
     lengths = [torch.linalg.vector_norm(g.detach().float()).cpu() for g in gradients]
     return torch.linalg.vector_norm(torch.stack(lengths)) if lengths else torch.zeros(())
+
+
+class _OtherSteps:
+    """Finds steps of an optimizer that its loop made beside those of its runs."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+        # PyTorch 1 has no hooks for steps, so this stands in the place of the method.
+        self._of_instance = vars(optimizer).get("step")
+        self._step = optimizer.step
+        self._others = 0
+        setattr(optimizer, "step", self._noted)
+
+    def _noted(self, *arguments: Any, **options: Any) -> Any:
+        self._others += 1
+        return self._step(*arguments, **options)
+
+    def step(self) -> None:
+        """Makes a step of the runs."""
+        self._step()
+
+    def check(self) -> None:
+        """Raises Refused if there was another one since the last call."""
+        others, self._others = self._others, 0
+        if others:
+            raise Refused(
+                f"the loop called step() of its {type(self._optimizer).__name__}, which "
+                "job.optimizer.step() does: each batch would make two steps",
+                "call job.optimizer.step() alone",
+            )
+
+    def release(self) -> None:
+        """Gives the optimizer its method back."""
+        if self._of_instance is not None:
+            setattr(self._optimizer, "step", self._of_instance)
+        else:
+            vars(self._optimizer).pop("step", None)
 
 
 class _Elsewhere:

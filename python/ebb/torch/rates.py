@@ -25,12 +25,13 @@ class Scheduled:
     #: A scheduler of PyTorch, which shows the rates; None: the schedule is in words.
     scheduler: Any = None
 
-    def at(self, position: float, epochs: int) -> List[float]:
+    def at(self, position: float, epochs: int, factor: float = 1.0) -> List[float]:
         """Returns the rates of the groups, and lets the scheduler show them.
 
         position, epochs: as of ``factor_at``.
+        factor: that of rollbacks.
         """
-        factor = factor_at(self.schedule, position, epochs)
+        factor *= factor_at(self.schedule, position, epochs)
         made = [rate * factor for rate in self.rates]
         if self.scheduler is not None:
             self.scheduler._last_lr = list(made)

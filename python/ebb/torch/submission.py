@@ -220,7 +220,7 @@ def _steps_of(options: Chosen, inputs: Inputs) -> Dict[str, str]:
     if options.local is None:
         return {}
     schedule = None if inputs.schedule is None else inputs.schedule.settings
-    return {"steps": f"{described_steps(options.optimizer)} {schedule}"}
+    return {"steps": f"{described_steps(options.optimizer, inputs.tables)} {schedule}"}
 
 
 def _initial_state(

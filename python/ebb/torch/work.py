@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Iterator, List, Optional, Union
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Union
 
 import torch
 
@@ -45,6 +45,16 @@ from ebb.torch.timing import Timing
 MOST_AGAIN = 24
 
 
+class BatchPlace(NamedTuple):
+    """What the rates of a batch follow from."""
+
+    #: Of its middle in the data, in epochs.
+    position: float
+    #: Of the job, and what rollbacks multiply its rates by, when the batch was given.
+    epochs: int
+    rate_factor: float
+
+
 class Work:
     """The loop between an engine and the program. One thread uses it.
 
@@ -66,6 +76,8 @@ class Work:
             parts.rule.decay or parts.buffers.averaged or parts.clip_norm is not None
         )
         self._watch = Watch(after=self.mark_gradients)
+        # The program has stepped for the batch that is out, with which its run ends.
+        self._run_ends = False
         # None: not known, of a piece at least.
         self._loss: Optional[float] = 0.0
         self._owner = (os.getpid(), threading.get_ident())
@@ -78,8 +90,8 @@ class Work:
         self.timing = Timing()
         #: May end the job after an evaluation.
         self.stopping: Optional[Stopping] = None
-        #: Called with the position of each batch in the data, in epochs.
-        self.placed: Optional[Callable[[float], None]] = None
+        #: Called with the place of each batch, and with None when the loop ends.
+        self.placed: Optional[Callable[[Optional[BatchPlace]], None]] = None
         #: Told of what is handed in.
         self.lines: Optional[Lines] = None
         #: How many batches, and epochs, the job had when it was joined.
@@ -113,7 +125,11 @@ class Work:
                 yield from self._pieces_of(batch, reader)
         finally:
             reader.close()
-            self._end()
+            try:
+                if os.getpid() == self._owner[0] and not sys.is_finalizing():
+                    self._hand_in_run()  # The loop was cut short after this step.
+            finally:
+                self._end()
 
     def again(self) -> None:
         """Drops the gradients of the batch that is out, and asks for it again."""
@@ -175,6 +191,8 @@ class Work:
         if clipped is not None:
             self._refuse_piece(CLIPPED.format(clipped), CLIPPED_HINT)
         try:
+            if isinstance(binding, Runs):
+                binding.check_steps()
             parts.buffers.check()
             assert self._frozen is not None
             if binding.is_due or self._frozen.thawed():
@@ -225,6 +243,8 @@ class Work:
             self.timing.lap("sum")
             return
         odd = runs.join()
+        if not odd and self._loss is not None and not math.isfinite(self._loss):
+            odd = f"the loss is {self._loss / len(out.batch.examples):g}"
         if odd:
             runs.drop()
             self._told(out, lambda: self._engine.stepped(out.batch, not_finite=odd))
@@ -235,13 +255,21 @@ class Work:
             out.state = "out"
             self._refuse_piece(error.message, error.hint)
         runs.stepped(out.batch)
+        self.timing.lap("sum")
         if out.batch.ends_run:
-            runs.put()
-            self.timing.lap("sum")
-            self._told(out, lambda: self._engine.push(out.batch, self._loss))
+            self._run_ends = True
         else:
-            self.timing.lap("sum")
             self._told(out, lambda: self._engine.stepped(out.batch, self._loss))
+
+    def _hand_in_run(self) -> None:
+        """Hands in the run that the batch ended. Then the loop has written what it will."""
+        if not self._run_ends:
+            return
+        self._run_ends = False
+        runs, out = self._binding, self.out
+        assert isinstance(runs, Runs) and out is not None
+        runs.put()
+        self._told(out, lambda: self._engine.push(out.batch, self._loss))
 
     def _told(self, out: Out, tell: Callable[[], None]) -> None:
         """Tells the engine of a batch, and notes that it was."""
@@ -264,7 +292,7 @@ class Work:
         self._tell_ahead(reader)
         self.timing.lap("read")
         if self.placed is not None:
-            self.placed(_position(batch, self._engine))
+            self.placed(_place_of(batch, self._engine))
         pieces_changed = False
         for _ in range(MOST_AGAIN):
             self._loss = 0.0
@@ -352,6 +380,7 @@ class Work:
         written = binding.written()
         if written is not None:
             self._refuse_written(out, CHANGED.format(written))
+        self._hand_in_run()
         if out.state == "out":
             why = f"{out} was neither handed in nor failed"
             self._fail(out, why)
@@ -516,6 +545,8 @@ class Work:
     def _end(self) -> None:
         """Leaves in good order, and gives the model memory of its own."""
         self._watch.stop()
+        if self.placed is not None:
+            self.placed(None)
         binding, self._binding = self._binding, None
         self.out = None
         statistics, self._statistics = self._statistics, None
@@ -562,10 +593,10 @@ class Work:
             )
 
 
-def _position(batch: Any, engine: Any) -> float:
-    """Returns where the middle of a batch is in the data, in epochs."""
+def _place_of(batch: Any, engine: Any) -> BatchPlace:
     middle = batch.shard * engine.shard_size + (batch.begin + batch.end) / 2
-    return float(batch.epoch + middle / engine.examples)
+    position = float(batch.epoch + middle / engine.examples)
+    return BatchPlace(position, batch.epochs, batch.rate_factor)
 
 
 def _line_of(error: Exception) -> str:
