@@ -120,6 +120,15 @@ class Fit {
   int64_t BatchesOfAnEpoch() const {
     return (data_.examples - 1) / BatchOfRuns() + 1;
   }
+  // Returns the examples of an item that is a run of at most so many batches.
+  int64_t ItemOfRuns(int64_t period) const {
+    const int64_t item = period * BatchOfRuns();
+    const int64_t window = data_.window;
+    if (window == 0 || data_.examples <= window || BatchOfRuns() > window) {
+      return item;
+    }
+    return ItemWithinWindow(window, item, BatchOfRuns());
+  }
   // See GradientRuleOf.
   v1::Optimizer& MutableRule() {
     return TraitsOf(job_.algorithm().kind()).runs()
@@ -281,10 +290,10 @@ void Fit::ChooseRuns() {
   const int64_t workers = WorkersOfRuns();
   int64_t runs = workers;
   if (data_.examples > 0) {
-    const int64_t of_epoch = CeilDivide(BatchesOfAnEpoch(), period);
+    const int64_t of_epoch = CeilDivide(data_.examples, ItemOfRuns(period));
     runs = CeilDivide(of_epoch, CeilDivide(of_epoch, workers));
   }
-  int64_t round = runs * period * BatchOfRuns();
+  int64_t round = runs * ItemOfRuns(period);
   if (data_.examples > 0) round = std::min(round, data_.examples);
   consistency.set_examples(absl::StrCat(round));
   Add("consistency.examples", consistency.examples(),
@@ -328,8 +337,7 @@ void Fit::ChoosePeriod() {
                                     " in all, for up to ", workers,
                                     workers == 1 ? " worker" : " workers");
   if (data_.window > 0 && data_.examples > data_.window) {
-    const int64_t item = ItemWithinWindow(data_.window, period * batch);
-    period = CeilDivide(item, batch);
+    period = CeilDivide(ItemOfRuns(period), batch);
     absl::StrAppend(&reason, ", within windows of ", data_.window, " examples");
   }
   algorithm.set_period(period);
@@ -494,15 +502,18 @@ std::vector<Choice> FitToData(const SourceFacts& data, int64_t parameters,
   return Fit(data, parameters, job).All();
 }
 
-int64_t ItemWithinWindow(int64_t window, int64_t most) {
-  int64_t item = 1;
+int64_t ItemWithinWindow(int64_t window, int64_t most, int64_t batch) {
+  int64_t within = 0;
+  int64_t least = window;
   for (int64_t part = 1; part <= window / part; ++part) {
     if (window % part != 0) continue;
     for (const int64_t divisor : {part, window / part}) {
-      if (divisor <= most) item = std::max(item, divisor);
+      if (divisor < batch) continue;
+      if (divisor <= most) within = std::max(within, divisor);
+      least = std::min(least, divisor);
     }
   }
-  return item;
+  return within > 0 ? within : least;
 }
 
 }  // namespace ebb::job

@@ -37,9 +37,11 @@ inline constexpr int64_t kFewWorkers = 8;
 std::vector<Choice> FitToData(const SourceFacts& data, int64_t parameters,
                               v1::Job* job);
 
-// Returns the length of items of at most `most` examples, at least 1, that have
-// no part in two windows of `window` examples: the greatest that divides it.
-int64_t ItemWithinWindow(int64_t window, int64_t most);
+// Returns the length of items that have no part in two windows of `window`
+// examples: the greatest of at most `most` that divides it, or if a batch is
+// larger, the least that has room for one. `batch` is at least 1, and within a
+// window.
+int64_t ItemWithinWindow(int64_t window, int64_t most, int64_t batch);
 
 }  // namespace ebb::job
 

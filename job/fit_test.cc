@@ -61,11 +61,13 @@ TEST(FitTest, SaysWhatItChoseAndFromWhat) {
 }
 
 TEST(ItemWithinWindowTest, IsTheGreatestDivisorThatIsSmallEnough) {
-  EXPECT_EQ(ItemWithinWindow(65'536, 6400), 4096);
-  EXPECT_EQ(ItemWithinWindow(65'536, 100'000), 65'536);
-  EXPECT_EQ(ItemWithinWindow(12, 5), 4);
-  EXPECT_EQ(ItemWithinWindow(36, 6), 6);
-  EXPECT_EQ(ItemWithinWindow(13, 12), 1);
+  EXPECT_EQ(ItemWithinWindow(65'536, 6400, 1), 4096);
+  EXPECT_EQ(ItemWithinWindow(65'536, 100'000, 1), 65'536);
+  EXPECT_EQ(ItemWithinWindow(12, 5, 2), 4);
+  EXPECT_EQ(ItemWithinWindow(36, 6, 6), 6);
+  EXPECT_EQ(ItemWithinWindow(13, 12, 1), 1);
+  EXPECT_EQ(ItemWithinWindow(13, 12, 2), 13);
+  EXPECT_EQ(ItemWithinWindow(65'536, 130, 129), 256);
 }
 
 // Bug: a batch that nothing asked for was refused as larger than a window.

@@ -195,7 +195,14 @@ absl::Status CheckRunWithin(int64_t window, int64_t fitting,
 absl::Status FitToWindows(const v1::Job& job, int64_t window, JobPlan* plan) {
   const v1::Train& train = job.train();
   if (window == 0 || plan->examples <= window) return absl::OkStatus();
-  int64_t fitting = ItemWithinWindow(window, plan->shard_size);
+  const int64_t batch = *std::ranges::max_element(plan->batch_by_epoch);
+  if (batch > window) {
+    return Invalid("train.batch: ", batch, " is more than the ", window,
+                   " examples of a window of data.train\nhint: batch: ", window,
+                   ", or pack the data with a larger --window");
+  }
+  const int64_t fitting = ItemWithinWindow(
+      window, plan->shard_size, train.has_item_examples() ? 1 : batch);
   EBB_RETURN_IF_ERROR(CheckRunWithin(window, fitting, *plan, job));
   if (train.has_item_examples() && fitting != plan->shard_size) {
     return Invalid("train.item_examples: ", plan->shard_size,
@@ -203,16 +210,6 @@ absl::Status FitToWindows(const v1::Job& job, int64_t window, JobPlan* plan) {
                    " examples of a window of data.train, and items do not "
                    "cross windows\nhint: item_examples: ",
                    fitting);
-  }
-  const int64_t batch = *std::ranges::max_element(plan->batch_by_epoch);
-  if (batch > window) {
-    return Invalid("train.batch: ", batch, " is more than the ", window,
-                   " examples of a window of data.train\nhint: batch: ", window,
-                   ", or pack the data with a larger --window");
-  }
-  while (fitting < batch) {
-    ++fitting;
-    while (window % fitting != 0) ++fitting;
   }
   plan->shard_size = fitting;
   return absl::OkStatus();

@@ -279,6 +279,27 @@ TEST(RunRulesTest, RunsFitIntoWindowsOrAreRefused) {
   }
 }
 
+// Bug: a batch that does not divide the window made runs shorter, and a round
+// had more of them than workers; a window without divisors was refused.
+TEST(RunRulesTest, ARoundHasNoMoreRunsThanWorkersWhateverTheWindow) {
+  JobFacts facts;
+  facts.tables = {{"w", 7850, InitRule::Zeros()}};
+  facts.examples = 600'000;
+  for (const int64_t window : {0, 65'536, 65'537, 10'000}) {
+    facts.window = window;
+    for (const int64_t batch : {100, 128}) {
+      const auto record = MakeJobRecord(
+          Read(absl::StrCat("train: {batch: ", batch, "}\nworkers: {max: 8}\n",
+                            "algorithm: diloco\n")),
+          facts);
+      ASSERT_TRUE(record.ok()) << record.status();
+      const JobPlan& plan = record->plan;
+      EXPECT_LE(plan.consistency.round_items, 8) << window << " " << batch;
+      if (window > 0) EXPECT_EQ(window % plan.shard_size, 0);
+    }
+  }
+}
+
 TEST(RunRulesTest, ProgramsMayStepByThemselves) {
   v1::Job job = ReadJob(
                     "model: {kind: program, tables: {w: {dims: [4]}}}\n"
