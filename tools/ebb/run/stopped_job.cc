@@ -45,10 +45,27 @@ constexpr absl::string_view kSmallerNumbers =
     "make all smaller (data: {train: {scale: 1e-6}} or standardise: true), and "
     "begin a new run";
 
+// The job file does not have the rate of a program that steps by itself.
+std::string LowerRateOfProgram(const v1::Job& job, bool goes_back) {
+  if (!goes_back) {
+    return "begin a new run with a lower rate of the program's optimizer";
+  }
+  const bool rounds = job.consistency().kind() == v1::Consistency::KIND_ROUNDS;
+  return absl::StrCat("ebb checkpoint rollback ", job.name(),
+                      rounds ? " --to-round N" : " --versions-ago 1",
+                      " --rate-factor 0.1 goes back, and on at a tenth of the "
+                      "rates of the program's optimizer");
+}
+
 // Ways on with a lower rate, the surest first.
 std::vector<std::string> LowerRateHints(const v1::Job& job,
                                         const SoundVersions& stored,
                                         bool all_applied) {
+  if (job.algorithm().program_steps()) {
+    const bool goes_back =
+        !all_applied && stored.kind != SoundVersions::Kind::kNone;
+    return {LowerRateOfProgram(job, goes_back)};
+  }
   const std::string rate = LowerRate(job);
   if (all_applied) {
     return {

@@ -157,6 +157,19 @@ TEST(StoppedJobTest, ValuesThatAreLostAreGoneBackFrom) {
               ::testing::StartsWith("hint: --resume --to-round N --set"));
 }
 
+// Bug: it named algorithm.inner.rate, which a program that steps does not read.
+TEST(StoppedJobTest, AProgramThatStepsHasItsRateElsewhere) {
+  v1::Job program = AtRate(0.5);
+  program.set_name("gpt");
+  program.mutable_algorithm()->set_program_steps(true);
+  EXPECT_THAT(WhatHelps(NotFinite(), program, {Kind::kNewest}),
+              HasSubstr("ebb checkpoint rollback gpt --versions-ago 1 "
+                        "--rate-factor 0.1 goes back"));
+  EXPECT_EQ(WhatHelps(NotFinite(), program, {Kind::kNone}),
+            "hint: begin a new run with a lower rate of the program's "
+            "optimizer");
+}
+
 TEST(StoppedJobTest, TheCourseOfTheLossBeforeIsSaid) {
   v1::JobStatus job = NotFinite();
   EXPECT_THAT(WhyStopped(job), Not(HasSubstr("before it")));
