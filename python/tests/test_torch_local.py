@@ -66,11 +66,11 @@ def _nothing(_):
 
 
 def _plain(
-    runs, model, make=_adamw, rate_of=None, loss=loss_of, before=_nothing, after=_nothing
+    runs, model, make=_adamw, rate_of=None, loss=loss_of, before=_nothing
 ):  # fmt: skip
     """DiLoCo of one worker in one process (algorithm 1 of the paper, moments anew).
 
-    before, after: called with the model before and after each inner step.
+    before: called with the model before each inner step.
     """
     dataset = Data(_EXAMPLES)
     outer = torch.optim.SGD(model.parameters(), lr=0.7, momentum=0.9, nesterov=True)
@@ -89,7 +89,6 @@ def _plain(
             loss(model, batch).backward()
             before(model)
             inner.step()
-            after(model)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 end = parameter.clone()
@@ -160,7 +159,7 @@ def test_an_evaluation_leaves_the_run_as_it_is(address):
     assert farthest(_plain(runs, Net()), job.model) < 1e-5
 
 
-def test_in_asp_runs_of_several_programs_count_once(address):
+def test_in_asp_runs_lower_the_loss_and_count_once(address):
     local = ebb.torch.DiLoCo(steps=_STEPS, rounds=False)
     job = _submitted(address, "local-asp", Net(), local, epochs=6)
     before = float(loss_of(job.model, torch.utils.data.default_collate(list(Data(_EXAMPLES)))))
@@ -224,6 +223,23 @@ def test_a_program_that_dies_in_a_run_leaves_nothing_of_it(address, word, rounds
             assert (value == undisturbed[name]).all(), name
 
 
+@pytest.mark.parametrize("word, rounds", [("both-rounds", True), ("both-asp", False)])
+def test_runs_of_programs_that_work_at_once_count_once(address, word, rounds):
+    with _program(address, word, rounds, "waits") as first:
+        assert first.stdout.readline() == b"working\n"  # It has a run that waits.
+        with _program(address, word, rounds, "waits") as second:
+            assert second.stdout.readline() == b"working\n"
+            for program in (first, second):
+                program.stdin.write(b"\n")
+                program.stdin.close()
+            for program in (first, second):
+                program.stdin = None
+                program.communicate()
+                assert program.returncode == 0
+    audit = _job_of(address, word).audit()
+    assert audit.exact
+
+
 def test_a_program_that_is_to_leave_hands_in_the_part_that_it_has(address):
     with _program(address, "leaves", False, "waits") as first:
         assert first.stdout.readline() == b"working\n"
@@ -265,38 +281,6 @@ def test_a_rollback_lowers_the_rates_of_the_copy(address):
     assert rates[: _STEPS + 2] == [0.01] * (_STEPS + 2)
     assert rates[-1] == 0.005
     assert job.optimizer.param_groups[0]["lr"] == 0.01
-    assert job.audit().exact
-
-
-def test_a_write_after_the_step_that_ends_a_run_counts(address):
-    def limited(model):
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.clamp_(-0.05, 0.05)
-
-    job = _submitted(address, "local-limited", Net(), epochs=1)
-    runs = []
-    for batch in job.loader():
-        out = job._work.out.batch
-        if not out.goes_on:
-            runs.append([])
-        runs[-1].append(out.examples.tolist())
-        loss_of(job.model, batch).backward()
-        job.optimizer.step()
-        limited(job.model)
-    assert farthest(_plain(runs, Net(), after=limited), job.model) < 1e-5
-
-
-def test_a_loop_that_is_cut_short_after_a_run_hands_it_in(address):
-    job = _submitted(address, "local-cut", Net(), epochs=1, schedule="cosine")
-    for number, batch in enumerate(job.loader()):
-        loss_of(job.model, batch).backward()
-        job.optimizer.step()
-        if number == _STEPS - 1:
-            break
-    assert job.optimizer.param_groups[0]["lr"] == 0.01
-    assert job.status()["marks"]["least"] == _STEPS * _BATCH
-    _train(job)
     assert job.audit().exact
 
 
@@ -474,17 +458,6 @@ def test_steps_of_the_programs_own_optimizer_are_refused(address):
             optimizer.step()
             job.optimizer.step()
     assert "step" not in vars(optimizer)
-
-
-def test_an_optimizer_without_a_rate_is_refused():
-    def made(model):
-        optimizer = _adamw(model)
-        for group in optimizer.param_groups:
-            del group["lr"]
-        return optimizer
-
-    with pytest.raises(ebb.Refused, match="a group of the AdamW has no lr"):
-        _submitted("127.0.0.1:1", "local-refused", Net(), make=made)
 
 
 def test_copies_that_step_otherwise_are_told_apart():

@@ -20,7 +20,7 @@ from ebb.torch.job import TorchJob
 Table = collections.namedtuple("Table", "name shape offset")
 Place = collections.namedtuple("Place", "epoch shard begin end examples")
 Batch = collections.namedtuple(
-    "Batch", "ticket epoch shard begin end examples epochs rate_factor"
+    "Batch", "ticket epoch shard begin end examples epochs rate_factor goes_on ends_run"
 )
 Evaluation = collections.namedtuple("Evaluation", "ticket")
 
@@ -72,6 +72,7 @@ class Cluster:
         self.velocity = {name: np.zeros_like(value) for name, value in initial.items()}
         self.plan = dict(examples=examples, epochs=epochs, batch=batch, seed=seed)
         self.rate_factor = 1.0
+        self.steps = None  # Batches of a run, where the program steps by itself.
         self.rate, self.momentum, self.fingerprint = rate, momentum, fingerprint
         self.todo = collections.deque(places(seed, epochs, examples, batch, shard))
         self.batches = len(self.todo)
@@ -111,6 +112,7 @@ class Engine:
         self._use(0)
         self.ticket = 0
         self.out = None
+        self.run = []  # The batches that the program stepped for since it began.
         self.ended = None
         self.batches = cluster.batches
         self.divides_by_batch, self.shard_size = cluster.by_batch, cluster.shard_size
@@ -123,8 +125,9 @@ class Engine:
         assert self.out is None
         self._use(1 - self.half)  # Each batch has the other half.
         self._pull()
-        if len(self.cluster.pushed) in self.cluster.evaluate_after:
-            self.cluster.evaluate_after.discard(len(self.cluster.pushed))
+        handed_in = len(self.cluster.pushed) + len(self.run)
+        if handed_in in self.cluster.evaluate_after:
+            self.cluster.evaluate_after.discard(handed_in)
             return Evaluation(0)
         if self.cluster.jump:
             self.cluster.jump(self.cluster.todo)
@@ -136,7 +139,14 @@ class Engine:
         place = self.cluster.todo.popleft()
         self.ticket += 1
         epochs = self.cluster.plan["epochs"]
-        self.out = Batch(self.ticket, *place, epochs, self.cluster.rate_factor)
+        todo = self.cluster.todo
+        follows = (place.epoch, place.shard, place.end)
+        rest = bool(todo) and (todo[0].epoch, todo[0].shard, todo[0].begin) == follows
+        ends = self.cluster.steps is not None and (
+            len(self.run) + 1 == self.cluster.steps or not rest
+        )
+        factor = self.cluster.rate_factor
+        self.out = Batch(self.ticket, *place, epochs, factor, bool(self.run), ends)
         self.sums[:] = 0
         return self.out
 
@@ -152,6 +162,9 @@ class Engine:
         if not ((loss_sum is None or np.isfinite(loss_sum)) and np.isfinite(self.sums).all()):
             self.cluster.failed.append("not finite")
             raise ebb.NonFinite("a gradient or the loss is not finite")
+        if self.cluster.steps is not None:
+            self._step_of_run(batch)
+            return
         self.cluster.pushed.append(tuple(batch[1:5]))
         self.cluster.losses.append(None if loss_sum is None else loss_sum / len(batch.examples))
         size = self.batch if self.cluster.by_batch else len(batch.examples)
@@ -169,9 +182,35 @@ class Engine:
             velocity -= np.float32(rate) * gradient
             value += velocity
 
+    def _step_of_run(self, batch):
+        self.run.append(batch)
+        self.cluster.pushed += [tuple(one[1:5]) for one in self.run]
+        examples = sum(len(one.examples) for one in self.run)
+        self.run = []
+        for table in self.tables:
+            value = self.cluster.values[table.name]
+            way = self.sums[table.offset : table.offset + value.size].reshape(value.shape)
+            value -= way / np.float32(examples)
+
+    def stepped(self, batch, loss_sum=None, *, not_finite=""):
+        assert batch is self.out
+        assert not_finite or not batch.ends_run
+        self.out = None
+        if not_finite:
+            self._drop_run()
+            self.cluster.failed.append(not_finite)
+            raise ebb.NonFinite(not_finite)
+        self.run.append(batch)
+
+    def _drop_run(self):
+        """Does not bring back the batch that is out."""
+        self.cluster.todo.extendleft(Place(*one[1:6]) for one in reversed(self.run))
+        self.run = []
+
     def fail(self, batch, why):
         assert batch is self.out
         self.out = None
+        self._drop_run()
         self.cluster.failed.append(why)
 
     def again(self, batch):
@@ -187,6 +226,7 @@ class Engine:
         if self.out is not None:
             self.cluster.todo.appendleft(Place(*self.out[1:6]))
             self.out = None
+        self._drop_run()
 
     def _pull(self):
         for table in self.tables:
@@ -212,12 +252,14 @@ def job(model, dataset, *, optimizer=None, epochs=1, batch=8, cluster=None, init
         cluster = Cluster(
             initial or description.initial(),
             examples=len(dataset), epochs=epochs, batch=batch, seed=options.get("seed", 1),
-            shard=shard, rate=parts.rule.settings["rate"],
+            shard=shard, rate=parts.rule.settings.get("rate", 0.0),
             momentum=parts.rule.settings.get("momentum", 0.0),
             fingerprint=str(parts.fingerprint), evaluate_after=evaluate_after,
             by_batch=by_batch,
         )
         cluster.shares = {name: one.share for name, one in parts.buffers.averaged.items()}
+        if parts.local is not None:
+            cluster.steps = parts.local.steps
         cluster.rates = {name: rule["rate"] for name, rule in parts.rule.tables.items()}
     if joins:
         parts.fingerprint = dataclasses.replace(parts.fingerprint, whole=False)

@@ -264,7 +264,7 @@ struct RowTableBody {
 // times its examples, is handed in as the sums, else the batch is kStepped.
 inline constexpr uint32_t kGoesOn = 2;
 inline constexpr uint32_t kEndsRun = 4;
-// What a schedule of steps depends on besides the place; both may change while
+// A schedule of steps depends on these besides the place; both may change while
 // a program is at its job. A module hears of neither.
 struct StepsBody {
   double rate_factor = 1;  // Rollbacks multiply rates by it.

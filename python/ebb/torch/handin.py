@@ -43,6 +43,7 @@ class HandIn(torch.optim.Optimizer):
             super().__init__(list(tables.values()), {})
         self._rates = self._now()
         self._first = [group.get("lr") for group in self.param_groups]
+        self._settings = self._other_settings()
         self._is_made = True
 
     def add_param_group(self, param_group: Dict[str, Any]) -> None:
@@ -119,7 +120,13 @@ class HandIn(torch.optim.Optimizer):
                 f"the rate {whose}, and the loop changed it",
                 "give the schedule to ebb.torch.job(schedule=…), and take scheduler.step() away",
             )
+        if self._shared and self._other_settings() != self._settings:
+            raise Refused(
+                "the loop changed a setting of the optimizer, which other copies do not hear of",
+                "settings that stay; the rate follows schedule= of ebb.torch.job",
+            )
         self._work.hand_in(loss)
+        self._settings = self._other_settings()
         return made
 
     def show_rates(self, rates: Optional[List[float]]) -> None:
@@ -127,6 +134,8 @@ class HandIn(torch.optim.Optimizer):
 
         After the loop ``state_dict()`` is based on the latter.
         """
+        if self._shared and rates is not None and self._now() != self._rates:
+            return  # The loop wrote to them, which its next step() refuses.
         for group, rate in zip(self.param_groups, self._first if rates is None else rates):
             group["lr"] = rate
         self._rates = self._now()
@@ -146,6 +155,12 @@ class HandIn(torch.optim.Optimizer):
     def seen_loss(self) -> Optional[float]:
         """Returns what ``backward()`` was called on since the last piece; None: nothing."""
         return self._work.seen_loss()
+
+    def _other_settings(self) -> List[Dict[str, str]]:
+        return [
+            {key: repr(group[key]) for key in group if key not in ("params", "lr", "initial_lr")}
+            for group in self.param_groups
+        ]
 
     def _now(self) -> List[float]:
         groups = list(self.param_groups)

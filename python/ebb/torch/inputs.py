@@ -65,7 +65,7 @@ def read(model: torch.nn.Module, dataset: Any, options: Chosen) -> Inputs:
     if options.local is None:
         rule = optimizers.read(options.optimizer, tables, rates, schedule is not None)
     else:
-        local.check(options.local, options.optimizer, tables)
+        local.check(options.local, options.optimizer, tables, schedule is not None)
         local.check_model(buffers.averaged, rows)
         rule = optimizers.Rule({}, {})
     init = ebb.load(options.init) if _is_path(options.init) else options.init

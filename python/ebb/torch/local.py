@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import inspect
 import math
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+import types
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
@@ -26,8 +28,8 @@ _NUMBERS = (int, float, complex, torch.Tensor)
 class DiLoCo:
     """How copies step by themselves (Douillard et al. 2023, arXiv:2311.08105).
 
-    steps: batches of a run, which one hand-in covers. None: about 50, and fewer where the
-        servers would make less than 20 steps.
+    steps: batches of a run, which one hand-in covers. None: 50 at most, and fewer where
+        the servers would make less than 20 steps.
     rate, momentum: of the servers' steps. None: 0.7 and 0.9; without rounds 1 and 0.
     rounds: whether the servers step once for the runs of all copies. Then the result is
         the same whatever died. False: a run is a step when it arrives.
@@ -54,8 +56,13 @@ class DiLoCo:
         }
 
 
-def check(local: Any, optimizer: Any, tables: Mapping[str, torch.Tensor]) -> None:
-    """Raises Refused for an optimizer that cannot make a copy's steps."""
+def check(
+    local: Any, optimizer: Any, tables: Mapping[str, torch.Tensor], scheduled: bool
+) -> None:
+    """Raises Refused for an optimizer that cannot make a copy's steps.
+
+    scheduled: whether the job has a schedule, which an optimizer with a scheduler needs.
+    """
     if not isinstance(local, DiLoCo):
         raise Refused(f"local= is a {type(local).__name__}", "local=ebb.torch.DiLoCo(steps=50)")
     if not isinstance(optimizer, torch.optim.Optimizer):
@@ -71,21 +78,35 @@ def check(local: Any, optimizer: Any, tables: Mapping[str, torch.Tensor]) -> Non
             "AdamW, or another that steps once a batch",
         )
     optimizers.check_parameters(optimizer, tables)
-    if any("lr" not in group for group in optimizer.param_groups):
+    if not all(isinstance(group.get("lr"), _NUMBERS) for group in optimizer.param_groups):
         raise Refused(
-            f"local=: a group of the {kind} has no lr, which schedules and rollbacks change",
-            "torch.optim.AdamW, or another with a rate in each group",
+            f"local=: a group of the {kind} has no number as its lr, which schedules and "
+            "rollbacks change",
+            "torch.optim.AdamW, or another with a rate in each group (Adafactor: "
+            "relative_step=False)",
         )
-    if any(_stepped(state) for state in optimizer.state.values()):
+    if not scheduled:
+        optimizers.refuse_scheduler(optimizer.param_groups, "follows from the place in the data")
+    if not isinstance(getattr(optimizer, "state", None), Mapping):
         raise Refused(
-            f"local=: the {kind} has stepped, and its state begins anew with each run",
+            f"local=: the {kind} has no .state, which begins anew with each run",
+            "torch.optim.AdamW, or another that keeps all in .state",
+        )
+    if not all(_is_new(state) for state in optimizer.state.values()):
+        raise Refused(
+            f"local=: the {kind} has stepped, or begins with numbers of its own, and its state "
+            "begins anew with each run",
             "a new optimizer",
         )
 
 
-def _stepped(state: Any) -> bool:
-    step = state.get("step", 0) if isinstance(state, dict) else 0
-    return bool(float(step) > 0)
+def _is_new(state: Any) -> bool:
+    """Returns whether it is as an optimizer of PyTorch makes it before its first step."""
+    if not isinstance(state, Mapping) or not state:
+        return True
+    if "step" in state:
+        return not float(state["step"]) > 0
+    return not any(isinstance(value, torch.Tensor) for value in state.values())
 
 
 def check_model(averaged: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
@@ -109,15 +130,21 @@ def described(optimizer: torch.optim.Optimizer, tables: Mapping[str, torch.Tenso
     groups = [
         {
             "params": sorted(names.get(id(one), "") for one in group["params"]),
-            **{key: _written(value) for key, value in sorted(group.items()) if key != "params"},
+            **{k: _written(v) for k, v in sorted(group.items()) if k not in _NO_SETTINGS},
         }
         for group in optimizer.param_groups
     ]
     return f"{type(optimizer).__name__} {groups}"
 
 
+# How a device does it, which may be another one in each copy.
+_NO_SETTINGS = ("params", "fused", "foreach", "capturable")
+
+
 def _written(value: Any) -> str:
     """Returns the same text in each process that has the same value."""
+    if isinstance(value, torch.Tensor):
+        return str(value.tolist())
     if value is None or isinstance(value, (str, *_NUMBERS)):
         return repr(value)
     if isinstance(value, Mapping):
@@ -160,12 +187,15 @@ class Runs:
         self._batches = 0
         #: What remains of the gradients of earlier pieces of the batch.
         self._gathered: List[Optional[torch.Tensor]] = []
+        #: The versions of the parameters when a run was handed in; empty: it was not.
+        self._handed_in: List[int] = []
         self._kept_elsewhere = _Elsewhere(optimizer)
         self._others = _OtherSteps(optimizer)
         #: Its state as it was made, with which each run begins: mostly none.
         self._first = {p: _copy(state) for p, state in optimizer.state.items()}
         #: Of the gradients, for batches in pieces.
         self.marks = clipping.Marks(self._names, self._parameters)
+        self.forget()
 
     @property
     def is_due(self) -> bool:
@@ -179,15 +209,21 @@ class Runs:
         """Returns nothing: a loop may write to its copy, which it has for itself."""
 
     def written(self) -> Optional[str]:
-        """Does the same."""
+        """Returns the name of a parameter that was written to after the run was handed in."""
+        versions, self._handed_in = self._handed_in, []
+        for name, parameter, version in zip(self._names, self._parameters, versions):
+            if parameter._version != version:
+                return name
+        return None
 
     def check_steps(self) -> None:
         """Raises Refused if the optimizer stepped, but for ``step`` here."""
         self._others.check()
 
     def release(self) -> None:
-        """Drops the gradients; the model has memory of its own."""
+        """Drops gradients and the optimizer's state; the model has memory of its own."""
         self._others.release()
+        self._renew_state()
         self.forget()
 
     def begin_batch(self, batch: Any) -> None:
@@ -206,10 +242,13 @@ class Runs:
             parameter.detach().to("cpu", torch.float32, copy=True)
             for parameter in self._parameters
         ]
+        self._renew_state()
+        self._examples = 0
+
+    def _renew_state(self) -> None:
         self._optimizer.state.clear()
         for parameter, state in self._first.items():
             self._optimizer.state[parameter] = _copy(state)
-        self._examples = 0
 
     def _show(self) -> None:
         values = torch.from_numpy(self._engine.values)
@@ -262,22 +301,34 @@ class Runs:
             for parameter, gradient in zip(self._parameters, self._gathered):
                 parameter.grad = gradient
             self._gathered = []
-        limit = float("inf") if self._clip_norm is None else self._clip_norm
-        norm = float(_norm(self._parameters))
-        if math.isfinite(norm):
-            if norm > limit:
-                torch.nn.utils.clip_grad_norm_(self._parameters, limit)
-            return ""
-        for name, parameter in zip(self._names, self._parameters):
-            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
-                return f"the gradient of {name} is not finite"
-        return ""  # Its squares are too large for a float, and it is finite.
+        gradients = [parameter.grad for parameter in self._parameters]
+        norm = _norm(gradients)
+        if not math.isfinite(norm):
+            odd = self._not_finite(gradients)
+            if odd is not None:
+                return f"the gradient of {odd} is not finite"
+            norm = _norm(gradients, torch.float64)  # Its squares are too large for a float.
+        if self._clip_norm is not None and norm > self._clip_norm:
+            for gradient in gradients:
+                if gradient is not None:
+                    gradient.mul_(self._clip_norm / (norm + 1e-6))  # clip_grad_norm_ adds it, too.
+        return ""
 
-    def step(self) -> None:
-        """Makes a step by the gradients."""
+    def step(self) -> str:
+        """Makes a step by the gradients. Returns what is not finite after it, or nothing."""
         self._others.step()
         self._kept_elsewhere.check()
         self.forget()
+        values = [parameter.detach() for parameter in self._parameters]
+        odd = None if math.isfinite(_norm(values)) else self._not_finite(values)
+        return "" if odd is None else f"the optimizer's step makes {odd} not finite; that"
+
+    def _not_finite(self, tensors: Sequence[Optional[torch.Tensor]]) -> Optional[str]:
+        """Returns the name of the first that is not, of those in the order of parameters."""
+        for name, tensor in zip(self._names, tensors):
+            if tensor is not None and not bool(torch.isfinite(_numbers_of(tensor)).all()):
+                return name
+        return None
 
     def stepped(self, batch: Any) -> None:
         """Notes that a batch is part of the run."""
@@ -295,6 +346,7 @@ class Runs:
                 part = sums[offset : offset + size].view(shape)
                 torch.sub(start, end, out=part)
                 part.mul_(self._examples)
+        self._handed_in = [parameter._version for parameter in self._parameters]
 
     def drop(self) -> None:
         """Forgets the gradients of the batch that is out."""
@@ -308,26 +360,44 @@ class Runs:
             parameter.grad = None
 
 
-def _norm(parameters: List[torch.nn.Parameter]) -> torch.Tensor:
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    lengths = [torch.linalg.vector_norm(g.detach().float()).cpu() for g in gradients]
-    return torch.linalg.vector_norm(torch.stack(lengths)) if lengths else torch.zeros(())
+def _norm(tensors: Sequence[Optional[torch.Tensor]], kind: torch.dtype = torch.float32) -> float:
+    there = [_numbers_of(tensor.detach()) for tensor in tensors if tensor is not None]
+    lengths = [torch.linalg.vector_norm(numbers, dtype=kind).cpu() for numbers in there]
+    return float(torch.linalg.vector_norm(torch.stack(lengths))) if lengths else 0.0
+
+
+def _numbers_of(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.coalesce().values() if tensor.is_sparse else tensor
 
 
 class _OtherSteps:
-    """Finds steps of an optimizer that its loop made beside those of its runs."""
+    """Finds steps of an optimizer that its loop made beside those of its runs.
+
+    It does not see those of another optimizer over the same parameters.
+    """
+
+    _MARK = "_ebb_runs"
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        if hasattr(optimizer, self._MARK):
+            raise Refused(
+                f"local=: the {type(optimizer).__name__} steps for another loop, which is open",
+                "an optimizer for each job",
+            )
         self._optimizer = optimizer
-        # PyTorch 1 has no hooks for steps, so this stands in the place of the method.
         self._of_instance = vars(optimizer).get("step")
         self._step = optimizer.step
         self._others = 0
-        setattr(optimizer, "step", self._noted)
+        # PyTorch 1 has no hooks for steps, so this stands in the place of the method.
+        function = getattr(self._step, "__func__", self._step)
 
-    def _noted(self, *arguments: Any, **options: Any) -> Any:
-        self._others += 1
-        return self._step(*arguments, **options)
+        @functools.wraps(function)  # Schedulers have written to it.
+        def noted(_: Any, *arguments: Any, **options: Any) -> Any:
+            self._others += 1
+            return self._step(*arguments, **options)
+
+        setattr(optimizer, "step", types.MethodType(noted, optimizer))
+        setattr(optimizer, self._MARK, True)
 
     def step(self) -> None:
         """Makes a step of the runs."""
@@ -345,10 +415,13 @@ class _OtherSteps:
 
     def release(self) -> None:
         """Gives the optimizer its method back."""
+        of_optimizer = vars(self._optimizer)
+        if of_optimizer.pop(self._MARK, None) is None:
+            return
         if self._of_instance is not None:
-            setattr(self._optimizer, "step", self._of_instance)
+            of_optimizer["step"] = self._of_instance
         else:
-            vars(self._optimizer).pop("step", None)
+            of_optimizer.pop("step", None)
 
 
 class _Elsewhere:
@@ -381,10 +454,10 @@ class _Elsewhere:
         found: Dict[str, Any] = {}
         for number, group in enumerate(self._optimizer.param_groups):
             for key, value in group.items():
-                if key not in ("params", "lr"):
+                if key not in ("params", "lr", "initial_lr"):
                     _add(f"param_groups[{number}][{key!r}]", value, found)
         for key, value in vars(self._optimizer).items():
-            if key not in _KNOWN:
+            if key not in _KNOWN and getattr(value, "state", None) is not self._optimizer.state:
                 _add(key, value, found)
         return found
 

@@ -73,7 +73,7 @@ def read(
     groups = optimizer.param_groups
     check_parameters(optimizer, parameters)
     if not scheduled:
-        _refuse_scheduler(groups)
+        refuse_scheduler(groups, "is the servers'")
     settings = [
         _setting(reader, group, None if rates is None else rates[place])
         for place, group in enumerate(groups)
@@ -176,13 +176,17 @@ _SCHEDULER_HINT = (
 )
 
 
-def _refuse_scheduler(groups: List[Dict[str, Any]]) -> None:
+def refuse_scheduler(groups: List[Dict[str, Any]], whose: str) -> None:
+    """Raises Refused for an optimizer that has a scheduler.
+
+    whose: completes "the rate …".
+    """
     for group in groups:
         begins, rate = group.get("initial_lr"), group["lr"]
         # A rate that has changed is refused in other words.
         if begins is not None and float(begins) == float(rate):
             raise Refused(
-                "optimizer: it has a scheduler, and the rate is the servers'", _SCHEDULER_HINT
+                f"optimizer: it has a scheduler, and the rate {whose}", _SCHEDULER_HINT
             )
 
 

@@ -17,6 +17,15 @@ CHANGED_HINT = (
     "the model (torch.nn.utils.parametrize): the servers step, and a write here is lost"
 )
 
+WRITTEN_LATE = (
+    "{} was written to after the step that ends a run, when the run was handed in: the write "
+    "would be in no value"
+)
+WRITTEN_LATE_HINT = (
+    "write before job.optimizer.step(), or at the begin of the loop's body; limits and masks of "
+    "weights belong into the model (torch.nn.utils.parametrize)"
+)
+
 CLIPPED = (
     "the loop changed the gradient of {} after backward(), and this is a piece of a batch "
     "(micro): a clip of each piece makes another step than that of the batch"

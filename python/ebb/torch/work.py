@@ -30,6 +30,8 @@ from ebb.torch.piece import (
     CLIPPED_HINT,
     FROZEN_HINT,
     NO_GRADIENT_HINT,
+    WRITTEN_LATE,
+    WRITTEN_LATE_HINT,
     Out,
     not_finite,
     weights_of,
@@ -46,7 +48,7 @@ MOST_AGAIN = 24
 
 
 class BatchPlace(NamedTuple):
-    """What the rates of a batch follow from."""
+    """The place of a batch, from which its rates follow."""
 
     #: Of its middle in the data, in epochs.
     position: float
@@ -76,8 +78,6 @@ class Work:
             parts.rule.decay or parts.buffers.averaged or parts.clip_norm is not None
         )
         self._watch = Watch(after=self.mark_gradients)
-        # The program has stepped for the batch that is out, with which its run ends.
-        self._run_ends = False
         # None: not known, of a piece at least.
         self._loss: Optional[float] = 0.0
         self._owner = (os.getpid(), threading.get_ident())
@@ -113,8 +113,9 @@ class Work:
 
     def pieces(self, reader: Any) -> Iterator[Any]:
         """Yields the pieces of batch after batch, until there are no more."""
-        self._begin(reader.ahead)
+        self._check_free()
         try:
+            self._begin(reader.ahead)
             while True:
                 batch = self._next_batch(reader)
                 if batch is None:
@@ -124,10 +125,8 @@ class Work:
                     return
                 yield from self._pieces_of(batch, reader)
         finally:
-            reader.close()
             try:
-                if os.getpid() == self._owner[0] and not sys.is_finalizing():
-                    self._hand_in_run()  # The loop was cut short after this step.
+                reader.close()
             finally:
                 self._end()
 
@@ -245,31 +244,24 @@ class Work:
         odd = runs.join()
         if not odd and self._loss is not None and not math.isfinite(self._loss):
             odd = f"the loss is {self._loss / len(out.batch.examples):g}"
+        if not odd:
+            try:
+                odd = runs.step()
+            except Exception as error:  # A part of the values may have stepped.
+                self._fail(out, error.message if isinstance(error, Refused) else _line_of(error))
+                raise
         if odd:
             runs.drop()
             self._told(out, lambda: self._engine.stepped(out.batch, not_finite=odd))
             return
-        try:
-            runs.step()
-        except Refused as error:
-            out.state = "out"
-            self._refuse_piece(error.message, error.hint)
         runs.stepped(out.batch)
-        self.timing.lap("sum")
         if out.batch.ends_run:
-            self._run_ends = True
+            runs.put()
+            self.timing.lap("sum")
+            self._told(out, lambda: self._engine.push(out.batch, self._loss))
         else:
+            self.timing.lap("sum")
             self._told(out, lambda: self._engine.stepped(out.batch, self._loss))
-
-    def _hand_in_run(self) -> None:
-        """Hands in the run that the batch ended. Then the loop has written what it will."""
-        if not self._run_ends:
-            return
-        self._run_ends = False
-        runs, out = self._binding, self.out
-        assert isinstance(runs, Runs) and out is not None
-        runs.put()
-        self._told(out, lambda: self._engine.push(out.batch, self._loss))
 
     def _told(self, out: Out, tell: Callable[[], None]) -> None:
         """Tells the engine of a batch, and notes that it was."""
@@ -379,8 +371,7 @@ class Work:
         assert out is not None and binding is not None
         written = binding.written()
         if written is not None:
-            self._refuse_written(out, CHANGED.format(written))
-        self._hand_in_run()
+            self._refuse_written(out, written)
         if out.state == "out":
             why = f"{out} was neither handed in nor failed"
             self._fail(out, why)
@@ -401,8 +392,11 @@ class Work:
         self._fail(self.out, why)
         raise Refused(why, hint)
 
-    def _refuse_written(self, out: Out, why: str) -> None:
+    def _refuse_written(self, out: Out, name: str) -> None:
         """Refuses a loop that wrote to parameters, at the end of a piece."""
+        if isinstance(self._binding, Runs):
+            raise Refused(WRITTEN_LATE.format(name), WRITTEN_LATE_HINT)
+        why = CHANGED.format(name)
         answered = out.state == "failed" or (out.state == "handed" and out.last)
         if not answered:
             self._fail(out, why)
@@ -440,12 +434,14 @@ class Work:
 
     # --- The engine -----------------------------------------------------------
 
-    def _begin(self, ahead: int) -> None:
+    def _check_free(self) -> None:
         self._check_owner()
         if self._binding is not None:
             raise Refused(
                 "a loop over this job is open already", "end it, or use one loader at a time"
             )
+
+    def _begin(self, ahead: int) -> None:
         self._check_model()
         keep_freed_memory()
         engine, parts = self._joined(ahead), self._parts
