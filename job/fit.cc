@@ -337,7 +337,9 @@ void Fit::ChoosePeriod() {
                                     " in all, for up to ", workers,
                                     workers == 1 ? " worker" : " workers");
   if (data_.window > 0 && data_.examples > data_.window) {
-    period = CeilDivide(ItemOfRuns(period), batch);
+    // Without rounds a run may be a part of an item.
+    const int64_t possible = CeilDivide(ItemOfRuns(period), batch);
+    period = in_rounds ? possible : std::min(period, possible);
     absl::StrAppend(&reason, ", within windows of ", data_.window, " examples");
   }
   algorithm.set_period(period);

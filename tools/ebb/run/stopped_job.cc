@@ -34,6 +34,10 @@ bool CannotBeLeftOut(const Quarantined& bad) {
 
 // A tenth of the rate: large steps are too large by factors, not by percents.
 std::string LowerRate(const v1::Job& job) {
+  if (job.algorithm().program_steps()) {  // The job file does not have it.
+    return "a lower rate of the program's optimizer, or with on_nonfinite and "
+           "on_divergence: rollback, which lower it";
+  }
   const double rate = job::GradientRuleOf(job).rate();
   return job::ChangeFlag(
       absl::StrCat(job::GradientRuleKey(job), ".rate"),
@@ -45,33 +49,20 @@ constexpr absl::string_view kSmallerNumbers =
     "make all smaller (data: {train: {scale: 1e-6}} or standardise: true), and "
     "begin a new run";
 
-// The job file does not have the rate of a program that steps by itself.
-std::string LowerRateOfProgram(const v1::Job& job, bool goes_back) {
-  if (!goes_back) {
-    return "begin a new run with a lower rate of the program's optimizer";
-  }
-  const bool rounds = job.consistency().kind() == v1::Consistency::KIND_ROUNDS;
-  return absl::StrCat("ebb checkpoint rollback ", job.name(),
-                      rounds ? " --to-round N" : " --versions-ago 1",
-                      " --rate-factor 0.1 goes back, and on at a tenth of the "
-                      "rates of the program's optimizer");
-}
-
 // Ways on with a lower rate, the surest first.
 std::vector<std::string> LowerRateHints(const v1::Job& job,
                                         const SoundVersions& stored,
                                         bool all_applied) {
-  if (job.algorithm().program_steps()) {
-    const bool goes_back =
-        !all_applied && stored.kind != SoundVersions::Kind::kNone;
-    return {LowerRateOfProgram(job, goes_back)};
-  }
   const std::string rate = LowerRate(job);
   if (all_applied) {
     return {
         absl::StrCat("every example is applied, so nothing is left to train "
                      "at a lower rate: begin a new run with ",
                      rate)};
+  }
+  // A run whose program differs is another one, which does not go on.
+  if (job.algorithm().program_steps()) {
+    return {absl::StrCat("begin a new run with ", rate)};
   }
   switch (stored.kind) {
     case SoundVersions::Kind::kNewest:
