@@ -205,39 +205,33 @@ def _job_of(address, word):
     return ebb.connect(address).job(f"local-{word}")
 
 
-@pytest.mark.parametrize("word, rounds", [("killed-rounds", True), ("killed-asp", False)])
-def test_a_program_that_dies_in_a_run_leaves_nothing_of_it(address, word, rounds):
-    with _program(address, word, rounds, "waits") as first:
+def test_a_program_that_dies_in_a_run_leaves_nothing_of_it(address):
+    with _program(address, "killed", True, "waits") as first:
         assert first.stdout.readline() == b"working\n"
         first.kill()
-    with _program(address, word, rounds) as second:
-        second.communicate()
-        assert second.returncode == 0
-    job = _job_of(address, word)
-    assert job.audit().exact
-    if rounds:
-        with _program(address, "undisturbed", True) as third:
-            third.communicate()
-        undisturbed = _job_of(address, "undisturbed").state_dict()
-        for name, value in job.state_dict().items():
-            assert (value == undisturbed[name]).all(), name
+    for word in ("killed", "undisturbed"):
+        with _program(address, word, True) as program:
+            program.communicate()
+            assert program.returncode == 0
+    assert _job_of(address, "killed").audit().exact
+    undisturbed = _job_of(address, "undisturbed").state_dict()
+    for name, value in _job_of(address, "killed").state_dict().items():
+        assert (value == undisturbed[name]).all(), name
 
 
-@pytest.mark.parametrize("word, rounds", [("both-rounds", True), ("both-asp", False)])
-def test_runs_of_programs_that_work_at_once_count_once(address, word, rounds):
-    with _program(address, word, rounds, "waits") as first:
+def test_in_asp_runs_of_programs_that_work_at_once_count_once(address):
+    with _program(address, "both", False, "waits") as first:
         assert first.stdout.readline() == b"working\n"  # It has a run that waits.
-        with _program(address, word, rounds, "waits") as second:
+        with _program(address, "both", False, "waits") as second:
             assert second.stdout.readline() == b"working\n"
             for program in (first, second):
                 program.stdin.write(b"\n")
                 program.stdin.close()
-            for program in (first, second):
                 program.stdin = None
+            for program in (first, second):
                 program.communicate()
                 assert program.returncode == 0
-    audit = _job_of(address, word).audit()
-    assert audit.exact
+    assert _job_of(address, "both").audit().exact
 
 
 def test_a_program_that_is_to_leave_hands_in_the_part_that_it_has(address):
