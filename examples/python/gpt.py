@@ -20,7 +20,8 @@ STEPS = int(os.environ.get("STEPS", "0")) or None  # None: as the data asks for.
 COPIES = int(os.environ.get("COPIES", "4"))
 LAYERS = int(os.environ.get("LAYERS", "3"))
 WIDTH = int(os.environ.get("WIDTH", "96"))
-CONTEXT, HEADS = 64, 4
+CONTEXT = int(os.environ.get("CONTEXT", "64"))
+HEADS = 4
 torch.set_num_threads(1)
 
 
@@ -70,6 +71,8 @@ class GPT(nn.Module):
     def __init__(self, tokens):
         super().__init__()
         self.token, self.place = nn.Embedding(tokens, WIDTH), nn.Embedding(CONTEXT, WIDTH)
+        for table in (self.token, self.place):
+            nn.init.normal_(table.weight, std=0.02)  # Else the first loss is three times as high.
         self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
         self.end = nn.LayerNorm(WIDTH)
 
@@ -82,15 +85,24 @@ def loss_of(model, x, y):
     return F.cross_entropy(model(x).flatten(0, 1), y.flatten())
 
 
-def perplexity(model):
-    """Returns that of the held-out text, e to the mean loss of a character."""
+def mean_loss(model, sequences):
+    """Returns the mean loss of a character."""
     with torch.no_grad():
-        parts = torch.utils.data.DataLoader(held_out, 64)
-        loss = sum(float(loss_of(model, x, y)) * len(x) for x, y in parts) / len(held_out)
-    return {"loss": loss, "examples": len(held_out), "perplexity": math.exp(loss)}
+        parts = torch.utils.data.DataLoader(sequences, 64)
+        return sum(float(loss_of(model, x, y)) * len(x) for x, y in parts) / len(sequences)
 
 
-def continued(model, start, length=300):
+def parts_of(text):
+    """Returns the letters, and the sequences to train with and those to test with."""
+    letters = sorted(set(text))
+    index = {letter: number for number, letter in enumerate(letters)}
+    tokens = torch.tensor([index[letter] for letter in text])
+    cut = len(tokens) - min(len(tokens) // 10, 100_000)
+    return letters, Sequences(tokens[:cut]), Sequences(tokens[cut:])
+
+
+def continued(model, letters, start, length=300):
+    index = {letter: number for number, letter in enumerate(letters)}
     tokens = [index[letter] for letter in start if letter in index] or [0]
     model.eval()
     with torch.no_grad():
@@ -100,36 +112,41 @@ def continued(model, start, length=300):
     return "".join(letters[token] for token in tokens)
 
 
-text = read()
-letters = sorted(set(text))
-index = {letter: number for number, letter in enumerate(letters)}
-tokens = torch.tensor([index[letter] for letter in text])
-cut = len(tokens) - min(len(tokens) // 10, 100_000)
-train_set, held_out = Sequences(tokens[:cut]), Sequences(tokens[cut:])
+def main():
+    letters, train_set, held_out = parts_of(read())
 
-torch.manual_seed(1)
-model = GPT(len(letters))
-optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.99))
-job = ebb.torch.job(
-    "gpt",
-    model,
-    train_set,
-    optimizer=optimizer,
-    schedule={"kind": "cosine", "warm_up_epochs": EPOCHS / 20},
-    epochs=EPOCHS,
-    batch=16,
-    workers=COPIES,
-    local=ebb.torch.DiLoCo(steps=STEPS),
-    evaluate=perplexity,
-)
-optimizer = job.optimizer
-for x, y in job.loader():
-    optimizer.zero_grad()
-    loss = loss_of(model, x, y)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-torch.save(model.state_dict(), f"gpt.pt.{os.getpid()}")  # Each copy comes here.
-os.replace(f"gpt.pt.{os.getpid()}", "gpt.pt")
-print(f"perplexity {perplexity(model)['perplexity']:.2f}")
-print(continued(model, "A worker that dies "))
+    def perplexity(model):
+        """Returns that of the held-out text, e to the mean loss of a character."""
+        loss = mean_loss(model, held_out)
+        return {"loss": loss, "examples": len(held_out), "perplexity": math.exp(loss)}
+
+    torch.manual_seed(1)
+    model = GPT(len(letters))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.99))
+    job = ebb.torch.job(
+        "gpt",
+        model,
+        train_set,
+        optimizer=optimizer,
+        schedule={"kind": "cosine", "warm_up_epochs": EPOCHS / 20},
+        epochs=EPOCHS,
+        batch=16,
+        workers=COPIES,
+        local=ebb.torch.DiLoCo(steps=STEPS),
+        evaluate=perplexity,
+    )
+    optimizer = job.optimizer
+    for x, y in job.loader():
+        optimizer.zero_grad()
+        loss = loss_of(model, x, y)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    torch.save(model.state_dict(), f"gpt.pt.{os.getpid()}")  # Each copy comes here.
+    os.replace(f"gpt.pt.{os.getpid()}", "gpt.pt")
+    print(f"perplexity {perplexity(model)['perplexity']:.2f}")
+    print(continued(model, letters, "A worker that dies "))
+
+
+if __name__ == "__main__":
+    main()
