@@ -11,17 +11,24 @@ class MadeUpJob:
     """It lies in a temporary folder, which is gone when the block that it heads is left.
 
     A classifier of 16 features into 4 classes, on examples that are functions of their
-    number; ``train`` and ``model`` are what stands below the keys.
+    number; ``train`` and ``model`` are what stands below the keys. ``rule`` is the line
+    of the job that says how it is trained.
     """
 
-    def __init__(self, train: str, model: str = "softmax", partitions: int = 4) -> None:
+    def __init__(
+        self,
+        train: str,
+        model: str = "softmax",
+        partitions: int = 4,
+        rule: str = "optimizer: {kind: sgd, rate: 0.001}",
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ebb-bench-"))
         self._kept = False
         data = self.folder / "examples.csv"
         data.write_text("".join(map(_line, range(_EXAMPLES))))
         self.file.write_text(
             f'name: bench\nmodel: {model}\ndata: {{train: {{csv: "{data}"}}}}\n'
-            f"train: {{epochs: 20000, {train}}}\noptimizer: {{kind: sgd, rate: 0.001}}\n"
+            f"train: {{epochs: 20000, {train}}}\n{rule}\n"
             f"checkpoint: {{every: 500ms}}\npartitions: {partitions}\n"
         )
 

@@ -27,14 +27,16 @@ class Failed(Exception):
 
 
 def start(
-    argv: Sequence[str], more: Optional[Mapping[str, str]] = None
+    argv: Sequence[str],
+    more: Optional[Mapping[str, str]] = None,
+    python: str = sys.executable,
 ) -> "subprocess.Popen[str]":
     """Starts a program of Python, whose output is read by ``result_of``.
 
-    ``end_all`` ends it, and what it started, if it still runs then.
+    python: its interpreter. ``end_all`` ends it, and what it started, if it still runs then.
     """
     process = subprocess.Popen(
-        [sys.executable, "-B", *argv],
+        [python, "-B", *argv],
         env={**os.environ, **ONE_THREAD, **(more or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -56,10 +58,10 @@ def end_all() -> None:
     _started.clear()
 
 
-def result_of(process: "subprocess.Popen[str]") -> Dict[str, Any]:
+def result_of(process: "subprocess.Popen[str]", limit_s: float = _LIMIT_S) -> Dict[str, Any]:
     """Waits for a program, and returns its last line of JSON."""
     try:
-        out, errors = process.communicate(timeout=_LIMIT_S)
+        out, errors = process.communicate(timeout=limit_s)
     except BaseException:
         end_all()
         raise

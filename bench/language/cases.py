@@ -1,0 +1,221 @@
+"""The runs of `ebb bench language`: what each of them trains, and what it costs."""
+
+import dataclasses
+from typing import Any, Dict, List, Sequence
+
+#: What the page compares, in its order. A case of ``choice`` tries another default.
+ROWS = {
+    "adamw": "one process of AdamW, a step of each batch",
+    "adamw_outer": "the same with an outer Nesterov step (SNOO)",
+    "ddp": "data-parallel steps over gloo (DDP)",
+    "diloco": "ebb.torch, rounds",
+    "diloco_asp": "ebb.torch, a step when a run arrives",
+    "kept": "rounds in one process, workers keep their moments",
+    "torchft": "torchft's DiLoCo",
+    "kills": "ebb.torch, rounds, under kills",
+    "torchft_kills": "torchft's DiLoCo, replicas killed",
+    "bytes": "ebb.torch, bytes that were counted",
+    "market": "ebb on recorded spot markets",
+    "speed": "a copy beside the same loop without ebb",
+    "choice": "other defaults",
+}
+#: Of the outer step of rounds.
+RATE, MOMENTUM = 0.7, 0.9
+_FILTERS = {"push": "int8", "pull": "bf16"}
+#: Batches of a run where bytes are counted.
+BYTES_STEPS = 50
+#: Processes that compute rounds of any number of workers: their values do not depend on it.
+_ROUND_COPIES = 2
+#: CPU seconds until a process has PyTorch and the text.
+START_S = 6.0
+#: Market seconds of a batch, and seconds of the market.
+_MARKET_BATCH_S, _MARKET_S, _MARKET_SPEED = 1.2, 4800.0, 20.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How large the study is.
+
+    cores: processors that emulated workers may use together. batch_s: CPU seconds of a batch.
+    """
+
+    text: str
+    seeds: Sequence[int] = (1, 2, 3)
+    cores: float = 1.5
+    quick: bool = False
+    characters: int = 0
+    layers: int = 2
+    width: int = 96
+    context: int = 32
+    batch: int = 8
+    epochs: int = 2
+    rate: float = 2e-3
+    steps: int = 20
+    batch_s: float = 0.03
+    traces: Sequence[str] = ()
+
+    @property
+    def model(self) -> Dict[str, Any]:
+        keys = "text characters layers width context batch epochs rate".split()
+        return {key: getattr(self, key) for key in keys}
+
+
+def quick(options: Options) -> Options:
+    """A look that takes minutes: a smaller model, less text, one seed."""
+    return dataclasses.replace(
+        options, quick=True, seeds=options.seeds[:1], characters=40_000, layers=1, width=32,
+        epochs=1, steps=4, batch_s=0.015,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A run: its name is that of its file; ``settings`` decide about it.
+
+    processes: those that compute. batches: of all processes together.
+    """
+
+    name: str
+    row: str
+    settings: Dict[str, Any]
+    processes: int = 1
+    batches: int = 0
+
+    def cpu_seconds(self, batch_s: float) -> float:
+        """About what it costs."""
+        return self.batches * batch_s + self.processes * START_S
+
+
+def all_cases(options: Options, batches: int) -> List[Case]:
+    """batches: of all epochs."""
+    return _Cases(options, batches).made
+
+
+class _Cases:
+    def __init__(self, options: Options, batches: int) -> None:
+        self.made: List[Case] = []
+        self._options, self._batches = options, batches
+        first = options.seeds[0]
+        for seed in options.seeds:
+            self._one_process("adamw", f"adamw-s{seed}", seed)
+            self._rounds("adamw_outer", 1, seed, kept=True)
+        for workers in (4,) if options.quick else (4, 8):
+            for seed in options.seeds:
+                self._ddp("ddp", f"ddp-w{workers}-s{seed}", workers, seed)
+                self._diloco("diloco", workers, seed)
+                self._diloco("diloco_asp", workers, seed)
+        for workers in () if options.quick else (1, 2, 16, 32):
+            self._diloco("diloco", workers, first)
+            self._diloco("diloco_asp", workers, first)
+        for kept in (True, False):
+            self._rounds("kept", 4, first, kept)
+        self._torchft("torchft", first, {})
+        self._kills(first)
+        self._torchft("torchft_kills", first, {"copy": 3.0 if options.quick else 10.0})
+        self._bytes(first)
+        self._markets()
+        self._speed(first)
+        self._choices(first)
+
+    def _add(self, row: str, name: str, processes: int = 1, share: float = 1.0, **settings: Any) -> None:
+        batches = round(self._batches * share)
+        self.made.append(Case(name, row, {**self._options.model, **settings}, processes, batches))
+
+    def _one_process(self, row: str, name: str, seed: int, **more: Any) -> None:
+        self._add(row, name, program="one_process", seed=seed, **more)
+
+    def _rounds(self, row: str, workers: int, seed: int, kept: bool) -> None:
+        name = f"{row}-w{workers}-s{seed}" + ("" if kept else "-anew")
+        self._one_process(
+            row, name, seed, workers=workers, steps=self._options.steps, outer_rate=RATE,
+            outer_momentum=MOMENTUM, kept=kept,
+        )
+
+    def _ddp(self, row: str, name: str, workers: int, seed: int, factor: float = 1.0) -> None:
+        self._add(
+            row, name, workers, program="ddp", workers=workers, seed=seed, rate_factor=factor
+        )
+
+    def _diloco(self, row: str, workers: int, seed: int, name: str = "", **more: Any) -> None:
+        rounds = more.pop("rounds", row != "diloco_asp")
+        copies = more.pop("copies", min(workers, _ROUND_COPIES) if rounds else workers)
+        # In rounds nothing depends on how long a batch takes.
+        batch_time = 0.0 if rounds else workers * self._options.batch_s / self._options.cores
+        settings = {
+            "steps": self._options.steps, "outer_rate": None, "outer_momentum": None,
+            "rounds": rounds, "filters": None, "copies": copies, "kills": {},
+            "batch_time": round(batch_time, 3), **more,
+        }
+        self._add(
+            row, name or f"{row}-w{workers}-s{seed}", copies + 1, program="diloco",
+            workers=workers, seed=seed, **settings,
+        )
+
+    def _kills(self, seed: int) -> None:
+        quick = self._options.quick
+        every = {"copy": 3.0, "server": 10.0, "scheduler": 10.0}
+        kills = every if quick else {"copy": 10.0, "server": 60.0, "scheduler": 60.0}
+        self._diloco(
+            "kills", 4, seed, copies=4, kills=kills, batch_time=0.3 if quick else 0.1
+        )
+
+    def _torchft(self, row: str, seed: int, kills: Dict[str, float]) -> None:
+        quick = self._options.quick
+        self._add(
+            row, f"{row}-w4-s{seed}", 5, program="torchft", workers=4, seed=seed,
+            steps=self._options.steps, outer_rate=RATE, outer_momentum=MOMENTUM, kept=True,
+            kills=kills, batch_time=0.3 if quick else 0.1,
+        )
+
+    def _bytes(self, seed: int) -> None:
+        steps = self._options.steps if self._options.quick else BYTES_STEPS
+        for name, filters in (("float32", None), ("int8-bf16", _FILTERS)):
+            self._diloco(
+                "bytes", 4, seed, f"bytes-{name}", copies=4, steps=steps, filters=filters
+            )
+
+    def _markets(self) -> None:
+        for trace in self._options.traces:
+            name = trace.rpartition("/")[2].replace(".csv", "")
+            for kind in ("asp", "rounds"):
+                quick = self._options.quick
+                settings = {
+                    "program": "market", "trace": trace, "consistency": kind, "steps": BYTES_STEPS,
+                    "speed": _MARKET_SPEED, "batch_time": _MARKET_BATCH_S / _MARKET_SPEED,
+                    "seconds": (300.0 if quick else _MARKET_S) / _MARKET_SPEED,
+                }
+                self.made.append(Case(f"market-{name}-{kind}", "market", settings))
+
+    def _speed(self, seed: int) -> None:
+        pairs, most = (1, 128) if self._options.quick else (7, 400)
+        self._add(
+            "speed", "speed", 2 * pairs, 2 * pairs * most / self._batches, program="speed",
+            seed=seed, pairs=pairs, most_batches=most, workers=1, steps=BYTES_STEPS,
+        )
+
+    def _choices(self, seed: int) -> None:
+        def rounds(**more: Any) -> None:
+            self._diloco("choice", 4, seed, _choice("rounds", more), **more)
+
+        def late(**more: Any) -> None:
+            self._diloco("choice", 4, seed, _choice("asp", more), rounds=False, **more)
+
+        for rate in (0.5,) if self._options.quick else (0.5, 1.0):
+            rounds(outer_rate=rate)
+        if self._options.quick:
+            return
+        for momentum in (0.6, 0.8):
+            rounds(outer_momentum=momentum)
+        for steps in (50, 100):
+            rounds(steps=steps)
+            late(steps=steps)
+        late(outer_rate=0.7)
+        for momentum in (0.25, 0.5):
+            late(outer_momentum=momentum)
+        for factor in (0.5, 2.0):
+            self._ddp("choice", f"choice_ddp-rate_factor-{factor:g}", 4, seed, factor)
+
+
+def _choice(kind: str, more: Dict[str, Any]) -> str:
+    """"choice_rounds-outer_rate-0.5"."""
+    return f"choice_{kind}-" + "-".join(f"{key}-{value:g}" for key, value in more.items())

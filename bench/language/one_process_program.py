@@ -1,0 +1,78 @@
+"""Trains in one process: one_process_program.py SETTINGS.
+
+With "steps" it emulates rounds: "workers" take turns at runs of local steps that begin
+at the same values, and an outer step of Nesterov follows. One worker is AdamW with an
+outer step (SNOO, arXiv:2510.15830). "kept": each worker keeps its moments.
+"""
+
+import copy
+import json
+import sys
+
+import small_gpt
+import torch
+from torch.nn.utils import vector_to_parameters
+
+
+def plain(study, most):
+    """Makes a step of each batch; ``most`` of them at most, or all."""
+    for number, sequences in enumerate(study.order()[: most or None]):
+        study.set_rate(number)
+        study.backward(sequences)
+        study.step()
+
+
+def rounds(study, workers, steps, rate, momentum, kept):
+    """Trains by rounds of one run of each worker."""
+    parameters = list(study.model.parameters())
+    values = torch.nn.Parameter(study.values())
+    outer = torch.optim.SGD([values], lr=rate, momentum=momentum, nesterov=momentum > 0)
+    states = [{} for _ in range(workers)]
+    order = study.order()
+    each = len(order) // study.settings["epochs"]
+    begin = 0
+    while begin < len(order):
+        # No round reaches into the next epoch; its last one is shorter, and weighs less.
+        end = min(begin + workers * steps, (begin // each + 1) * each)
+        share = -(-(end - begin) // workers)
+        way = torch.zeros_like(values)
+        for worker in range(workers):
+            run = range(begin + worker * share, min(begin + (worker + 1) * share, end))
+            vector_to_parameters(values.data.clone(), parameters)
+            study.optimizer.state.clear()
+            study.optimizer.state.update(states[worker])
+            for number in run:
+                study.set_rate(number)
+                study.backward(order[number])
+                study.step()
+            if kept:
+                states[worker] = copy.copy(dict(study.optimizer.state))
+            way += (values.data - study.values()) * len(run)
+        values.grad = way / min(workers * steps, each)
+        outer.step()
+        begin = end
+    vector_to_parameters(values.data, parameters)
+
+
+def main():
+    settings = json.loads(sys.argv[1])
+    study = small_gpt.Study(settings)
+    clock = small_gpt.Clock()
+    if settings.get("steps"):
+        rounds(
+            study,
+            settings["workers"],
+            settings["steps"],
+            settings["outer_rate"],
+            settings["outer_momentum"],
+            settings["kept"],
+        )
+    else:
+        plain(study, settings.get("most_batches"))
+    took = clock.read()
+    most = settings.get("most_batches")
+    small_gpt.tell({**(study.sizes(most) if most else study.result()), **took})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,329 @@
+"""Makes the runs of the cases, each in processes of its own."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Mapping
+
+import ebb_program
+import processes
+import sequences
+from cases import Case
+from made_up_job import MadeUpJob
+from processes import Failed
+
+import ebb.local
+
+HERE = Path(__file__).resolve().parent
+Figures = Dict[str, Any]
+_LOOK_S = 0.1
+_LIMIT_S = 7200.0
+_SERVERS = 2
+_MARKET_BATCH = 64
+
+
+class Runs:
+    """python: the interpreter of the programs, which has PyTorch. torchft: the folder in
+    which pip put torchft for it."""
+
+    def __init__(self, python: str, torchft: Path) -> None:
+        self._python, self._torchft = python, torchft
+
+    def take(self, case: Case) -> Figures:
+        """Makes the run, and returns its figures. Raises Failed."""
+        make = {
+            "one_process": self._one_process,
+            "ddp": self._ddp,
+            "diloco": self._diloco,
+            "torchft": self._torchft_run,
+            "market": self._market,
+            "speed": self._speed,
+        }
+        return make[case.settings["program"]](case.settings)
+
+    def look(self, settings: Mapping[str, Any], batches: int) -> Figures:
+        """Trains a few batches in one process: what a batch costs."""
+        return self._one_process({**settings, "most_batches": batches})
+
+    # --- One process, and DDP ----------------------------------------------
+
+    def _one_process(self, settings: Mapping[str, Any]) -> Figures:
+        return self._result("one_process_program.py", json.dumps(settings))
+
+    def _ddp(self, settings: Mapping[str, Any]) -> Figures:
+        with _folder() as folder:
+            result = self._result("ddp_program.py", json.dumps(settings), str(folder))
+            result.update(_counted(folder, "*.used", result, settings))
+        return result
+
+    def _result(self, program: str, *words: str) -> Figures:
+        started = processes.start([str(HERE / program), *words], python=self._python)
+        return processes.result_of(started, _LIMIT_S)
+
+    # --- ebb.torch ----------------------------------------------------------
+
+    def _diloco(self, settings: Mapping[str, Any], kill: bool = True) -> Figures:
+        copies = [f"copy-{i}" for i in range(settings["copies"])]
+        argv = [self._python, "-B", str(HERE / "diloco_program.py"), json.dumps(settings)]
+        environment = {**os.environ, **processes.ONE_THREAD}
+        with _folder() as folder, ebb.local.cluster(servers=_SERVERS) as cluster:
+            for name in copies:
+                cluster.run_program(name, [*argv, str(folder)], environment=environment)
+            there = {
+                "copy": copies,
+                "server": [f"ps-{i}" for i in range(_SERVERS)],
+                "scheduler": ["scheduler"],
+            }
+            kills = _Kills(settings["kills"], there, settings["seed"], cluster.kill)
+            began = time.monotonic()
+            while not all(map(cluster.finished, copies)):
+                cluster.check()
+                if time.monotonic() - began > _LIMIT_S:
+                    raise Failed(f"the copies took more than {_LIMIT_S:g} s:\n{cluster.log(copies[0])}")
+                kills.look()
+                time.sleep(_LOOK_S)  # Nothing tells which of several processes ends first.
+            result: Figures = json.loads((folder / "result.json").read_text())
+            computed = sequences.read(folder.glob("*.computed"))
+        audit = result["audit"]
+        traffic = result.pop("status")["traffic"]
+        result.update(
+            traffic,
+            exact=audit["exact"],
+            lost=audit["missing"],
+            doubled=audit["doubled"],
+            recomputed=len(computed) - settings["epochs"] * result["sequences"],
+            killed=kills.done,
+            took_seconds=time.monotonic() - began,
+        )
+        return result
+
+    # --- torchft ------------------------------------------------------------
+
+    def _torchft_run(self, settings: Mapping[str, Any]) -> Figures:
+        more = {"PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(self._torchft)])}
+        program, workers = str(HERE / "torchft_program.py"), settings["workers"]
+        self._install()
+        with _folder() as folder, _Lighthouse(self._python, program, workers, more) as address:
+            replicas: Dict[str, "subprocess.Popen[str]"] = {}
+
+            def begin(name: str) -> None:
+                words = [program, json.dumps(settings), str(folder), name, address]
+                with (folder / f"{name}.log").open("a") as log:
+                    replicas[name] = subprocess.Popen(
+                        [self._python, "-B", *words],
+                        env={**os.environ, **processes.ONE_THREAD, **more},
+                        stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    )
+
+            def kill(name: str) -> bool:
+                if replicas[name].poll() is not None:
+                    return False
+                replicas[name].kill()
+                replicas[name].wait()
+                begin(name)
+                return True
+
+            names = [f"copy-{i}" for i in range(workers)]
+            try:
+                for name in names:
+                    begin(name)
+                kills = _Kills(settings["kills"], {"copy": names}, settings["seed"], kill)
+                began = time.monotonic()
+                while any(one.poll() is None for one in replicas.values()):
+                    # One that has ended has the result; the others need not come to an end.
+                    if any(one.poll() == 0 for one in replicas.values()):
+                        kills.end()
+                    else:
+                        kills.look()
+                    late = time.monotonic() - began > _LIMIT_S / 4
+                    failed = [name for name, one in replicas.items() if one.poll() not in (None, 0)]
+                    if late or failed:
+                        said = (folder / f"{(failed or names)[0]}.log").read_text().strip()
+                        why = "ended with an error" if failed else "did not end"
+                        raise Failed(f"a replica of torchft {why}: {said[-600:]}")
+                    time.sleep(_LOOK_S)
+            finally:
+                for one in replicas.values():
+                    one.kill()
+                    one.wait()
+            results = [json.loads(file.read_text()) for file in folder.glob("*.result")]
+            result: Figures = results[0]
+            result["digests"] = len({one["digest"] for one in results})
+            result.update(_counted(folder, "*.used", result, settings))
+            result.update(killed=kills.done, took_seconds=time.monotonic() - began)
+        return result
+
+    def _install(self) -> None:
+        """Puts torchft into its folder, unless it is there."""
+        if (self._torchft / "torchft").exists():
+            return
+        into = [self._python, "-m", "pip", "install", "--quiet", "--target", str(self._torchft)]
+        # PyTorch is there; pip would bring another.
+        for words in (
+            ["--no-deps", "torchft"],
+            ["opentelemetry-sdk>=1.39.0", "opentelemetry-exporter-otlp-proto-http>=1.39.0"],
+        ):
+            done = subprocess.run([*into, *words], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                shutil.rmtree(self._torchft, ignore_errors=True)
+                raise Failed(f"torchft was not installed: {done.stderr.strip()[-300:]}")
+
+    # --- Speed, and markets -------------------------------------------------
+
+    def _speed(self, settings: Mapping[str, Any]) -> Figures:
+        """Takes turns; a copy has as many sequences as the loop without ebb."""
+        ratios: List[float] = []
+        cpu: List[float] = []
+        for pair in range(settings["pairs"]):
+            sides: Dict[str, Figures] = {}
+            for side in ("ours", "bare") if pair % 2 else ("bare", "ours"):
+                if side == "bare":
+                    sides[side] = self._one_process(settings)
+                else:
+                    copy = {
+                        **settings, "outer_rate": None, "outer_momentum": None, "rounds": True,
+                        "filters": None, "copies": 1, "kills": {}, "batch_time": 0.0, "epochs": 1,
+                        "characters": _characters(settings),
+                    }
+                    sides[side] = self._diloco(copy)
+            bare, ours = sides["bare"], sides["ours"]
+            each = [one["seconds"] / one["batches"] for one in (bare, ours)]
+            ratios.append(each[0] / each[1])
+            each = [one["cpu_seconds"] / one["batches"] for one in (bare, ours)]
+            cpu.append(each[0] / each[1])
+        return {"ratios": ratios, "cpu_ratios": cpu, "batches": bare["batches"]}
+
+    def _market(self, settings: Mapping[str, Any]) -> Figures:
+        steps = settings["steps"]
+        kind = settings["consistency"]
+        rule = (
+            f"algorithm: {{kind: diloco, inner: {{kind: adamw, rate: 0.001}}, period: {steps}}}\n"
+            f"consistency: {{kind: {kind}}}"
+        )
+        trace = Path(settings["trace"]).resolve()
+        most = _peak(trace.read_text())
+        with MadeUpJob(f"batch: {_MARKET_BATCH}", rule=rule) as job:
+            run = ebb_program.Run(
+                ["chaos", str(job.file), "--trace", str(trace), "--speed", f"{settings['speed']!r}"]
+                + ["--warm-up", "15s", "--end-after", f"{settings['seconds']:.9f}s"]
+                + ["--batch-time", f"{settings['batch_time']:.9f}s", "--set", f"workers.max={most}"],
+                job.run_folder,
+            )
+            run.follow(lambda status: None)
+            report = run.report
+        if report["problems"] or not report.get("goodput"):
+            raise Failed("; ".join(report["problems"]) or "the run had no goodput")
+        goodput, audit = report["goodput"], report["audit"] or {}
+        return {
+            "goodput": goodput["value"],
+            "seconds": goodput["to_seconds"] - goodput["from_seconds"],
+            "worker_seconds": goodput["worker_seconds"],
+            "events": len(report["events"]),
+            "doubled": audit.get("doubled"),
+        }
+
+
+def _characters(settings: Mapping[str, Any]) -> int:
+    """The characters whose training part has ``most_batches``, and a group to spare."""
+    sequences_there = (settings["most_batches"] + 40) * settings["batch"]
+    return int(sequences_there * settings["context"] / 0.9)
+
+
+def _peak(trace: str) -> int:
+    """The most machines at a time."""
+    there = most = 0
+    for line in trace.splitlines():
+        op = line.split(",")[1:2]
+        there += 1 if op == ["add"] else -1 if op == ["remove"] else 0
+        most = max(most, there)
+    return max(1, most)
+
+
+def _counted(
+    folder: Path, pattern: str, result: Figures, settings: Mapping[str, Any]
+) -> Figures:
+    used = sequences.read(folder.glob(pattern))
+    counted = sequences.count(used, result["sequences"], settings["epochs"])
+    return {"lost": counted.lost, "doubled": counted.doubled}
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="ebb_language_") as folder:
+        yield Path(folder)
+
+
+class _Kills:
+    """Kills each kind of process as often as it should.
+
+    every: seconds between kills, by kind. kill: returns whether it ran.
+    """
+
+    def __init__(
+        self,
+        every: Mapping[str, float],
+        there: Mapping[str, List[str]],
+        seed: int,
+        kill: Callable[[str], bool],
+    ) -> None:
+        self.done: Dict[str, int] = dict.fromkeys(every, 0)
+        self._every, self._there, self._kill = every, there, kill
+        self._chance = random.Random(seed)
+        begun = time.monotonic()
+        self._next = {kind: begun + seconds for kind, seconds in every.items()}
+
+    def look(self) -> None:
+        for kind, at in self._next.items():
+            if time.monotonic() < at:
+                continue
+            self._next[kind] = at + self._every[kind]
+            self.done[kind] += self._kill(self._chance.choice(self._there[kind]))
+
+    def end(self) -> None:
+        self._next.clear()
+
+
+class _Lighthouse:
+    """torchft's own server, which knows the replicas; its address is what ``with`` names."""
+
+    def __init__(self, python: str, program: str, replicas: int, more: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [python, "-B", program, "lighthouse", str(replicas)],
+            env={**os.environ, **more},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+
+    def __enter__(self) -> str:
+        assert self._process.stdout is not None
+        address = self._process.stdout.readline().strip()
+        if not address:
+            assert self._process.stderr is not None
+            said = self._process.stderr.read().strip().splitlines() or ["nothing"]
+            self.__exit__()
+            raise Failed(f"torchft's lighthouse did not start: {said[-1]}")
+        return address
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        self._process.communicate()
+
+
+def versions(python: str) -> str:
+    """Names Python and PyTorch of the programs."""
+    words = "import platform, torch; print('Python', platform.python_version() + ', PyTorch', torch.__version__)"
+    done = subprocess.run([python, "-c", words], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"{python} has no PyTorch: apt-get install python3-torch, or name another by --python")
+    return done.stdout.strip()
+
+
+def default_python() -> str:
+    return sys.executable
