@@ -25,6 +25,8 @@ constexpr BenchScript kScripts[] = {
     {"algorithms", "algorithms", "Compares the distributed algorithms"},
     {"goodput", "cluster",
      "Measures how much of the machines' work counts on a spot market"},
+    {"language", "language",
+     "Trains a small GPT by runs of local steps, beside its peers"},
     {"moves", "cluster",
      "Measures how long a partition is unavailable while it moves"},
     {"python", "python",

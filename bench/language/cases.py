@@ -1,4 +1,4 @@
-"""The runs of `ebb bench language`: what each of them trains, and what it costs."""
+"""The runs of `ebb bench language`, with their settings and costs."""
 
 import dataclasses
 from typing import Any, Dict, List, Sequence
@@ -111,7 +111,7 @@ class _Cases:
             self._rounds("kept", 4, first, kept)
         self._torchft("torchft", first, {})
         self._kills(first)
-        self._torchft("torchft_kills", first, {"copy": 3.0 if options.quick else 10.0})
+        self._torchft("torchft_kills", first, {"copy": 10.0})
         self._bytes(first)
         self._markets()
         self._speed(first)
@@ -153,7 +153,7 @@ class _Cases:
 
     def _kills(self, seed: int) -> None:
         quick = self._options.quick
-        every = {"copy": 3.0, "server": 10.0, "scheduler": 10.0}
+        every = {"copy": 10.0, "server": 20.0, "scheduler": 20.0}
         kills = every if quick else {"copy": 10.0, "server": 60.0, "scheduler": 60.0}
         self._diloco(
             "kills", 4, seed, copies=4, kills=kills, batch_time=0.3 if quick else 0.1
@@ -164,7 +164,7 @@ class _Cases:
         self._add(
             row, f"{row}-w4-s{seed}", 5, program="torchft", workers=4, seed=seed,
             steps=self._options.steps, outer_rate=RATE, outer_momentum=MOMENTUM, kept=True,
-            kills=kills, batch_time=0.3 if quick else 0.1,
+            kills=kills, batch_time=0.3 if quick else 0.1, limit_s=300.0 if quick else 1800.0,
         )
 
     def _bytes(self, seed: int) -> None:

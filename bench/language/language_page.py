@@ -160,7 +160,7 @@ def _kill_rows(kept: Sequence[Kept]) -> List[List[str]]:
     for row in ("diloco", "kills", "ddp", "torchft", "torchft_kills"):
         for one in targets.of_row(kept, row)[:1]:
             figures, settings = one["figures"], one["settings"]
-            killed = ", ".join(texts.count(n, kind) for kind, n in figures.get("killed", {}).items())
+            killed = ", ".join(f"{n} × {kind}" for kind, n in figures.get("killed", {}).items())
             uses = figures["sequences"] * settings["epochs"]
             again = figures.get("recomputed")
             made.append(

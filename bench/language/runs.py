@@ -1,6 +1,7 @@
 """Makes the runs of the cases, each in processes of its own."""
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -26,6 +27,8 @@ HERE = Path(__file__).resolve().parent
 Figures = Dict[str, Any]
 _LOOK_S = 0.1
 _LIMIT_S = 7200.0
+#: How long other replicas of torchft have when one has made all steps.
+_AFTER_S = 20.0
 _SERVERS = 2
 _MARKET_BATCH = 64
 
@@ -137,13 +140,16 @@ class Runs:
                     begin(name)
                 kills = _Kills(settings["kills"], {"copy": names}, settings["seed"], kill)
                 began = time.monotonic()
+                ended = 0.0
                 while any(one.poll() is None for one in replicas.values()):
-                    # One that has ended has the result; the others need not come to an end.
+                    # One that has ended has the result. Alone, another never makes a step.
                     if any(one.poll() == 0 for one in replicas.values()):
-                        kills.end()
+                        ended = ended or time.monotonic()
+                        if time.monotonic() > ended + _AFTER_S:
+                            break
                     else:
                         kills.look()
-                    late = time.monotonic() - began > _LIMIT_S / 4
+                    late = time.monotonic() - began > settings["limit_s"]
                     failed = [name for name, one in replicas.items() if one.poll() not in (None, 0)]
                     if late or failed:
                         said = (folder / f"{(failed or names)[0]}.log").read_text().strip()
@@ -287,9 +293,6 @@ class _Kills:
             self._next[kind] = at + self._every[kind]
             self.done[kind] += self._kill(self._chance.choice(self._there[kind]))
 
-    def end(self) -> None:
-        self._next.clear()
-
 
 class _Lighthouse:
     """torchft's own server, which knows the replicas; its address is what ``with`` names."""
@@ -317,12 +320,15 @@ class _Lighthouse:
 
 
 def versions(python: str) -> str:
-    """Names Python and PyTorch of the programs."""
+    """Names Python and PyTorch of the programs, and the model: figures of others are
+    measured again."""
     words = "import platform, torch; print('Python', platform.python_version() + ', PyTorch', torch.__version__)"
     done = subprocess.run([python, "-c", words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Failed(f"{python} has no PyTorch: apt-get install python3-torch, or name another by --python")
-    return done.stdout.strip()
+    files = (HERE.parents[1] / "examples" / "python" / "gpt.py", HERE / "small_gpt.py")
+    model = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return f"{done.stdout.strip()}, model {model[:8]}"
 
 
 def default_python() -> str:

@@ -15,11 +15,11 @@ class Log:
     """A file to which one process appends."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file.open("a")
+        self._file = file
 
     def add(self, numbers: Iterable[int]) -> None:
-        self._file.write(json.dumps(list(numbers)) + "\n")
-        self._file.flush()
+        with self._file.open("a") as file:
+            file.write(json.dumps(list(numbers)) + "\n")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,14 +23,12 @@ from torchft.local_sgd import DiLoCo
 from torchft.manager import Manager
 from torchft.process_group import ProcessGroupGloo
 
-_JOIN_MS = 1000
+_LOOK_S = 0.1
 _TIMEOUT = datetime.timedelta(seconds=60)
 
 
 def lighthouse(replicas):
-    server = LighthouseServer(
-        bind="127.0.0.1:0", min_replicas=max(1, replicas // 2), join_timeout_ms=_JOIN_MS
-    )
+    server = LighthouseServer(bind="127.0.0.1:0", min_replicas=max(1, replicas // 2))
     print(server.address(), flush=True)
     sys.stdin.read()
     server.shutdown()
@@ -52,6 +50,13 @@ def shard(study, number):
         sampler.set_epoch(epoch)
         epochs.append(torch.tensor(list(sampler)))
     return torch.cat(epochs).view(-1, study.batch)
+
+
+def meet(folder, name, workers):
+    """Waits until each replica was started once, so that all make the first outer step."""
+    (folder / f"{name}.here").touch()
+    while len(list(folder.glob("*.here"))) < workers:
+        time.sleep(_LOOK_S)  # No signal comes with a file.
 
 
 def train(study, manager, folder, name):
@@ -104,6 +109,7 @@ def main():
         world_size=1,
         hostname="127.0.0.1",
     )
+    meet(folder, name, settings["workers"])
     clock = small_gpt.Clock()
     rounds = train(study, manager, folder, name)
     took = clock.read()

@@ -1,0 +1,62 @@
+"""The page of `ebb bench language`."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from language_for_tests import kept
+
+import charts
+import language_page
+
+OPTIONS = language_page.PageOptions("a machine", "ebb bench language", "About it.", {"torchft-w4-s1": "no torchft"})
+RUNS = [
+    kept("ddp", seed=1, loss=2.0, lost=0, doubled=0, sequences=100),
+    kept("diloco", seed=1, loss=2.1, lost=0, doubled=0, sequences=100, recomputed=0, killed={}, digest="a"),
+    kept("diloco", seed=2, loss=2.3, lost=0, doubled=0, sequences=100, recomputed=0, killed={}, digest="b"),
+    kept(
+        "kills", seed=1, loss=2.1, lost=0, doubled=0, sequences=100, recomputed=40, exact=True,
+        killed={"copy": 3, "server": 1}, digest="a"),
+    kept("choice", name="choice_rounds-outer_rate-0.5", loss=4.2),
+]
+
+
+class LanguagePageTest(unittest.TestCase):
+    @unittest.skipUnless(charts.available(), charts.MISSING)
+    def test_it_has_targets_tables_and_charts(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "page.md")
+            language_page.write(file, RUNS, OPTIONS)
+            text = file.read_text()
+            image = Path(folder, "images", "language-workers.svg").read_text()
+        for words in (
+            "Machine: a machine. Command: `ebb bench language`.\n\nAbout it.\n",
+            "**2 of 3 targets hold.**",
+            "| loss at equal tokens, 4 workers, rounds / DDP | 1.050 | ≤ 1.01 | **misses by 0.040** |\n",
+            "| ebb.torch, rounds | 4 | 2 | 2.100 | 2.200 | 2.300 | 1.050 |\n",
+            "| ebb.torch, rounds, under kills | 3 × copy, 1 × server | 100 | 0 | 0 | 40 |\n",
+            "| rounds: the defaults | 2.100 |  |\n| rounds: outer rate 0.5 | 4.200 | 2.000 |\n",
+            "![Held-out loss at equal tokens, by workers](images/language-workers.svg)",
+            "\n## Not measured\n\n- torchft-w4-s1: no torchft\n"):
+            self.assertIn(words, text)
+        # What was not measured has no section.
+        for words in ("## Bytes", "## Spot markets"):
+            self.assertNotIn(words, text)
+        self.assertIn(">rounds<", image)
+
+    def test_runs_that_begin_anew_are_apart_from_those_that_keep_moments(self):
+        rows = language_page.loss_rows(
+            [kept("kept", loss=2.0, _kept=True), kept("kept", loss=1.9, _kept=False)])
+        self.assertEqual([row[0] for row in rows], [
+            "rounds in one process, workers keep their moments",
+            "the same, moments begin anew"])
+
+    def test_a_terminal_has_losses_and_targets(self):
+        text = language_page.terminal_text(RUNS[:2])
+        self.assertIn("ebb.torch, rounds", text)
+        self.assertIn("misses by 0.040", text)
+        self.assertEqual(language_page.terminal_text([]), "")
+
+
+if __name__ == "__main__":
+    unittest.main()
