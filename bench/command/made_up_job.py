@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-_EXAMPLES, _FEATURES = 2000, 16
+_FEATURES = 16
 
 
 class MadeUpJob:
@@ -21,11 +21,12 @@ class MadeUpJob:
         model: str = "softmax",
         partitions: int = 4,
         rule: str = "optimizer: {kind: sgd, rate: 0.001}",
+        examples: int = 2000,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ebb-bench-"))
         self._kept = False
         data = self.folder / "examples.csv"
-        data.write_text("".join(map(_line, range(_EXAMPLES))))
+        data.write_text("".join(map(_line, range(examples))))
         self.file.write_text(
             f'name: bench\nmodel: {model}\ndata: {{train: {{csv: "{data}"}}}}\n'
             f"train: {{epochs: 20000, {train}}}\n{rule}\n"

@@ -47,7 +47,8 @@ Examples:
 
 
 def _flags() -> argparse.Namespace:
-    parser = options.Parser("ebb bench language", "Trains a small GPT by runs of local steps, beside its peers", _MORE)
+    about = "Trains a small GPT by runs of local steps, beside its peers"
+    parser = options.Parser("ebb bench language", about, _MORE)
     add = parser.add_argument
     add("--quick", action="store_true",
         help="give a rough result without a verdict in a few minutes: a smaller model, 40,000 "

@@ -144,7 +144,7 @@ class _Cases:
         settings = {
             "steps": self._options.steps, "outer_rate": None, "outer_momentum": None,
             "rounds": rounds, "filters": None, "copies": copies, "kills": {},
-            "batch_time": round(batch_time, 3), **more,
+            "network": row == "bytes", "batch_time": round(batch_time, 3), **more,
         }
         self._add(
             row, name or f"{row}-w{workers}-s{seed}", copies + 1, program="diloco",

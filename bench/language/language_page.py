@@ -174,7 +174,8 @@ def _kill_rows(kept: Sequence[Kept]) -> List[List[str]]:
 _BYTES_HEADER = ["", "bytes a token, by the settings", "counted", "bf16 steps", "fewer, by the settings", "fewer, counted"]
 _BYTES_TEXT = (
     "A step that sends its gradient and gets the values in bf16 takes 4 bytes a parameter. The servers count "
-    "the bytes of values, without the headers of messages. A worker that computes two runs of a round pulls once."
+    "the bytes of values, without the headers of messages. A worker that computes two runs of a round pulls once. "
+    "These runs go over the network of the machine itself, not through shared memory."
 )
 
 

@@ -30,7 +30,14 @@ _LIMIT_S = 7200.0
 #: How long other replicas of torchft have when one has made all steps.
 _AFTER_S = 20.0
 _SERVERS = 2
-_MARKET_BATCH = 64
+#: So many that a round of all workers is a small part of an epoch.
+_MARKET_EXAMPLES = 24_000
+
+#: One copy in rounds, of which nothing takes longer than it must.
+_UNDISTURBED: Mapping[str, Any] = {
+    "outer_rate": None, "outer_momentum": None, "rounds": True, "filters": None, "copies": 1,
+    "kills": {}, "batch_time": 0.0, "network": False, "epochs": 1,
+}
 
 
 class Runs:
@@ -73,11 +80,13 @@ class Runs:
 
     # --- ebb.torch ----------------------------------------------------------
 
-    def _diloco(self, settings: Mapping[str, Any], kill: bool = True) -> Figures:
+    def _diloco(self, settings: Mapping[str, Any]) -> Figures:
         copies = [f"copy-{i}" for i in range(settings["copies"])]
         argv = [self._python, "-B", str(HERE / "diloco_program.py"), json.dumps(settings)]
         environment = {**os.environ, **processes.ONE_THREAD}
-        with _folder() as folder, ebb.local.cluster(servers=_SERVERS) as cluster:
+        # Pulls through shared memory are float32, whatever the filters say.
+        flags = ["--shared-memory=off"] if settings["network"] else []
+        with _folder() as folder, ebb.local.cluster(servers=_SERVERS, server_flags=flags) as cluster:
             for name in copies:
                 cluster.run_program(name, [*argv, str(folder)], environment=environment)
             there = {
@@ -192,13 +201,9 @@ class Runs:
             sides: Dict[str, Figures] = {}
             for side in ("ours", "bare") if pair % 2 else ("bare", "ours"):
                 if side == "bare":
-                    sides[side] = self._one_process(settings)
+                    sides[side] = self._one_process({**settings, "steps": 0})
                 else:
-                    copy = {
-                        **settings, "outer_rate": None, "outer_momentum": None, "rounds": True,
-                        "filters": None, "copies": 1, "kills": {}, "batch_time": 0.0, "epochs": 1,
-                        "characters": _characters(settings),
-                    }
+                    copy = {**settings, **_UNDISTURBED, "characters": _characters(settings)}
                     sides[side] = self._diloco(copy)
             bare, ours = sides["bare"], sides["ours"]
             each = [one["seconds"] / one["batches"] for one in (bare, ours)]
@@ -216,7 +221,7 @@ class Runs:
         )
         trace = Path(settings["trace"]).resolve()
         most = _peak(trace.read_text())
-        with MadeUpJob(f"batch: {_MARKET_BATCH}", rule=rule) as job:
+        with MadeUpJob("batch: 1", rule=rule, examples=_MARKET_EXAMPLES) as job:
             run = ebb_program.Run(
                 ["chaos", str(job.file), "--trace", str(trace), "--speed", f"{settings['speed']!r}"]
                 + ["--warm-up", "15s", "--end-after", f"{settings['seconds']:.9f}s"]
@@ -322,7 +327,10 @@ class _Lighthouse:
 def versions(python: str) -> str:
     """Names Python and PyTorch of the programs, and the model: figures of others are
     measured again."""
-    words = "import platform, torch; print('Python', platform.python_version() + ', PyTorch', torch.__version__)"
+    words = (
+        "import platform, torch; "
+        "print('Python', platform.python_version() + ', PyTorch', torch.__version__)"
+    )
     done = subprocess.run([python, "-c", words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Failed(f"{python} has no PyTorch: apt-get install python3-torch, or name another by --python")
