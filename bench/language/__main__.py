@@ -67,9 +67,12 @@ def _flags() -> argparse.Namespace:
     add("--text", type=Path, help=f"text to learn ({_TEXT}, else the pages of docs/)")
     add("--python", default=runs.default_python(), metavar="FILE",
         help="interpreter of the programs, which has PyTorch (%(default)s)")
+    add("--torchft-python", metavar="FILE",
+        help="interpreter for torchft, with PyTorch 2.7 or newer (that of --python)")
     add("--cost", action="store_true", help="only print the cases and what they cost")
     flags = parser.parse_args()
     flags.text = flags.text or Path(_TEXT)
+    flags.torchft_python = flags.torchft_python or flags.python
     return flags
 
 
@@ -82,10 +85,15 @@ class _Bench:
             seeds=flags.seeds, cores=flags.cores, steps=flags.steps, traces=_traces(),
         )
         self._options = cases.quick(chosen) if flags.quick else chosen
-        self._runs = runs.Runs(flags.python, (flags.folder / "torchft").resolve())
+        torchft = (flags.folder / "torchft").resolve()
+        self._runs = runs.Runs(flags.python, flags.torchft_python, torchft)
         self._versions = runs.versions(flags.python)
+        others = self._versions
+        if flags.torchft_python != flags.python:
+            others = runs.versions(flags.torchft_python)
         prefix = "quick-" if flags.quick else ""
-        self._kept = KeptCases(flags.folder, prefix, self._versions)
+        by_row = {"torchft": others, "torchft_kills": others}
+        self._kept = KeptCases(flags.folder, prefix, self._versions, by_row)
         self._failures: Dict[str, str] = {}
 
     def run(self) -> int:
@@ -109,7 +117,7 @@ class _Bench:
         kept = [found for found in map(self._kept.load, every) if found]
         options.tell("")
         shown = [one for one in kept if any(one["name"] == case.name for case in wanted)]
-        print(language_page.terminal_text(shown), end="")
+        print(language_page.terminal_text(shown, verdicts=not flags.quick), end="")
         for name, why in self._failures.items():
             print(f"not measured: {name}: {why}")
         if flags.page:

@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 import options
 from cases import Case
@@ -12,11 +12,14 @@ Kept = Dict[str, Any]
 
 
 class KeptCases:
-    """prefix: begins the name of every file. versions: of what is compared. A case of
-    other settings or versions is measured again."""
+    """prefix: begins the name of every file. versions: of what is compared; ``others`` has
+    those of rows that differ. A case of other settings or versions is measured again."""
 
-    def __init__(self, folder: Path, prefix: str, versions: str) -> None:
-        self._folder, self._prefix, self._versions = folder, prefix, versions
+    def __init__(
+        self, folder: Path, prefix: str, versions: str, others: Optional[Mapping[str, str]] = None
+    ) -> None:
+        self._folder, self._prefix = folder, prefix
+        self._versions, self._others = versions, others or {}
 
     def check(self) -> None:
         """Raises an error if the folder cannot be written to."""
@@ -26,7 +29,7 @@ class KeptCases:
     def load(self, case: Case) -> Optional[Kept]:
         try:
             found: Kept = json.loads(self._file(case).read_text())
-            same = found["settings"] == case.settings and found["versions"] == self._versions
+            same = found["settings"] == case.settings and found["versions"] == self._versions_of(case)
         except (OSError, ValueError, TypeError, KeyError):
             return None
         return found if same else None
@@ -41,7 +44,7 @@ class KeptCases:
                 "name": case.name,
                 "row": case.row,
                 "settings": case.settings,
-                "versions": self._versions,
+                "versions": self._versions_of(case),
                 "measured": options.now(),
                 "commit": options.where_it_ran()["commit"],
                 "wall_seconds": time.monotonic() - begun,
@@ -49,6 +52,9 @@ class KeptCases:
             }
             self._file(case).write_text(json.dumps(found, indent=1) + "\n")
         return found
+
+    def _versions_of(self, case: Case) -> str:
+        return self._others.get(case.row, self._versions)
 
     def _file(self, case: Case) -> Path:
         return self._folder / f"{self._prefix}{case.name}.json"

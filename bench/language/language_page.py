@@ -31,14 +31,18 @@ class PageOptions:
     failures: Dict[str, str]
 
 
-def terminal_text(kept: Sequence[Kept]) -> str:
-    """The tables of losses and of targets."""
+def terminal_text(kept: Sequence[Kept], verdicts: bool = True) -> str:
+    """The tables of losses and of targets, with or without their verdicts."""
     made = ""
     loss = loss_rows(kept)
     if loss:
         made += texts.table([_LOSS_HEADER, *loss], right=range(1, len(_LOSS_HEADER))) + "\n"
-    rows = [[one.what, one.reached, one.required, one.verdict] for one in targets.all_targets(kept)]
-    return made + (texts.table([["target", "reached", "required", ""], *rows]) if rows else "")
+    rows = [
+        [one.what, one.reached, *((one.required, one.verdict) if verdicts else ())]
+        for one in targets.all_targets(kept)
+    ]
+    header = ["target", "reached", *(("required", "") if verdicts else ())]
+    return made + (texts.table([header, *rows]) if rows else "")
 
 
 _LOSS_HEADER = ["", "workers", "runs", "lowest", "median", "highest", "/ DDP"]
@@ -197,7 +201,8 @@ _MARKET_HEADER = ["", "work that counts", "seconds", "workers on average", "even
 _MARKET_TEXT = (
     "Workers come and go as the record says, twenty times faster, and are killed without notice. They are "
     "ebb's own, with a small model, and computing is emulated: a batch takes 1.2 s of the market. *Work "
-    "that counts* is examples counted over those that the workers alive could have computed."
+    "that counts* is examples counted over those that the workers alive could have computed. "
+    "The runs that go on when the time is over do not count."
 )
 
 

@@ -55,6 +55,7 @@ class LanguagePageTest(unittest.TestCase):
         text = language_page.terminal_text(RUNS[:2])
         self.assertIn("ebb.torch, rounds", text)
         self.assertIn("misses by 0.040", text)
+        self.assertNotIn("misses", language_page.terminal_text(RUNS[:2], verdicts=False))
         self.assertEqual(language_page.terminal_text([]), "")
 
 

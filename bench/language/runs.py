@@ -41,11 +41,11 @@ _UNDISTURBED: Mapping[str, Any] = {
 
 
 class Runs:
-    """python: the interpreter of the programs, which has PyTorch. torchft: the folder in
-    which pip put torchft for it."""
+    """python: the interpreter of the programs, which has PyTorch. torchft_python: that of
+    torchft. torchft: the folder into which pip puts torchft for it."""
 
-    def __init__(self, python: str, torchft: Path) -> None:
-        self._python, self._torchft = python, torchft
+    def __init__(self, python: str, torchft_python: str, torchft: Path) -> None:
+        self._python, self._torchft_python, self._torchft = python, torchft_python, torchft
 
     def take(self, case: Case) -> Figures:
         """Makes the run, and returns its figures. Raises Failed."""
@@ -123,14 +123,14 @@ class Runs:
         more = {"PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(self._torchft)])}
         program, workers = str(HERE / "torchft_program.py"), settings["workers"]
         self._install()
-        with _folder() as folder, _Lighthouse(self._python, program, workers, more) as address:
+        with _folder() as folder, _Lighthouse(self._torchft_python, program, workers, more) as address:
             replicas: Dict[str, "subprocess.Popen[str]"] = {}
 
             def begin(name: str) -> None:
                 words = [program, json.dumps(settings), str(folder), name, address]
                 with (folder / f"{name}.log").open("a") as log:
                     replicas[name] = subprocess.Popen(
-                        [self._python, "-B", *words],
+                        [self._torchft_python, "-B", *words],
                         env={**os.environ, **processes.ONE_THREAD, **more},
                         stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     )
@@ -180,7 +180,7 @@ class Runs:
         """Puts torchft into its folder, unless it is there."""
         if (self._torchft / "torchft").exists():
             return
-        into = [self._python, "-m", "pip", "install", "--quiet", "--target", str(self._torchft)]
+        into = [self._torchft_python, "-m", "pip", "install", "--quiet", "--target", str(self._torchft)]
         # PyTorch is there; pip would bring another.
         for words in (
             ["--no-deps", "torchft"],
