@@ -115,7 +115,7 @@ def page(kept: Sequence[Kept], shown: Sequence[charts.Image], options: PageOptio
     made = (
         "# Language models by runs of local steps, measured\n\n"
         "Written by `ebb bench language`; do not edit.\n\n"
-        f"Machine: {options.where}. Command: `{options.command}`.\n\n{options.about}\n"
+        f"{options.where[:1].upper()}{options.where[1:]}. Command: `{options.command}`.\n\n{options.about}\n"
     )
     rows = targets.all_targets(kept)
     if rows:
@@ -253,7 +253,7 @@ def write(path: Path, kept: Sequence[Kept], options: PageOptions) -> None:
 def about(settings: Dict[str, Any], parameters: int, sequences: int) -> str:
     """Says what is trained."""
     tokens = settings["batch"] * settings["context"]
-    passes = texts.count(settings["epochs"], "time")
+    passes = texts.count(settings["epochs"], "epoch")
     return (
         f"A GPT of {texts.with_commas(parameters)} parameters (that of `examples/python/gpt.py`) learns the "
         f"characters of a text: {texts.with_commas(sequences)} sequences of {settings['context']}, {passes}. A "

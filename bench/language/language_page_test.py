@@ -9,7 +9,7 @@ from language_for_tests import kept
 import charts
 import language_page
 
-OPTIONS = language_page.PageOptions("a machine", "ebb bench language", "About it.", {"torchft-w4-s1": "no torchft"})
+OPTIONS = language_page.PageOptions("machine A; PyTorch", "ebb bench language", "About it.", {"torchft-w4-s1": "no torchft"})
 RUNS = [
     kept("ddp", seed=1, loss=2.0, lost=0, doubled=0, sequences=100),
     kept("diloco", seed=1, loss=2.1, lost=0, doubled=0, sequences=100, recomputed=0, killed={}, digest="a"),
@@ -30,7 +30,7 @@ class LanguagePageTest(unittest.TestCase):
             text = file.read_text()
             image = Path(folder, "images", "language-workers.svg").read_text()
         for words in (
-            "Machine: a machine. Command: `ebb bench language`.\n\nAbout it.\n",
+            "Machine A; PyTorch. Command: `ebb bench language`.\n\nAbout it.\n",
             "**2 of 3 targets hold.**",
             "| loss at equal tokens, 4 workers, rounds / DDP | 1.050 | ≤ 1.01 | **misses by 0.040** |\n",
             "| ebb.torch, rounds | 4 | 2 | 2.100 | 2.200 | 2.300 | 1.050 |\n",
