@@ -2,8 +2,23 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/filters/codec.h"
+#include "protocol/pull_noise.h"
 
 namespace ebb::client {
+
+namespace {
+
+// Servers encode a round's values for all workers alike, but over shared memory
+// they come as floats. They are rounded here, so that values do not depend on
+// which way they took.
+void Round(const JobPlan& plan, int64_t round, PartitionId partition,
+           const Payload& floats, std::span<float> out) {
+  const Encoding wanted = EncodingOf(plan.filters.pull);
+  const Noise noise = PullNoise(plan.seed, partition, round);
+  Decode(wanted, Encode(wanted, floats, noise), out);
+}
+
+}  // namespace
 
 absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
                       std::span<float> out, const std::vector<bool>& there,
@@ -22,7 +37,15 @@ absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
           "partition ", p, " was pulled wrong: ", status.message()));
     }
     if (p < static_cast<int32_t>(there.size()) && there[p]) continue;
-    Decode(encoding, bytes, out.subspan(first, last - first));
+    const std::span<float> part = out.subspan(first, last - first);
+    const bool as_floats =
+        !values.encodings.empty() && encoding == Encoding::kFloat32;
+    if (as_floats && values.round >= 0 &&
+        EncodingOf(plan.filters.pull) != Encoding::kFloat32) {
+      Round(plan, values.round, PartitionId(p), bytes, part);
+    } else {
+      Decode(encoding, bytes, part);
+    }
     if (decoded) decoded(PartitionId(p));
   }
   return absl::OkStatus();

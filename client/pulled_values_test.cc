@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/filters/codec.h"
+#include "protocol/pull_noise.h"
 
 namespace ebb::client {
 namespace {
@@ -46,6 +47,40 @@ TEST(AssembleTest, WithoutEncodingsAllAreFloats) {
   std::vector<float> out(5);
   ASSERT_TRUE(Assemble(Plan(), values, out).ok());
   EXPECT_THAT(out, ElementsAre(1, 2, 3, 4, 5));
+}
+
+// Bug: values that came over shared memory were not rounded, so a job in rounds
+// depended on which workers were on a server's machine.
+TEST(AssembleTest, ValuesOfARoundAreTheSameWhicheverWayTheyCame) {
+  for (const FilterKind kind : {FilterKind::kBfloat16, FilterKind::kInt8}) {
+    JobPlan plan = Plan();
+    plan.seed = 7;
+    plan.filters.pull = {kind};
+    const Encoding encoding = EncodingOf(plan.filters.pull);
+    const std::vector<float> exact = {1.001f, 2.3456f, 3.14159f, 4.4f, 5.1f};
+    const std::vector<Payload> floats = {Floats({exact[0], exact[1]}),
+                                         Floats({exact[2], exact[3]}),
+                                         Floats({exact[4]})};
+    const auto assembled = [&](bool encoded, int64_t round, bool local) {
+      PulledValues values;
+      values.round = round;
+      for (int32_t p = 0; p < 3; ++p) {
+        const Noise noise = PullNoise(plan.seed, PartitionId(p), round);
+        values.partitions.push_back(encoded ? Encode(encoding, floats[p], noise)
+                                            : floats[p]);
+        if (!local) {
+          values.encodings.push_back(encoded ? encoding : Encoding::kFloat32);
+        }
+      }
+      std::vector<float> out(5);
+      EXPECT_TRUE(Assemble(plan, values, out).ok());
+      return out;
+    };
+    EXPECT_EQ(assembled(false, 4, false), assembled(true, 4, false));
+    EXPECT_NE(assembled(false, 4, false), exact);
+    EXPECT_EQ(assembled(false, -1, false), exact);
+    EXPECT_EQ(assembled(false, 4, /*local=*/true), exact);
+  }
 }
 
 TEST(AssembleTest, RefusesWhatIsNoSuchEncoding) {

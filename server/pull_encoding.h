@@ -13,9 +13,7 @@ namespace ebb::server {
 
 struct PullEncoding {
   Encoding encoding = Encoding::kFloat32;
-  // Seed of the noise, which depends on the job's seed, the partition and the
-  // place of the values in it: all pulls of a round get the same.
-  uint64_t seed = 0;
+  uint64_t seed = 0;  // That of the job (protocol/pull_noise.h).
   int64_t round = -1;
 
   PullEncoding() = default;
