@@ -84,7 +84,7 @@ class Runs:
         copies = [f"copy-{i}" for i in range(settings["copies"])]
         argv = [self._python, "-B", str(HERE / "diloco_program.py"), json.dumps(settings)]
         environment = {**os.environ, **processes.ONE_THREAD}
-        # Pulls through shared memory are float32, whatever the filters say.
+        # Pulls through shared memory travel as float32, whatever the filters say.
         flags = ["--shared-memory=off"] if settings["network"] else []
         with _folder() as folder, ebb.local.cluster(servers=_SERVERS, server_flags=flags) as cluster:
             for name in copies:
