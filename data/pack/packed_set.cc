@@ -135,6 +135,13 @@ absl::StatusOr<std::shared_ptr<const PackedSet>> PackedSet::Open(
         "makes one of the file"));
   }
   if (absl::IsNotFound(file.status())) {
+    if (access(absl::StrCat(folder, "/footer.ebbt").c_str(), R_OK) == 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          folder,
+          " has packed tokens, and workers of job files read no tokens; train "
+          "on them by a PyTorch script: ebb.torch.Tokens(\"",
+          folder, "\")"));
+    }
     const std::string part = absl::StrCat(folder, "/train/", kFooterName);
     return absl::NotFoundError(absl::StrCat(
         folder, " is no packed set: it has no ", kFooterName, "; ",

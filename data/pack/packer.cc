@@ -1,35 +1,27 @@
 #include "data/pack/packer.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/example_hash.h"
-#include "common/fd.h"
 #include "common/status_macros.h"
-#include "common/storage/store_folder.h"
 #include "data/dataset/fit.h"
 #include "data/dataset/kernels.h"
 #include "data/formats/bad_examples.h"
 #include "data/formats/records/record_mapping.h"
+#include "data/pack/bucket.h"
 #include "data/pack/footer.h"
 #include "data/pack/packed_set.h"
+#include "data/pack/packing_folder.h"
 #include "data/pack/window_writer.h"
 #include "data/reader.h"
 
@@ -39,7 +31,6 @@ namespace {
 constexpr uint64_t kShuffleVersion = 4;  // 1 to 3 are orders and the split.
 constexpr int kBucketBits = 6;
 constexpr size_t kBuckets = size_t{1} << kBucketBits;
-constexpr size_t kBufferBytes = 256 << 10;
 constexpr int64_t kExamplesOfAStep = 4096;
 constexpr int64_t kMostOfAWindow = 16384;
 constexpr int64_t kBytesOfAWindow = int64_t{64} << 20;
@@ -62,61 +53,6 @@ void Put(std::span<const Number> numbers, std::string* out) {
   out->append(reinterpret_cast<const char*>(numbers.data()),
               numbers.size_bytes());
 }
-
-// A file of examples in any order, which is removed with its owner.
-class Bucket {
- public:
-  explicit Bucket(std::string path) : path_(std::move(path)) {}
-  ~Bucket() {
-    if (file_) unlink(path_.c_str());
-  }
-  Bucket(Bucket&&) = default;
-
-  absl::Status Add(absl::string_view record) {
-    buffer_.append(record.data(), record.size());
-    bytes_ += std::ssize(record);
-    if (buffer_.size() < kBufferBytes) return absl::OkStatus();
-    return Flush();
-  }
-
-  absl::Status Flush() {
-    if (!file_) {
-      file_ =
-          Fd(open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-      if (!file_) return CannotWrite(path_);
-    }
-    EBB_RETURN_IF_ERROR(
-        WriteAll(file_.get(), path_, buffer_.data(), buffer_.size()));
-    buffer_.clear();
-    buffer_.shrink_to_fit();
-    return absl::OkStatus();
-  }
-
-  int64_t bytes() const { return bytes_; }
-
-  // Fills the front of `out` from this place.
-  absl::StatusOr<size_t> ReadAt(int64_t offset, std::span<char> out) const {
-    size_t done = 0;
-    while (done < out.size()) {
-      const ssize_t n = pread(file_.get(), out.data() + done, out.size() - done,
-                              offset + static_cast<int64_t>(done));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) {
-        return absl::UnavailableError(
-            absl::StrCat(path_, " cannot be read: ", strerror(errno)));
-      }
-      if (n == 0) break;
-      done += static_cast<size_t>(n);
-    }
-    return done;
-  }
-
- private:
-  std::string path_;
-  Fd file_;
-  std::string buffer_;
-  int64_t bytes_ = 0;
-};
 
 // Packs one source.
 class Packer {
@@ -590,35 +526,6 @@ absl::Status CheckSources(const std::vector<PackSource>& sources) {
   return absl::OkStatus();
 }
 
-absl::Status MakeFolder(const std::string& path) {
-  if (mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) {
-    return absl::OkStatus();
-  }
-  return CannotWrite(path);
-}
-
-// The folder of work is ours, if it is there: what is in it is removed.
-absl::Status CheckWork(const std::string& path) {
-  std::error_code ignored;
-  const auto status = std::filesystem::symlink_status(path, ignored);
-  if (!std::filesystem::exists(status)) return absl::OkStatus();
-  const bool ours = std::filesystem::is_directory(status) &&
-                    (std::filesystem::is_empty(path, ignored) ||
-                     std::filesystem::exists(path + "/lock", ignored));
-  if (ours) return absl::OkStatus();
-  return absl::AlreadyExistsError(absl::StrCat(
-      path,
-      " is there, where packing would work, and packing did not make "
-      "it; move it away, or name another folder"));
-}
-
-bool IsThere(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(path, ignored) &&
-         !(std::filesystem::is_directory(path, ignored) &&
-           std::filesystem::is_empty(path, ignored));
-}
-
 }  // namespace
 
 std::span<const absl::string_view> PackKillPoints() {
@@ -632,24 +539,7 @@ absl::StatusOr<std::vector<PackedFacts>> PackSources(
     const std::vector<PackSource>& sources, const std::string& folder,
     const PackOptions& options, const OpenBytes& open) {
   EBB_RETURN_IF_ERROR(CheckSources(sources));
-  std::string dest = std::filesystem::path(folder).lexically_normal().string();
-  while (dest.size() > 1 && dest.back() == '/') dest.pop_back();
-  if (IsThere(dest)) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        dest, " is there already; remove it, or name another folder"));
-  }
-  EBB_RETURN_IF_ERROR(CheckWork(absl::StrCat(dest, ".packing")));
-  EBB_ASSIGN_OR_RETURN(const StoreFolder work,
-                       StoreFolder::Lock(absl::StrCat(dest, ".packing")));
-  // The next call could not go on with what is in it.
-  const absl::Cleanup removes = [&work] {
-    std::error_code ignored;
-    std::filesystem::remove_all(work.path(), ignored);
-  };
-  for (const char* const left : {"sets", "buckets"}) {
-    EBB_RETURN_IF_ERROR(work.Remove(left));
-    EBB_RETURN_IF_ERROR(MakeFolder(work.File(left)));
-  }
+  EBB_ASSIGN_OR_RETURN(const PackingFolder work, PackingFolder::Begin(folder));
   std::vector<PackedFacts> facts;
   std::optional<Footer> training;
   std::optional<LabelKind> labels;
@@ -661,10 +551,8 @@ absl::StatusOr<std::vector<PackedFacts>> PackSources(
       one.spec.like = training->names;
       one.spec.training_zones = zones;
     }
-    std::string to = work.File("sets");
-    if (!one.name.empty()) to = absl::StrCat(to, "/", one.name);
-    EBB_RETURN_IF_ERROR(MakeFolder(to));
-    Packer packer(one, to, work.File("buckets"), options, open,
+    EBB_ASSIGN_OR_RETURN(const std::string to, work.MakeSet(one.name));
+    Packer packer(one, to, work.buckets(), options, open,
                   training ? &*training : nullptr);
     EBB_RETURN_IF_ERROR(packer.Run());
     options.kill_points.Reached("set-written");
@@ -693,13 +581,7 @@ absl::StatusOr<std::vector<PackedFacts>> PackSources(
           footer.index.classes.empty() ? LabelKind::kReal : LabelKind::kClass;
     }
   }
-  EBB_RETURN_IF_ERROR(SyncFolder(work.File("sets")));
-  options.kill_points.Reached("before-rename");
-  const std::string sets = work.File("sets");
-  if (rename(sets.c_str(), dest.c_str()) != 0) return CannotWrite(dest);
-  options.kill_points.Reached("renamed");
-  const std::string parent = std::filesystem::path(dest).parent_path().string();
-  EBB_RETURN_IF_ERROR(SyncFolder(parent.empty() ? "." : parent));
+  EBB_RETURN_IF_ERROR(work.Publish(options.kill_points));
   return facts;
 }
 

@@ -5,10 +5,13 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "data/pack/packed_set.h"
 #include "data/reader.h"
+#include "data/tokens/token_set.h"
 #include "tools/command/command.h"
 
 namespace ebb::tools {
@@ -61,16 +64,46 @@ std::string RowText(const data::pack::Footer& footer,
   return text;
 }
 
+absl::Status CheckFrom(const CatFlags& flags, int64_t examples,
+                       absl::string_view what) {
+  if (flags.from < examples) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--from ", flags.from, ": ", flags.folder, " has ", examples,
+                   " ", what, ", counted from 0"));
+}
+
+int CatTokens(const CatFlags& flags) {
+  const auto set = data::tokens::TokenSet::Open(flags.folder);
+  if (!set.ok()) return Report(set.status());
+  const data::tokens::TokenFooter& footer = set->footer();
+  const absl::Status from = CheckFrom(flags, footer.sequences, "sequences");
+  if (!from.ok()) return Report(from);
+  const int64_t end =
+      flags.from + std::min(flags.count, footer.sequences - flags.from);
+  std::vector<uint32_t> window;
+  int64_t held = -1;
+  for (int64_t sequence = flags.from; sequence < end; ++sequence) {
+    const int64_t number = sequence / footer.window;
+    if (number != held) {
+      const absl::Status read = set->Read(number, &window);
+      if (!read.ok()) return Report(read);
+      held = number;
+    }
+    const int64_t each = footer.length + 1;
+    const auto begin = window.begin() + sequence % footer.window * each;
+    std::cout << absl::StrJoin(begin, begin + each, " ") << "\n";
+  }
+  return kExitGood;
+}
+
 int Cat(const CatFlags& flags) {
+  if (data::tokens::IsTokenSet(flags.folder)) return CatTokens(flags);
   const auto set = data::pack::PackedSet::Open(flags.folder);
   if (!set.ok()) return Report(set.status());
   const data::pack::Footer& footer = (*set)->footer();
   const int64_t examples = footer.index.examples;
-  if (flags.from >= examples) {
-    return Report(absl::InvalidArgumentError(
-        absl::StrCat("--from ", flags.from, ": ", flags.folder, " has ",
-                     examples, " examples, counted from 0")));
-  }
+  const absl::Status from = CheckFrom(flags, examples, "examples");
+  if (!from.ok()) return Report(from);
   const int64_t end = flags.from + std::min(flags.count, examples - flags.from);
   data::pack::Window window;
   int64_t held = -1;
@@ -103,7 +136,8 @@ void AddDataCatCommand(CLI::App* data, int* exit_code) {
   command->callback([=] { *exit_code = Cat(*flags); });
   command->footer(R"(
 A line is the label, if there is one, and the features, before any scale:
-numbers, or INDEX:VALUE as in LIBSVM, or FIELD:KEY:VALUE as in libffm.
+numbers, or INDEX:VALUE as in LIBSVM, or FIELD:KEY:VALUE as in libffm. A
+line of packed tokens is a sequence: its inputs, and the last target.
 Example:
   ebb data cat shirts.packed/train --from 100 --count 3)");
 }

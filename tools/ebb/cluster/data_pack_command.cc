@@ -17,6 +17,8 @@
 #include "data/byte_source.h"
 #include "data/pack/packer.h"
 #include "data/source.h"
+#include "data/tokens/token_packer.h"
+#include "data/tokens/token_reader.h"
 #include "job/base/traits.h"
 #include "job/validate.h"
 #include "job/yaml.h"
@@ -32,6 +34,7 @@ namespace ebb::tools {
 namespace {
 
 namespace pack = data::pack;
+namespace tokens = data::tokens;
 
 struct PackFlags {
   std::string source;
@@ -44,6 +47,11 @@ struct PackFlags {
   bool quiet = false;
   bool json = false;
   std::string kill_at;
+  // With --tokens.
+  std::optional<int64_t> tokens;
+  std::string dtype;
+  std::optional<int64_t> document_end;
+  int64_t vocabulary = 0;
 };
 
 std::atomic<bool> pack_is_interrupted = false;
@@ -174,17 +182,114 @@ std::string TextOf(const pack::PackedFacts& set, const std::string& folder) {
       "\n");
 }
 
-int Pack(const PackFlags& flags) {
-  const auto kill_points =
-      KillPoints::Parse(flags.kill_at, pack::PackKillPoints());
-  if (!kill_points.ok()) return Report(kill_points.status());
-  const auto job = JobOf(flags);
-  if (!job.ok()) return Report(job.status());
-  // What was begun is removed.
-  // A read that waits is interrupted, too (parquet_rows.h).
+// What was begun is removed.
+// A read that waits is interrupted, too (parquet_rows.h).
+void NoteInterruptions() {
   struct sigaction action = {};
   action.sa_handler = [](int) { pack_is_interrupted = true; };
   sigaction(SIGINT, &action, nullptr);
+}
+
+std::string TextOf(const tokens::PackedTokens& set, const std::string& folder) {
+  const tokens::TokenFooter& footer = set.footer;
+  return absl::StrCat(
+      folder, set.name.empty() ? "" : "/", set.name, ": ",
+      Count(footer.sequences, "sequence"), " of ",
+      Count(footer.length, "token"),
+      footer.documents > 0
+          ? absl::StrCat(" from ", Count(footer.documents, "document"))
+          : "",
+      ", ", Count(footer.windows(), "window"), " of ",
+      WithCommas(footer.window), ", ", BytesText(set.bytes),
+      footer.left_out > 0 ? absl::StrCat("; ", Count(footer.left_out, "token"),
+                                         " at the end left out")
+                          : "",
+      "\n");
+}
+
+Json JsonOf(const tokens::PackedTokens& set) {
+  const tokens::TokenFooter& footer = set.footer;
+  Json one = Json::Object();
+  one["name"] = set.name;
+  one["id"] = set.id;
+  one["bytes"] = set.bytes;
+  one["sequences"] = footer.sequences;
+  one["tokens"] = footer.length;
+  one["vocabulary"] = footer.vocabulary;
+  if (footer.document_end) one["document_end"] = *footer.document_end;
+  one["documents"] = footer.documents;
+  one["window"] = footer.window;
+  one["windows"] = footer.windows();
+  one["left_out"] = footer.left_out;
+  return one;
+}
+
+absl::Status CheckTokenFlags(const PackFlags& flags) {
+  const auto only = [](absl::string_view flag, absl::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag, ": ", why, "; leave it out"));
+  };
+  if (!flags.tokens) {
+    constexpr absl::string_view kWhy = "only --tokens takes it";
+    if (!flags.dtype.empty()) return only("--dtype", kWhy);
+    if (flags.document_end) return only("--document-end", kWhy);
+    if (flags.vocabulary > 0) return only("--vocabulary", kWhy);
+    return absl::OkStatus();
+  }
+  if (!flags.set.empty()) return only("--set", "--tokens reads no job");
+  if (flags.raw) return only("--raw", "tokens are never compressed");
+  return absl::OkStatus();
+}
+
+int PackTokensOf(const PackFlags& flags, const KillPoints& kill_points) {
+  const auto source = tokens::FindTokens(flags.source, flags.dtype,
+                                         flags.document_end, data::OpenFile);
+  if (!source.ok()) return Report(source.status());
+  NoteInterruptions();
+  ShownLine line(flags.quiet || flags.json);
+  tokens::PackTokensOptions options;
+  options.length = *flags.tokens;
+  options.split = flags.split;
+  options.seed = flags.seed;
+  options.window = flags.window;
+  options.vocabulary = flags.vocabulary;
+  options.kill_points = kill_points;
+  options.progress = [&](const tokens::TokenProgress& progress) {
+    if (line.IsDue()) {
+      line.Write(absl::StrCat(
+          progress.writing ? "writing " : "reading ",
+          WithCommas(progress.tokens),
+          progress.total > 0 ? absl::StrCat(" of ", WithCommas(progress.total))
+                             : "",
+          " tokens"));
+    }
+    return pack_is_interrupted.load();
+  };
+  const auto packed = tokens::PackTokens(*source, flags.folder, options);
+  line.End();
+  if (!packed.ok()) {
+    const int exit_code = Report(packed.status());
+    return absl::IsCancelled(packed.status()) ? kExitInterrupted : exit_code;
+  }
+  Json sets = Json::List();
+  for (const tokens::PackedTokens& set : *packed) {
+    sets.Add(JsonOf(set));
+    if (!flags.json && !flags.quiet) std::cout << TextOf(set, flags.folder);
+  }
+  if (flags.json) std::cout << sets.ToString();
+  return kExitGood;
+}
+
+int Pack(const PackFlags& flags) {
+  const absl::Status fitting = CheckTokenFlags(flags);
+  if (!fitting.ok()) return Report(fitting);
+  const auto kill_points =
+      KillPoints::Parse(flags.kill_at, pack::PackKillPoints());
+  if (!kill_points.ok()) return Report(kill_points.status());
+  if (flags.tokens) return PackTokensOf(flags, *kill_points);
+  const auto job = JobOf(flags);
+  if (!job.ok()) return Report(job.status());
+  NoteInterruptions();
   ShownLine line(flags.quiet || flags.json);
   pack::PackOptions options;
   options.seed = flags.seed;
@@ -242,7 +347,7 @@ void AddDataPackCommand(CLI::App* data, int* exit_code) {
   command
       ->add_option("SRC", flags->source,
                    "Job file (.yaml), whose data is packed; or FORMAT:PATH, as "
-                   "csv:table.csv; or TABLE.parquet")
+                   "csv:table.csv; or TABLE.parquet; or with --tokens a text")
       ->required();
   command
       ->add_option("DEST", flags->folder,
@@ -265,6 +370,24 @@ void AddDataPackCommand(CLI::App* data, int* exit_code) {
                    "takes 64 MiB at most")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
   command->add_flag("--raw", flags->raw, "Do not compress");
+  command
+      ->add_option("--tokens", flags->tokens,
+                   "Pack sequences of so many tokens: of a text, a .npy file "
+                   "of uint16 or uint32, or raw numbers")
+      ->check(CLI::Range(int64_t{1}, tokens::kMostLength));
+  command
+      ->add_option("--dtype", flags->dtype,
+                   "With --tokens: SRC has raw little-endian numbers")
+      ->check(CLI::IsMember({"uint16", "uint32"}));
+  command
+      ->add_option("--document-end", flags->document_end,
+                   "With --tokens: the token that stands behind each document; "
+                   "a text has 256 there")
+      ->check(CLI::Range(int64_t{0}, tokens::kMostVocabulary - 1));
+  command
+      ->add_option("--vocabulary", flags->vocabulary,
+                   "With --tokens: refuse tokens that are not below it")
+      ->check(CLI::Range(int64_t{1}, tokens::kMostVocabulary));
   command->add_flag("-q,--quiet", flags->quiet, "Print errors only");
   command->add_flag("--json", flags->json, "Print JSON, for programs");
   command->add_option("--kill-at", flags->kill_at)->group("");
@@ -277,7 +400,9 @@ it works in DEST.packing. After an interruption, give the command again.
 Examples:
   ebb data pack examples/jobs/fashion_softmax.yaml shirts.packed
   ebb data pack csv:prices.csv prices.packed --split 0.2 \
-      --set data.train.csv.label=price)");
+      --set data.train.csv.label=price
+  ebb data pack --tokens 256 "books/*.txt" books.packed --split 0.1
+  ebb data pack --tokens 1024 --document-end 50256 corpus.npy corpus.packed)");
 }
 
 }  // namespace ebb::tools

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "data/pack/packed_set.h"
+#include "data/tokens/token_set.h"
 #include "tools/command/command.h"
 #include "tools/text/console.h"
 
@@ -28,7 +29,32 @@ std::vector<std::string> PackedSetsIn(const std::string& folder) {
   return sets;
 }
 
+std::string SoundText(int64_t damaged) {
+  return damaged == 0 ? "all of them sound"
+                      : absl::StrCat(WithCommas(damaged), " damaged");
+}
+
+int VerifyTokenSet(const std::string& folder) {
+  const auto set = data::tokens::TokenSet::Open(folder);
+  if (!set.ok()) return Report(set.status());
+  const data::tokens::TokenFooter& footer = set->footer();
+  int64_t damaged = 0;
+  std::vector<uint32_t> tokens;
+  for (int64_t w = 0; w < footer.windows(); ++w) {
+    const absl::Status status = set->Read(w, &tokens);
+    if (status.ok()) continue;
+    Report(status);
+    ++damaged;
+  }
+  std::cout << folder << ": " << Count(footer.sequences, "sequence") << " of "
+            << Count(footer.length, "token") << " in "
+            << Count(footer.windows(), "window") << ", " << SoundText(damaged)
+            << ", id " << set->id() << "\n";
+  return damaged == 0 ? kExitGood : kExitFailed;
+}
+
 int VerifyPackedSet(const std::string& folder) {
+  if (data::tokens::IsTokenSet(folder)) return VerifyTokenSet(folder);
   const auto set = data::pack::PackedSet::Open(folder);
   if (!set.ok()) return Report(set.status());
   const data::pack::Footer& footer = (*set)->footer();
@@ -42,9 +68,7 @@ int VerifyPackedSet(const std::string& folder) {
   }
   std::cout << folder << ": " << Count(footer.index.examples, "example")
             << " in " << Count(std::ssize(footer.windows), "window") << ", "
-            << (damaged == 0 ? "all of them sound"
-                             : absl::StrCat(WithCommas(damaged), " damaged"))
-            << ", id "
+            << SoundText(damaged) << ", id "
             << absl::StrFormat("%016x%016x", (*set)->id().hash_high,
                                (*set)->id().hash_low)
             << "\n";
