@@ -18,6 +18,7 @@ if sys.version_info < (3, 9):
     )
 
 from ebb import packages as _packages
+from ebb.errors import Damaged as Damaged
 from ebb.errors import DataDiffers as DataDiffers
 from ebb.errors import EngineLost as EngineLost
 from ebb.errors import Error as Error

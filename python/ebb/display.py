@@ -108,13 +108,16 @@ def in_notebook() -> bool:
     return shell is not None and "IPKernelApp" in shell.config
 
 
-def line(name: str, progress: Progress, state: str) -> str:
-    """Returns a line of text for a job."""
+def line(name: str, progress: Progress, state: str, tokens: Optional[int] = None) -> str:
+    """Returns a line of text for a job.
+
+    tokens: of an example, if examples are sequences of tokens.
+    """
     parts = [
         name,
         f"epoch {progress.epoch}/{progress.epochs}",
         f"{progress.share:4.0%}",
-        *_figures(progress, state),
+        *_figures(progress, state, tokens),
     ]
     return "  ".join(parts)
 
@@ -142,8 +145,12 @@ def html_note(name: str, note: str) -> str:
     return f"<div><b>{html_module.escape(name)}</b> {html_module.escape(note)}</div>"
 
 
-def _figures(progress: Progress, state: str) -> "list[str]":
-    figures = [f"{_short(progress.examples_per_second)} ex/s"]
+def _figures(progress: Progress, state: str, tokens: Optional[int] = None) -> "list[str]":
+    speed = progress.examples_per_second
+    if tokens is None:
+        figures = [f"{_short(speed)} ex/s"]
+    else:
+        figures = [f"{_short(speed)} sequences/s", f"{_short(speed * tokens)} tokens/s"]
     if progress.loss is not None:
         figures.append(f"loss {progress.loss:.4g}")
     figures.append(f"workers {progress.workers}")

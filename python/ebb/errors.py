@@ -55,6 +55,12 @@ class DataDiffers(Error):
     code = "data_differs"
 
 
+class Damaged(Error):
+    """A file of data is damaged, or is not whole."""
+
+    code = "damaged"
+
+
 class ModelDiffers(Error):
     """The model of this process is not that of the job."""
 
@@ -111,6 +117,7 @@ _KINDS: Dict[str, Type[Error]] = {
         NotFound,
         Unavailable,
         DataDiffers,
+        Damaged,
         ModelDiffers,
         NonFinite,
         ForkedError,

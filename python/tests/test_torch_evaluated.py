@@ -1,5 +1,7 @@
 """Tests that the job shows what evaluate() returned."""
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -8,7 +10,7 @@ import torch_mock as mock  # noqa: E402
 from torch_models import work  # noqa: E402
 
 import ebb  # noqa: E402
-from ebb.torch.evaluated import figures_of  # noqa: E402
+from ebb.torch.evaluated import figures_of, with_perplexity  # noqa: E402
 
 
 def shown(answer):
@@ -57,3 +59,21 @@ def test_the_evaluation_of_a_loop_has_it():
     )
     work(job)
     assert [shown(one) for one in cluster.evaluated] == [{"loss": 0.7, "accuracy": 0.3}]
+
+
+@pytest.mark.parametrize(
+    "answer, perplexity",
+    [
+        (0.5, math.exp(0.5)),
+        ({"loss": 1 / 3, "examples": 7}, math.exp(1 / 3)),
+        ({"loss": 2.0, "examples": 4, "perplexity": 3.0}, 3.0),
+        ({"loss": 1e6}, math.inf),
+    ],
+)
+def test_a_perplexity_is_told_unless_it_was_given(answer, perplexity):
+    assert with_perplexity(figures_of(answer))["figures"]["perplexity"] == perplexity
+
+
+def test_an_evaluation_of_no_examples_has_no_perplexity():
+    answer = figures_of({"loss": 0.0, "examples": 0})
+    assert with_perplexity(answer) == answer

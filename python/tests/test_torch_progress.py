@@ -48,6 +48,14 @@ def test_a_loss_that_is_not_known_is_left_out():
     assert second == "digits  test loss 0.5, accuracy 0.75, f1 0.25"
 
 
+def test_sequences_are_counted_as_tokens_too():
+    out, clock = io.StringIO(), Clock()
+    lines = Lines("gpt", 1, 5000, out, clock, tokens=64)
+    clock.now = 2.0
+    lines.handed_in(0, 5000, 50.0)
+    assert "2.5k sequences/s  160k tokens/s  loss 0.01" in out.getvalue()
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_a_job_of_its_own_cluster_has_lines(monkeypatch, own):
     class Terminal(io.StringIO):

@@ -27,6 +27,7 @@ from ebb.torch.keys import Keys
 from ebb.torch.local import DiLoCo
 from ebb.torch.stopping import Patience
 from ebb.torch.submission import job, join, submit
+from ebb.torch.tokens import Tokens
 
 __all__ = [
     "Batch",
@@ -39,6 +40,7 @@ __all__ = [
     "Loader",
     "Patience",
     "Report",
+    "Tokens",
     "TorchJob",
     "check",
     "job",

@@ -24,6 +24,7 @@ from ebb import frames
 from ebb.arrays import Array
 from ebb.errors import DataDiffers, ModelDiffers, Refused
 from ebb.torch import contents
+from ebb.torch.tokens import Tokens
 
 #: Examples that the fingerprint looks at.
 DRAWN = 64
@@ -203,10 +204,12 @@ def _word(value: Any) -> str:
 def fingerprint(dataset: Any, seed: int, constants: str, given: Optional[str]) -> Fingerprint:
     """Reads some examples, each twice under one seed. Raises DataDiffers.
 
-    With a fingerprint of the caller's nothing is read.
+    With a fingerprint of the caller's nothing is read, and packed tokens have their own.
     """
     if given is not None:
         return Fingerprint(given, constants)
+    if isinstance(dataset, Tokens):
+        return Fingerprint(dataset.fingerprint, constants, random=False)
     count = len(dataset)
     numbers = tuple(seed_of(seed, count, place) % count for place in range(min(DRAWN, count)))
     parts = []
@@ -227,6 +230,13 @@ def fingerprint(dataset: Any, seed: int, constants: str, given: Optional[str]) -
     total = hashlib.blake2b(b"".join(parts) + struct.pack("<q", count), digest_size=8)
     marks = "".join(part[:1].hex() for part in parts)
     return Fingerprint(f"{total.hexdigest()}-{marks}", constants, numbers, draws)
+
+
+def tokens_of(dataset: Any) -> Optional[int]:
+    """Returns the tokens of an example of packed tokens; None for other data sets."""
+    while isinstance(dataset, torch.utils.data.Subset):
+        dataset = dataset.dataset
+    return dataset.length if isinstance(dataset, Tokens) else None
 
 
 def seed_of(*numbers: int) -> int:

@@ -112,7 +112,12 @@ class TorchJob:
     def tell_progress(self) -> None:
         """Writes lines to a terminal while the loop goes on."""
         parts = self._parts
-        self._work.lines = Lines(self.name, parts.plan["epochs"], len(parts.dataset))
+        self._work.lines = Lines(
+            self.name,
+            parts.plan["epochs"],
+            len(parts.dataset),
+            tokens=data.tokens_of(parts.dataset),
+        )
 
     def _count(self, micro: Optional[int]) -> int:
         """Returns how many pieces the job's batches have: at most ``micro`` examples each."""

@@ -24,9 +24,12 @@ class Lines:
         examples: int,
         out: Optional[TextIO] = None,
         clock: Callable[[], float] = time.monotonic,
+        tokens: Optional[int] = None,
     ) -> None:
-        """examples: of an epoch. out: None: standard error."""
+        """examples: of an epoch. out: None: standard error. tokens: of an example, if
+        examples are sequences."""
         self._name, self._epochs, self._examples = name, epochs, examples
+        self._tokens = tokens
         self._out = out
         self._clock = clock
         self._begun = self._told = clock()
@@ -75,7 +78,7 @@ class Lines:
             loss=None if self._loss_sum is None or not self._since else self._loss_sum / self._since,
             workers=1,
         )
-        self._write(display.line(self._name, progress, state))
+        self._write(display.line(self._name, progress, state, self._tokens))
         self._told = now
         self._since, self._loss_sum = 0, 0.0
 

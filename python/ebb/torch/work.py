@@ -15,7 +15,7 @@ from ebb import tracebacks
 from ebb.batches import Wanted
 from ebb.errors import EvaluationLost, ForkedError, NonFinite, Refused
 from ebb.torch import data, devices, parameters
-from ebb.torch.evaluated import figures_of
+from ebb.torch.evaluated import figures_of, with_perplexity
 from ebb.torch.heap import keep_freed_memory
 from ebb.torch.joining import joined
 from ebb.torch.local import Runs
@@ -507,6 +507,8 @@ class Work:
             self._look_up_in(evaluation)
             with torch.no_grad(), data.unseen():
                 answer = figures_of(evaluate(model))
+                if data.tokens_of(self._parts.dataset):
+                    answer = with_perplexity(answer)
                 if self.stopping is not None:
                     more = self.stopping.figures(answer, self._engine.epochs)
                     answer["figures"] = {**(answer["figures"] or {}), **more} or None
