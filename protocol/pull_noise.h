@@ -9,9 +9,9 @@
 
 namespace ebb {
 
-// Returns the noise with which pulled values are rounded: all pulls of a round
-// get the same, whoever rounds them. `job_seed` is that of the plan, and `at`
-// the round, or without rounds the number of updates in the values.
+// Returns the noise that rounds pulled values: all pulls of a round
+// get the same, on servers and on workers. `job_seed` is that of the plan, and
+// `at` the round, or without rounds the number of updates in the values.
 inline Noise PullNoise(uint64_t job_seed, PartitionId partition, int64_t at) {
   constexpr uint64_t kPulls = 2;  // Tells it from that of pushes.
   const uint64_t of_job = HashAppend(HashAppend(0, job_seed), kPulls);

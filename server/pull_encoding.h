@@ -13,7 +13,7 @@ namespace ebb::server {
 
 struct PullEncoding {
   Encoding encoding = Encoding::kFloat32;
-  uint64_t seed = 0;  // That of the job (protocol/pull_noise.h).
+  uint64_t seed = 0;  // The job has it (protocol/pull_noise.h).
   int64_t round = -1;
 
   PullEncoding() = default;
