@@ -14,11 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/fd.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "worker/engine/messages.h"
 
 namespace ebb::worker {
 namespace {
@@ -30,7 +32,10 @@ using testing::HasSubstr;
 // says what goes wrong there.
 class PythonModelTest : public testing::Test {
  protected:
-  PythonModelTest() { setenv("EBB_TEST_VERSION", EBB_VERSION, 1); }
+  PythonModelTest() {
+    setenv("EBB_TEST_VERSION", EBB_VERSION, 1);
+    setenv("EBB_TEST_FORMAT", absl::StrCat(kEngineFormat).c_str(), 1);
+  }
 
   static PythonModelOptions OptionsOf(const std::string& fault) {
     PythonModelOptions options;

@@ -32,7 +32,7 @@ class Worker:
 
     def serve(self):
         version = os.environ["EBB_TEST_VERSION"].encode()
-        self.send(1, struct.pack("<QQQ", 1, 1, 0) + version, code=6)
+        self.send(1, struct.pack("<QQQ", 1, 1, 0) + version, code=int(os.environ["EBB_TEST_FORMAT"]))
         _, body, files = self.receive()
         self.features, self.classes, _, sets = struct.unpack_from("<qqQq", body)
         words = body[32:].decode().split("\0")
@@ -60,7 +60,7 @@ class Worker:
             if kind == 114:
                 self.take(body, files)
             elif kind == 103:
-                self.compute(*struct.unpack("<Qiiqq", body))
+                self.compute(*struct.unpack_from("<Qiiqq", body))
             elif kind == 104:
                 self.evaluate(*struct.unpack("<Qqqq", body))
 
