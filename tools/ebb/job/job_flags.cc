@@ -42,6 +42,7 @@ namespace {
 // and say how the key is set.
 void AddNamesElsewhere(CLI::App* command) {
   std::map<std::string, std::string> names = job::NamesElsewhere();
+  names.erase("rate");  // A flag of `ebb advise`.
   names.emplace("batch", "train.batch");
   for (const auto& [name, path] : names) {
     // Words of data are flags of some commands: --target of `ebb bench`.
