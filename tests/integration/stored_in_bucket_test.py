@@ -140,12 +140,13 @@ class StoredInBucketTest(JobTestCase):
         many = BUCKET + "/many.csv"
         parts = f"{BUCKET}/parts-{os.getpid()}"
         predict = ["predict", "run", many, "--labelled", "--workers", "2",
-                   "--part-examples", "4096", "--to", parts + "/", "-o",
+                   "--part-examples", "1024", "--to", parts + "/", "-o",
                    "joined.csv"]
-        # Ten parts for two workers take 7.5 s, and three daemons die in the
-        # first six. On a slow machine they live long enough to do something.
-        with unittest.mock.patch.dict(os.environ, EBB_COMPUTE_DELAY="1500ms"):
-            said = self.run_ebb(folder, *predict, "--kill-every", "2")
+        # Forty parts for two workers take 15 s, and three daemons die in the
+        # first twelve. A part takes a fraction of the time between two deaths
+        # of workers: after three at one part it would be skipped.
+        with unittest.mock.patch.dict(os.environ, EBB_COMPUTE_DELAY="750ms"):
+            said = self.run_ebb(folder, *predict, "--kill-every", "4")
         self.assertIn(f"40,000 predictions in {parts}", said)
         self.assertGreaterEqual(said.count("as planned"), 3, said)
         alone = self.run_ebb(folder, "predict", "run", many, "--labelled")
