@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, Sequence
 
 import ebb_program
+import market_trace
 import options
 import texts
 from made_up_job import MadeUpJob
@@ -26,16 +27,6 @@ def _made_up(length: float) -> str:
     """A trace with losses about as frequent as in the recorded one; seconds of the market."""
     words = f"chaos --make-trace --nodes 24 --hazard 0.6 --bulk 2 --hours {length / 3600!r}"
     return ebb_program.call(*words.split(), "--chaos-seed", "1")
-
-
-def _peak(trace: str) -> int:
-    """The most machines at a time. `ebb chaos` says what is wrong with a trace."""
-    there = most = 0
-    for line in trace.splitlines():
-        op = line.split(",")[1:2]
-        there += 1 if op == ["add"] else -1 if op == ["remove"] else 0
-        most = max(most, there)
-    return most
 
 
 def figures_of(report: Dict[str, Any], flags: argparse.Namespace) -> Dict[str, Any]:
@@ -93,7 +84,7 @@ def main(words: Sequence[str]) -> int:
         run = ebb_program.Run(
             ["chaos", str(job.file), "--trace", str(file), "--speed", f"{flags.speed!r}"]
             + ["--warm-up", f"{flags.warm_up:.9f}s", "--end-after", f"{flags.seconds:.9f}s"]
-            + ["--batch-time", f"{flags.batch_time:.9f}s", "--set", f"workers.max={max(1, _peak(trace))}"],
+            + ["--batch-time", f"{flags.batch_time:.9f}s", "--set", f"workers.max={max(1, market_trace.peak(trace))}"],
             job.run_folder,
         )
         run.follow(lambda status: None)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 import ebb_program
+import market_trace
 import processes
 import sequences
 from cases import Case
@@ -220,7 +221,7 @@ class Runs:
             f"consistency: {{kind: {kind}}}"
         )
         trace = Path(settings["trace"]).resolve()
-        most = _peak(trace.read_text())
+        most = max(1, market_trace.peak(trace.read_text()))
         with MadeUpJob("batch: 1", rule=rule, examples=_MARKET_EXAMPLES) as job:
             run = ebb_program.Run(
                 ["chaos", str(job.file), "--trace", str(trace), "--speed", f"{settings['speed']!r}"]
@@ -246,16 +247,6 @@ def _characters(settings: Mapping[str, Any]) -> int:
     """The characters whose training part has ``most_batches``, and a group to spare."""
     sequences_there = (settings["most_batches"] + 40) * settings["batch"]
     return int(sequences_there * settings["context"] / 0.9)
-
-
-def _peak(trace: str) -> int:
-    """The most machines at a time."""
-    there = most = 0
-    for line in trace.splitlines():
-        op = line.split(",")[1:2]
-        there += 1 if op == ["add"] else -1 if op == ["remove"] else 0
-        most = max(most, there)
-    return max(1, most)
 
 
 def _counted(
