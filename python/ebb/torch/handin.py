@@ -126,7 +126,8 @@ class HandIn(torch.optim.Optimizer):
                 "settings that stay; the rate follows schedule= of ebb.torch.job",
             )
         self._work.hand_in(loss)
-        self._settings = self._other_settings()
+        if self._shared:
+            self._settings = self._other_settings()
         return made
 
     def show_rates(self, rates: Optional[List[float]]) -> None:

@@ -1,4 +1,4 @@
-"""Packed tokens as a data set, read window by window.
+"""Packed tokens as a data set, whose windows are mapped.
 
 ``ebb data pack --tokens`` writes them; docs/formats/tokens.md describes the files. They
 are read by NumPy and the standard library alone.
@@ -58,7 +58,8 @@ class Tokens:
     the number of the document, counted from 0 within the sequence, that each input belongs to.
 
     Windows of sequences are mapped, a few at a time, and each is compared with its checksum
-    when this process first uses it. A job goes through the set window by window.
+    when this process first uses it. A job draws its batches from all windows, so the set should
+    fit into the page cache.
 
     Raises NotFound, Refused or Damaged, with the name of the file and the window.
     """
