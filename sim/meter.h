@@ -17,7 +17,9 @@ struct Work {
   double computed = 0;
   int64_t counted = 0;  // Examples, in the partition that has the least.
   int64_t losses = 0;   // Workers that died.
-  int64_t leases = 0;   // Granted, also again.
+  int64_t pushes = 0;   // Sent to one partition each, also again.
+  int64_t pulls = 0;
+  int64_t leases = 0;  // Granted, also again.
   // Windows of the data that workers read: in the first epoch, and later.
   int64_t windows_read = 0;
   int64_t windows_read_later = 0;
@@ -32,6 +34,8 @@ struct Work {
             a.computed - b.computed,
             a.counted - b.counted,
             a.losses - b.losses,
+            a.pushes - b.pushes,
+            a.pulls - b.pulls,
             a.leases - b.leases,
             a.windows_read - b.windows_read,
             a.windows_read_later - b.windows_read_later,

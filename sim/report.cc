@@ -20,15 +20,20 @@ constexpr int kBatchesAlone = 200;
 // Items of an epoch.
 constexpr int64_t kItemsPerWorker = 16;
 
+// An item is a whole number of runs, as those of jobs are.
 int64_t BatchesPerItem(const ReportOptions& options) {
-  return std::max<int64_t>(1, std::llround(absl::FDivDuration(
-                                  options.item_time, options.batch_time)));
+  const int64_t run = std::max(1, options.period);
+  if (options.rounds > 0) return run;
+  const int64_t batches =
+      std::llround(absl::FDivDuration(options.item_time, options.batch_time));
+  return std::max<int64_t>(1, batches / run) * run;
 }
 
 // A job of so many batches at least, each an example, on a cluster where
-// nothing goes wrong yet.
-Scenario Cluster(const ReportOptions& options, int workers, int servers,
-                 int64_t batches) {
+// nothing goes wrong yet. `workers` are all that ever come; `wanted` are there
+// at once.
+Scenario Cluster(const ReportOptions& options, int workers, int wanted,
+                 int servers, int64_t batches) {
   Scenario s;
   s.servers = servers;
   s.workers = workers;
@@ -36,15 +41,28 @@ Scenario Cluster(const ReportOptions& options, int workers, int servers,
   plan.batch_by_epoch = {1};
   plan.shard_size = BatchesPerItem(options);
   // In an epoch that is over, marks are one number.
-  plan.examples = plan.shard_size * kItemsPerWorker * workers;
+  int64_t items = kItemsPerWorker * workers;
+  if (options.rounds > 0) {
+    const int64_t round = int64_t{options.rounds} * wanted;
+    plan.consistency.kind = ConsistencyKind::kRounds;
+    plan.consistency.round_items = static_cast<int32_t>(round);
+    items = ((items - 1) / round + 1) * round;  // Each epoch has whole rounds.
+  } else if (options.clock_bound >= 0) {
+    plan.consistency.kind = ConsistencyKind::kSsp;
+    plan.consistency.clock_bound = options.clock_bound;
+  }
+  plan.examples = plan.shard_size * items;
   plan.epochs = static_cast<int32_t>((batches - 1) / plan.examples + 1);
   plan.partitions = servers;
   plan.block_floats = 16;  // The smallest: only the oracle's values count.
   plan.parameters = servers * plan.block_floats;
   plan.oracle_width = 1;
-  if (options.clock_bound >= 0) {
-    plan.consistency.kind = ConsistencyKind::kSsp;
-    plan.consistency.clock_bound = options.clock_bound;
+  if (options.period > 0) {
+    const int32_t push = options.rounds > 0 ? 0 : options.period;
+    plan.algorithm = {.push_batches = push,
+                      .pull_batches = push,
+                      .worker_vectors = 3,
+                      .runs = true};
   }
   s.dense_values = false;
   s.scheduler.min_servers = servers;
@@ -60,7 +78,7 @@ double RateAlone(const ReportOptions& options, int servers) {
   const absl::Duration from = options.MeasuredFrom();
   const absl::Duration until = from + options.batch_time * kBatchesAlone;
   Scenario s = Cluster(
-      options, 1, servers,
+      options, 1, 1, servers,
       static_cast<int64_t>(absl::FDivDuration(until, options.batch_time)) + 1);
   s.compute = {options.batch_time, options.batch_time};
   s.measured_from = from;
@@ -120,6 +138,17 @@ absl::Status ReportOptions::Validate() const {
     return OutOfRange(absl::StrCat("a clock bound of ", clock_bound),
                       "-1 (none) to 1000000");
   }
+  if (period < 0 || period > 10'000) {
+    return OutOfRange(absl::StrCat("runs of ", period, " batches"),
+                      "1 to 10000");
+  }
+  if (rounds < 0 || rounds > 1000 || (rounds > 0 && period == 0)) {
+    return OutOfRange(absl::StrCat("rounds of ", rounds, " runs a worker"),
+                      "1 to 1000, and how many batches a run has");
+  }
+  if (rounds > 0 && clock_bound >= 0) {
+    return OutOfRange("rounds with a clock bound", "one of them");
+  }
   if (workers_per_server < 1) {
     return OutOfRange(absl::StrCat(workers_per_server, " workers per server"),
                       "at least 1");
@@ -147,7 +176,10 @@ int ReportOptions::Servers(int workers) const {
 }
 
 absl::Duration ReportOptions::MeasuredFrom() const {
-  return load_time * 1.5 + item_time + 2 * batch_time + absl::Seconds(1);
+  // Workers that run begin all at once, and are spread out after some runs.
+  const absl::Duration run =
+      std::max(item_time, batch_time * static_cast<double>(2 * period));
+  return load_time * 1.5 + run + 2 * batch_time + absl::Seconds(1);
 }
 
 absl::Duration ReportOptions::MeasuredUntil(int workers) const {
@@ -172,6 +204,14 @@ double ReportRow::waiting() const {
       0.0, 1 - work.computed / (rate * absl::ToDoubleSeconds(work.alive)));
 }
 
+double ReportRow::pushed() const {
+  return static_cast<double>(work.pushes) / servers / work.computed;
+}
+
+double ReportRow::pulled() const {
+  return static_cast<double>(work.pulls) / servers / work.computed;
+}
+
 double ReportRow::PerSecond(int64_t n) const {
   return static_cast<double>(n) / absl::ToDoubleSeconds(work.elapsed);
 }
@@ -194,7 +234,7 @@ ReportRow RunReportRow(const ReportOptions& options, int workers) {
                                          absl::ZeroDuration(), until));
   const auto batches = static_cast<int64_t>(possible * 1.01) +
                        4 * workers * BatchesPerItem(options);
-  Scenario s = Cluster(options, churn.workers, row.servers, batches);
+  Scenario s = Cluster(options, churn.workers, workers, row.servers, batches);
   s.compute = {options.batch_time * 0.9, options.batch_time * 1.1};
   s.absent_workers = churn.workers - churn.at_first;
   s.churn = std::move(churn.events);

@@ -32,8 +32,13 @@ struct ReportOptions {
   absl::Duration item_time = absl::Seconds(2);
   // Until a worker that came has loaded its data, a half more or less.
   absl::Duration load_time = absl::Seconds(2);
-  // SSP with this clock bound; -1: asp.
+  // SSP with this clock bound; -1: asp, or rounds.
   int64_t clock_bound = -1;
+  // Batches of a run of local steps, which is one push and one pull; 0: each
+  // batch is. An item is a run at least, and in rounds exactly one.
+  int32_t period = 0;
+  // Rounds of so many runs for each worker; 0: none. They need a period.
+  int32_t rounds = 0;
   // Servers are as few as that allows, but at least two.
   int workers_per_server = 1000;
   // A row lasts until this many workers were lost, on average, but at most for
@@ -72,6 +77,9 @@ struct ReportRow {
   double goodput() const;
   // The share of the workers' time in which they did not compute.
   double waiting() const;
+  // How often all values of the model were pushed, and pulled, for each batch.
+  double pushed() const;
+  double pulled() const;
   double PerSecond(int64_t n) const;
   // The share of one core of this machine that the scheduler's logic takes.
   double scheduler_load() const;

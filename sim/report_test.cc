@@ -101,6 +101,61 @@ TEST(ReportTest, WithoutLossesNothingIsRepeatedAndNobodyWaits) {
   EXPECT_NEAR(row.goodput(), 1, 0.005);
 }
 
+TEST(ReportTest, ARunIsOnePushAndOnePull) {
+  ReportOptions options = RoughMarket();
+  options.market.losses_per_worker_hour = 0;
+  options.most_batches = 5'000;
+  options.period = 20;
+  for (const int rounds : {0, 1}) {
+    options.rounds = rounds;
+
+    const ReportRow row = RunReportRow(options, 10);
+
+    EXPECT_EQ(row.violation, "");
+    EXPECT_NEAR(row.repeated, 0, 1e-9);
+    EXPECT_NEAR(row.pushed(), 0.05, 0.005);
+    EXPECT_NEAR(row.pulled(), 0.05, 0.005);
+    // In rounds all wait for the one that is slowest by chance.
+    EXPECT_GT(row.goodput(), 0.95);
+  }
+}
+
+// Bug: a round had runs for machines that are away, too.
+TEST(ReportTest, ARoundIsForTheWorkersThatAreThere) {
+  ReportOptions options = RoughMarket();
+  options.market = {
+      .losses_per_worker_hour = 0.5, .bulk = 1, .away = absl::Hours(2)};
+  options.losses = 1e-3;
+  options.period = 5;
+  options.rounds = 1;
+
+  const ReportRow row = RunReportRow(options, 10);
+
+  EXPECT_EQ(row.violation, "");
+  EXPECT_GT(row.goodput(), 0.85);
+}
+
+// In rounds the others wait for a run that was lost.
+TEST(ReportTest, ALostRunCostsMoreInRounds) {
+  ReportOptions options = RoughMarket();
+  options.period = 20;
+  const ReportRow asp = RunReportRow(options, 10);
+  options.rounds = 1;
+  const ReportRow rounds = RunReportRow(options, 10);
+  options.rounds = 4;
+  const ReportRow longer = RunReportRow(options, 10);
+
+  for (const ReportRow& row : {asp, rounds, longer}) {
+    EXPECT_EQ(row.violation, "");
+    EXPECT_GT(row.work.losses, 8);
+    EXPECT_GT(row.repeated, 0.005);
+  }
+  EXPECT_GT(asp.goodput(), 0.93);
+  EXPECT_GT(rounds.waiting(), asp.waiting() + 0.05);
+  EXPECT_LT(rounds.goodput(), asp.goodput() - 0.05);
+  EXPECT_GT(longer.goodput(), rounds.goodput());
+}
+
 TEST(ReportTest, TrafficGrowsWithTheWorkers) {
   const ReportOptions options = RoughMarket();
 

@@ -300,6 +300,7 @@ void Carry(World* world, WorkerNode* from, const CallPtr& call,
 }  // namespace
 
 void WorkerNode::SendPush(client::SendPush action) {
+  ++world_->meter().sums.pushes;
   world_->checker().Stamped(action.request.stamp);
   sim::Carry(world_, this, NewCall(action.id, action.timeout), action.address,
              std::move(action.request),
@@ -309,6 +310,7 @@ void WorkerNode::SendPush(client::SendPush action) {
 }
 
 void WorkerNode::SendPull(client::SendPull action) {
+  ++world_->meter().sums.pulls;
   world_->checker().Stamped(action.request.stamp);
   sim::Carry(world_, this, NewCall(action.id, action.timeout), action.address,
              std::move(action.request),

@@ -62,6 +62,8 @@ struct Basis {
   std::vector<double> goodputs;  // By kind.
   double example_batch = 1;      // Examples of a batch, and of an item.
   double example_item = 1;
+  int64_t period = 0;  // These two are as SimulatedCluster has them.
+  int64_t rounds = 0;
 };
 
 void Say(absl::string_view what) {
@@ -131,6 +133,8 @@ absl::Status Simulate(const AdviseFlags& flags, SignalWaiter* signals,
         .batch = absl::Seconds(basis->example_batch / rate),
         .item = absl::Seconds(basis->example_item / rate),
         .load = basis->work.load,
+        .period = basis->period,
+        .rounds = basis->rounds,
     });
   }
   GoodputOptions options = {.program_folder = ProgramFolder(),
@@ -163,6 +167,16 @@ absl::StatusOr<Basis> Prepare(const AdviseFlags& flags) {
   basis.work.examples = ExamplesOf(plan);
   basis.example_batch = static_cast<double>(plan.batch_by_epoch.front());
   basis.example_item = static_cast<double>(plan.shard_size);
+  if (plan.algorithm.runs) {
+    // In rounds an item is a run.
+    basis.period = plan.rounds()
+                       ? (plan.shard_size - 1) / plan.batch_by_epoch.front() + 1
+                       : plan.algorithm.push_batches;
+    if (plan.rounds()) {
+      basis.rounds = std::max(
+          1, plan.consistency.round_items / std::max(1, plan.max_workers));
+    }
+  }
   basis.work.most_workers = flags.most_workers > 0 ? flags.most_workers
                             : plan.max_workers > 0 ? plan.max_workers
                                                    : INT32_MAX;
@@ -217,8 +231,8 @@ std::string Facts(const AdviseFlags& flags, const Basis& basis) {
 }
 
 constexpr char kAssumed[] = R"(
-Assumed: workers do not wait for each other, for the network or for servers,
-which are at most 70 % busy; servers and the scheduler stay, and share their
+Assumed: workers wait for each other in rounds of local steps only, and never for
+the network or for servers, which are at most 70 % busy; servers and the scheduler stay, and share their
 machines. A machine is paid for while it is there. `workers` is how many are
 there on average: as many more are wanted as the market has away. Time and price
 are those of the middle of the draws, and of one tenth and nine tenths.

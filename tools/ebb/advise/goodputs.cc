@@ -1,6 +1,7 @@
 #include "tools/ebb/advise/goodputs.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -20,7 +21,12 @@ namespace {
 
 // The most that is simulated: losses and batches.
 constexpr char kLosses[] = "20";
-constexpr char kBatches[] = "20000";
+constexpr int64_t kBatches = 20'000;
+// Rounds are counted whole, so there are many of them at least.
+constexpr int64_t kRounds = 20;
+// The simulator knows no longer runs. Longer rounds gain nothing more.
+constexpr int64_t kMostPeriod = 10'000;
+constexpr int64_t kMostRounds = 16;
 constexpr absl::Duration kLookAtSimulators = absl::Milliseconds(20);
 // Each simulator writes it into a folder of its own.
 constexpr char kLog[] = "log";
@@ -38,6 +44,18 @@ std::string SecondsFlag(absl::Duration duration) {
 std::vector<std::string> FlagsOf(const SimulatedCluster& cluster,
                                  uint64_t seed) {
   const absl::Duration batch = std::max(kLeastBatch, cluster.batch);
+  // A run takes as long with longer batches.
+  const int64_t period =
+      cluster.period == 0
+          ? 0
+          : std::clamp<int64_t>(
+                std::llround(absl::FDivDuration(
+                    cluster.batch * static_cast<double>(cluster.period),
+                    batch)),
+                1, kMostPeriod);
+  const int64_t rounds = std::min(cluster.rounds, kMostRounds);
+  const int64_t batches =
+      std::max(kBatches, kRounds * period * rounds * cluster.workers);
   return {"--seed",         absl::StrCat(seed),
           "--workers",      absl::StrCat(cluster.workers),
           "--hazard",       absl::StrCat(cluster.rates.losses_per_worker_hour),
@@ -46,8 +64,10 @@ std::vector<std::string> FlagsOf(const SimulatedCluster& cluster,
           "--batch-time",   SecondsFlag(batch),
           "--item-time",    SecondsFlag(std::max(batch, cluster.item)),
           "--load-time",    SecondsFlag(std::max(kLeastTime, cluster.load)),
+          "--period",       absl::StrCat(period),
+          "--rounds",       absl::StrCat(rounds),
           "--losses",       kLosses,
-          "--most-batches", kBatches};
+          "--most-batches", absl::StrCat(batches)};
 }
 
 // A simulator that runs, or has ended.

@@ -22,6 +22,9 @@ struct SimulatedCluster {
   absl::Duration batch;  // The time of a batch, an item, and loading.
   absl::Duration item;
   absl::Duration load;
+  // Batches of a run of local steps; 0: each batch is pushed.
+  int64_t period = 0;
+  int64_t rounds = 0;  // Rounds of so many runs for each worker; 0: none.
 };
 
 struct GoodputOptions {

@@ -20,6 +20,16 @@ namespace {
 // From here on the objects of a row are gigabytes.
 constexpr int kManyWorkers = 1000;
 
+std::string ConsistencyText(const sim::ReportOptions& options) {
+  if (options.rounds > 0) {
+    return absl::StrCat("rounds of ", Count(options.rounds, "run"),
+                        " for each worker");
+  }
+  return options.clock_bound < 0
+             ? "ASP"
+             : absl::StrCat("SSP(", options.clock_bound, ")");
+}
+
 std::string Assumptions(const sim::ReportOptions& options,
                         const std::string& source) {
   return absl::StrFormat(
@@ -28,7 +38,7 @@ std::string Assumptions(const sim::ReportOptions& options,
       "workers  a batch takes %s (10 %% more or less), an item of a lease %s, "
       "loading the data %s\n"
       "         (50 %% more or less); %s, the values pulled and a push to "
-      "every server for each batch\n"
+      "every server for each %s\n"
       "servers  one for %d workers, at least 2; nothing waits for a server's "
       "processor, disk or\n         network, a message takes 0.05 to 2 ms\n"
       "seed     %d\n\n",
@@ -36,35 +46,38 @@ std::string Assumptions(const sim::ReportOptions& options,
       DurationText(options.market.away), source,
       absl::FormatDuration(options.batch_time),
       absl::FormatDuration(options.item_time),
-      absl::FormatDuration(options.load_time),
-      options.clock_bound < 0 ? "ASP"
-                              : absl::StrCat("SSP(", options.clock_bound, ")"),
+      absl::FormatDuration(options.load_time), ConsistencyText(options),
+      options.period == 0 ? "batch"
+                          : absl::StrCat("run of ", options.period, " batches"),
       options.workers_per_server, options.seed);
 }
 
 constexpr char kHeader[] =
     "workers job steps servers  simulated losses goodput repeated waiting  "
+    "pushed pulled  "
     "leases/s messages/s in    out  of one: in   out  scheduler   took\n";
 
 std::string Line(const sim::ReportRow& row) {
   const double in = row.PerSecond(row.work.messages_in);
   const double out = row.PerSecond(row.work.messages_out);
   return absl::StrFormat(
-      "%7s %9s %7d %10s %6d  %.4f  %6.3f%%  %5.2f%% %9s %13s %6s  %10.3f %5.3f "
+      "%7s %9s %7d %10s %6d  %.4f  %6.3f%%  %5.2f%%  %6.4f %6.4f  %9s %13s %6s "
+      " %10.3f %5.3f "
       "%8.2f%% %6s\n",
       WithCommas(row.workers),
       Short(static_cast<double>(row.workers * job::kStepsOfAWorker)),
       row.servers, DurationText(row.work.elapsed), row.work.losses,
-      row.goodput(), 100 * row.repeated, 100 * row.waiting(),
-      Short(row.PerSecond(row.work.leases)), Short(in), Short(out),
-      in / row.workers, out / row.workers, 100 * row.scheduler_load(),
-      DurationText(row.took));
+      row.goodput(), 100 * row.repeated, 100 * row.waiting(), row.pushed(),
+      row.pulled(), Short(row.PerSecond(row.work.leases)), Short(in),
+      Short(out), in / row.workers, out / row.workers,
+      100 * row.scheduler_load(), DurationText(row.took));
 }
 
 constexpr char kLegend[] = R"(
 job steps  batches of a job that takes so many workers by default
 goodput    examples counted / examples that the workers alive could have computed
 repeated   computed again or in vain / counted; waiting: of the workers' time
+pushed     how often a worker pushed all values, and pulled them, for each batch
 messages   of the scheduler's sessions with workers and servers, a second
 scheduler  of one core of this machine, what its decisions take: not reading,
            writing and storing the messages
@@ -83,6 +96,8 @@ Json RowJson(const sim::ReportRow& row) {
   json["goodput"] = row.goodput();
   json["repeated"] = row.repeated;
   json["waiting"] = row.waiting();
+  json["pushed_per_batch"] = row.pushed();
+  json["pulled_per_batch"] = row.pulled();
   json["leases_per_s"] = row.PerSecond(row.work.leases);
   json["messages_in_per_s"] = row.PerSecond(row.work.messages_in);
   json["messages_out_per_s"] = row.PerSecond(row.work.messages_out);
@@ -104,6 +119,8 @@ Json OptionsJson(const sim::ReportOptions& options, const std::string& source) {
   json["item_time_s"] = absl::ToDoubleSeconds(options.item_time);
   json["load_time_s"] = absl::ToDoubleSeconds(options.load_time);
   if (options.clock_bound >= 0) json["clock_bound"] = options.clock_bound;
+  if (options.period > 0) json["period"] = options.period;
+  if (options.rounds > 0) json["rounds"] = options.rounds;
   json["workers_per_server"] = options.workers_per_server;
   json["seed"] = options.seed;
   json["rows"] = Json::List();
@@ -143,6 +160,10 @@ void AddSimReportFlags(CLI::App* command, SimReportFlags* flags) {
            "Time until a new worker has loaded its data (2s)");
   add(command->add_option("--clock-bound", options.clock_bound,
                           "Use SSP with this bound instead of ASP"));
+  add(command->add_option("--period", options.period,
+                          "Batches of a run of local steps (diloco)"));
+  add(command->add_option("--rounds", options.rounds,
+                          "Rounds of so many runs for each worker"));
   add(command->add_option("--workers-per-server", options.workers_per_server))
       ->capture_default_str();
   add(command->add_option("--losses", options.losses,
