@@ -10,7 +10,7 @@ ROWS = {
     "ddp": "data-parallel steps over gloo (DDP)",
     "diloco": "ebb.torch, rounds",
     "diloco_asp": "ebb.torch, a step when a run arrives",
-    "kept": "rounds in one process, workers keep their moments",
+    "moments": "rounds in one process",
     "torchft": "torchft's DiLoCo",
     "kills": "ebb.torch, rounds, under kills",
     "torchft_kills": "torchft's DiLoCo, replicas killed",
@@ -19,13 +19,23 @@ ROWS = {
     "speed": "a copy beside the same loop without ebb",
     "choice": "other defaults",
 }
+#: Those whose losses are compared.
+LOSS_ROWS = ("adamw", "adamw_outer", "moments", "ddp", "diloco", "diloco_asp", "torchft")
 #: Of the outer step of rounds.
 RATE, MOMENTUM = 0.7, 0.9
+#: What becomes of the moments of AdamW after a run.
+MOMENTS = {
+    "kept": "each worker keeps its moments",
+    "anew": "moments begin anew",
+    "mean": "moments are averaged after each round",
+}
 _FILTERS = {"push": "int8", "pull": "bf16"}
 #: Batches of a run where bytes are counted.
 BYTES_STEPS = 50
 #: Processes that compute rounds of any number of workers: their values do not depend on it.
 _ROUND_COPIES = 2
+#: Runs of each worker in a round that is longer than others.
+_LONG_ROUND = 4
 #: CPU seconds until a process has PyTorch and the text.
 START_S = 6.0
 #: Market seconds of a batch, and seconds of the market.
@@ -98,7 +108,7 @@ class _Cases:
         first = options.seeds[0]
         for seed in options.seeds:
             self._one_process("adamw", f"adamw-s{seed}", seed)
-            self._rounds("adamw_outer", 1, seed, kept=True)
+            self._rounds("adamw_outer", 1, seed)
         for workers in (4,) if options.quick else (4, 8):
             for seed in options.seeds:
                 self._ddp("ddp", f"ddp-w{workers}-s{seed}", workers, seed)
@@ -107,8 +117,8 @@ class _Cases:
         for workers in () if options.quick else (1, 2, 16, 32):
             self._diloco("diloco", workers, first)
             self._diloco("diloco_asp", workers, first)
-        for kept in (True, False):
-            self._rounds("kept", 4, first, kept)
+        for moments in MOMENTS:
+            self._rounds("moments", 4, first, moments)
         self._torchft("torchft", first, {})
         self._kills(first)
         self._torchft("torchft_kills", first, {"copy": 10.0})
@@ -124,11 +134,11 @@ class _Cases:
     def _one_process(self, row: str, name: str, seed: int, **more: Any) -> None:
         self._add(row, name, program="one_process", seed=seed, **more)
 
-    def _rounds(self, row: str, workers: int, seed: int, kept: bool) -> None:
-        name = f"{row}-w{workers}-s{seed}" + ("" if kept else "-anew")
+    def _rounds(self, row: str, workers: int, seed: int, moments: str = "kept") -> None:
+        name = f"{row}-w{workers}-s{seed}" + (f"-{moments}" if row == "moments" else "")
         self._one_process(
             row, name, seed, workers=workers, steps=self._options.steps, outer_rate=RATE,
-            outer_momentum=MOMENTUM, kept=kept,
+            outer_momentum=MOMENTUM, moments=moments,
         )
 
     def _ddp(self, row: str, name: str, workers: int, seed: int, factor: float = 1.0) -> None:
@@ -163,7 +173,7 @@ class _Cases:
         quick = self._options.quick
         self._add(
             row, f"{row}-w4-s{seed}", 5, program="torchft", workers=4, seed=seed,
-            steps=self._options.steps, outer_rate=RATE, outer_momentum=MOMENTUM, kept=True,
+            steps=self._options.steps, outer_rate=RATE, outer_momentum=MOMENTUM, moments="kept",
             kills=kills, batch_time=0.3 if quick else 0.1, limit_s=300.0 if quick else 1800.0,
         )
 
@@ -177,13 +187,15 @@ class _Cases:
     def _markets(self) -> None:
         for trace in self._options.traces:
             name = trace.rpartition("/")[2].replace(".csv", "")
-            for kind in ("asp", "rounds"):
+            for kind, runs in (("asp", 0), ("rounds", 1), ("rounds", _LONG_ROUND)):
                 quick = self._options.quick
                 settings = {
-                    "program": "market", "trace": trace, "consistency": kind, "steps": BYTES_STEPS,
+                    "program": "market", "trace": trace, "consistency": kind, "runs": runs,
+                    "steps": BYTES_STEPS,
                     "speed": _MARKET_SPEED, "batch_time": _MARKET_BATCH_S / _MARKET_SPEED,
                     "seconds": (300.0 if quick else _MARKET_S) / _MARKET_SPEED,
                 }
+                kind += f"-of-{runs}-runs" if runs > 1 else ""
                 self.made.append(Case(f"market-{name}-{kind}", "market", settings))
 
     def _speed(self, seed: int) -> None:

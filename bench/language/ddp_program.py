@@ -1,7 +1,7 @@
 """Trains by DistributedDataParallel over gloo: ddp_program.py SETTINGS FOLDER.
 
 A step averages the gradients of a batch of each process. Each process logs in FOLDER
-which sequences it used.
+which sequences it used, and their losses.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+import loss_curve
 import sequences
 import small_gpt
 import torch
@@ -23,15 +24,17 @@ def run(rank, settings, folder, results):
     )
     parallel = torch.nn.parallel.DistributedDataParallel(study.model)
     log = sequences.Log(Path(folder, f"copy-{rank}.used"))
+    losses = loss_curve.Log(Path(folder, f"copy-{rank}.losses"))
     order = study.order()
     torch.distributed.barrier()
     clock = small_gpt.Clock()
     for first in range(0, len(order), settings["workers"]):
         study.set_rate(first + (settings["workers"] - 1) / 2, settings["rate_factor"])
         mine = order[first + rank]
-        study.backward(mine, parallel)
+        loss = study.backward(mine, parallel)
         study.step()
         log.add(mine.tolist())
+        losses.add(loss)
     torch.distributed.barrier()
     took = clock.read()
     results.put((took, study.result() if rank == 0 else None))

@@ -1,7 +1,7 @@
 """A copy that trains by runs of local steps of ebb.torch: diloco_program.py SETTINGS FOLDER.
 
-It joins the cluster of EBB_SCHEDULER. It logs in FOLDER which sequences it computed,
-and copy-0 writes the result there.
+It joins the cluster of EBB_SCHEDULER. It logs in FOLDER which sequences it computed, and
+their losses, and copy-0 writes the result there.
 """
 
 import json
@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import loss_curve
 import sequences
 import small_gpt
 import torch
@@ -40,17 +41,19 @@ def main():
         settings={"filters": settings["filters"]} if settings["filters"] else None,
     )
     log = sequences.Log(folder / f"{name}.computed")
+    losses = loss_curve.Log(folder / f"{name}.losses")
     clock, batches = None, 0
     for batch in job:
         clock = clock or small_gpt.Clock()
         begun = time.monotonic()
         numbers = torch.from_numpy(batch.examples)
         job.optimizer.zero_grad()
-        study.backward(numbers)
+        loss = study.backward(numbers)
         study.clip()
         log.add(numbers.tolist())
         time.sleep(max(0.0, settings["batch_time"] - (time.monotonic() - begun)))
         job.optimizer.step()
+        losses.add(loss)
         batches += 1
         took = clock.read()
     if name == "copy-0":

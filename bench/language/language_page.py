@@ -6,12 +6,12 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import cases
 import charts
+import language_charts
 import page_writer
 import targets
 import texts
 from targets import Kept, Spread
 
-_LOSS_ROWS = ("adamw", "adamw_outer", "kept", "ddp", "diloco", "diloco_asp", "torchft")
 _NARROW = """\
 - Wall times are not compared, but for the speed of a copy: all processes share two cores.
 - In rounds the values do not depend on how many processes compute. So two processes compute the runs of 4 to 32 workers. Only *kills* and *bytes* have a process for each worker.
@@ -51,7 +51,7 @@ _LOSS_HEADER = ["", "workers", "runs", "lowest", "median", "highest", "/ DDP"]
 def loss_rows(kept: Sequence[Kept]) -> List[List[str]]:
     """The held-out losses of each row and number of workers, with their spread."""
     made = []
-    for row in _LOSS_ROWS:
+    for row in cases.LOSS_ROWS:
         there = targets.of_row(kept, row)
         for workers in sorted({one["settings"].get("workers", 1) for one in there}):
             some = [one for one in there if one["settings"].get("workers", 1) == workers]
@@ -65,50 +65,14 @@ def loss_rows(kept: Sequence[Kept]) -> List[List[str]]:
 
 
 def _by_moments(row: str, group: List[Kept]) -> Dict[str, List[Kept]]:
-    """Runs of one row that keep their moments are apart from those that begin anew."""
-    if row != "kept":
+    """Runs whose moments differ are apart."""
+    if row != "moments":
         return {cases.ROWS[row]: group}
-    names = {True: cases.ROWS[row], False: "the same, moments begin anew"}
     return {
-        names[kept]: some
-        for kept in (True, False)
-        if (some := [one for one in group if one["settings"]["kept"] == kept])
+        f"{cases.ROWS[row]}, {name}": some
+        for moments, name in cases.MOMENTS.items()
+        if (some := [one for one in group if one["settings"]["moments"] == moments])
     }
-
-
-def images(kept: Sequence[Kept]) -> List[charts.Image]:
-    """The charts; a chart without points is left out."""
-    counts = sorted(
-        {one["settings"]["workers"] for row in ("diloco", "diloco_asp", "ddp")
-         for one in targets.of_row(kept, row)}
-    )
-    curves = []
-    for row, name in (("diloco", "rounds"), ("diloco_asp", "asp"), ("ddp", "DDP")):
-        points = []
-        for place, workers in enumerate(counts):
-            some = targets.losses(targets.of_row(kept, row, workers)).values()
-            if some:
-                points.append((float(place), Spread.of(list(some)).median))
-        curves.append(charts.Curve(name, points))
-    title = "Held-out loss at equal tokens, by workers"
-    svg = charts.lines(
-        title, curves, places=[str(count) for count in counts], x_title="workers", y_title="loss"
-    )
-    made = [charts.Image("language-workers.svg", title, svg)] if svg else []
-    groups = []
-    for row in _LOSS_ROWS:
-        some = [
-            one["figures"]["loss"]
-            for one in targets.of_row(kept, row)
-            if one["settings"].get("workers", 1) in (1, 4)
-            and one["settings"].get("kept", True)
-            and (row != "diloco" and row != "diloco_asp" or one["settings"]["workers"] == 4)
-        ]
-        if some:
-            groups.append(charts.BarGroup(row, [Spread.of(some).median]))
-    title = "Held-out loss at equal tokens, 4 workers"
-    svg = charts.bars(title, groups)
-    return made + ([charts.Image("language-loss.svg", title, svg)] if svg else [])
 
 
 def page(kept: Sequence[Kept], shown: Sequence[charts.Image], options: PageOptions) -> str:
@@ -246,7 +210,7 @@ def _base(kept: Sequence[Kept], row: str, seed: int) -> Optional[float]:
 
 def write(path: Path, kept: Sequence[Kept], options: PageOptions) -> None:
     """Writes the page, and its charts into images/ beside it."""
-    shown = images(kept)
+    shown = language_charts.images(kept)
     page_writer.write(path, page(kept, shown, options), shown)
 
 

@@ -11,13 +11,14 @@ import language_page
 
 OPTIONS = language_page.PageOptions("machine A; PyTorch", "ebb bench language", "About it.", {"torchft-w4-s1": "no torchft"})
 RUNS = [
-    kept("ddp", seed=1, loss=2.0, lost=0, doubled=0, sequences=100),
-    kept("diloco", seed=1, loss=2.1, lost=0, doubled=0, sequences=100, recomputed=0, killed={}, digest="a"),
-    kept("diloco", seed=2, loss=2.3, lost=0, doubled=0, sequences=100, recomputed=0, killed={}, digest="b"),
+    kept("ddp", seed=1, loss=2.0, lost=0, doubled=0, sequences=100, parameters=1000, curve=[(10, 4.0), (30, 3.0)]),
+    kept("diloco", seed=1, loss=2.1, lost=0, doubled=0, sequences=100, recomputed=0, killed={}, digest="a", parameters=1000),
+    kept("diloco", seed=2, loss=2.3, lost=0, doubled=0, sequences=100, recomputed=0, killed={}, digest="b", parameters=1000),
     kept(
         "kills", seed=1, loss=2.1, lost=0, doubled=0, sequences=100, recomputed=40, exact=True,
-        killed={"copy": 3, "server": 1}, digest="a"),
-    kept("choice", name="choice_rounds-outer_rate-0.5", loss=4.2),
+        killed={"copy": 3, "server": 1}, digest="a", curve=[(10, 4.0), (30, 3.0)],
+        kills_at=[("copy", 12), ("server", 25), ("copy", 28)]),
+    kept("choice", name="choice_rounds-outer_rate-0.5", loss=4.2, parameters=1000),
 ]
 
 
@@ -28,7 +29,10 @@ class LanguagePageTest(unittest.TestCase):
             file = Path(folder, "page.md")
             language_page.write(file, RUNS, OPTIONS)
             text = file.read_text()
-            image = Path(folder, "images", "language-workers.svg").read_text()
+            images = {
+                name: Path(folder, "images", f"language-{name}.svg").read_text()
+                for name in ("workers", "tokens", "bytes", "loss")
+            }
         for words in (
             "Machine A; PyTorch. Command: `ebb bench language`.\n\nAbout it.\n",
             "**2 of 3 targets hold.**",
@@ -42,14 +46,18 @@ class LanguagePageTest(unittest.TestCase):
         # What was not measured has no section.
         for words in ("## Bytes", "## Spot markets"):
             self.assertNotIn(words, text)
-        self.assertIn(">rounds<", image)
+        self.assertIn(">rounds<", images["workers"])
+        for words in (">DDP<", ">rounds under kills<", ">a copy is killed<", ">a server is killed<"):
+            self.assertIn(words, images["tokens"])
+        for words in (">DDP, bf16<", ">rounds, float32<"):
+            self.assertIn(words, images["bytes"])
 
     def test_runs_that_begin_anew_are_apart_from_those_that_keep_moments(self):
         rows = language_page.loss_rows(
-            [kept("kept", loss=2.0, _kept=True), kept("kept", loss=1.9, _kept=False)])
+            [kept("moments", loss=2.0, _moments="kept"), kept("moments", loss=1.9, _moments="anew")])
         self.assertEqual([row[0] for row in rows], [
-            "rounds in one process, workers keep their moments",
-            "the same, moments begin anew"])
+            "rounds in one process, each worker keeps its moments",
+            "rounds in one process, moments begin anew"])
 
     def test_a_terminal_has_losses_and_targets(self):
         text = language_page.terminal_text(RUNS[:2])

@@ -2,7 +2,8 @@
 
 With "steps" it emulates rounds: "workers" take turns at runs of local steps that begin
 at the same values, and an outer step of Nesterov follows. One worker is AdamW with an
-outer step (SNOO, arXiv:2510.15830). "kept": each worker keeps its moments.
+outer step (SNOO, arXiv:2510.15830). "moments": "anew" in each run, "kept" by each
+worker, or the "mean" of all workers' after each round.
 """
 
 import copy
@@ -22,7 +23,7 @@ def plain(study, most):
         study.step()
 
 
-def rounds(study, workers, steps, rate, momentum, kept):
+def rounds(study, workers, steps, rate, momentum, moments):
     """Trains by rounds of one run of each worker."""
     parameters = list(study.model.parameters())
     values = torch.nn.Parameter(study.values())
@@ -36,6 +37,7 @@ def rounds(study, workers, steps, rate, momentum, kept):
         end = min(begin + workers * steps, (begin // each + 1) * each)
         share = -(-(end - begin) // workers)
         way = torch.zeros_like(values)
+        trained = []  # States, of the workers that had a run.
         for worker in range(workers):
             run = range(begin + worker * share, min(begin + (worker + 1) * share, end))
             vector_to_parameters(values.data.clone(), parameters)
@@ -45,13 +47,28 @@ def rounds(study, workers, steps, rate, momentum, kept):
                 study.set_rate(number)
                 study.backward(order[number])
                 study.step()
-            if kept:
+            if moments != "anew":
                 states[worker] = copy.copy(dict(study.optimizer.state))
+            if run and moments == "mean":
+                trained.append(states[worker])
             way += (values.data - study.values()) * len(run)
         values.grad = way / min(workers * steps, each)
         outer.step()
+        if moments == "mean":
+            states = [mean_of(trained) for _ in range(workers)]  # Each run changes its own.
         begin = end
     vector_to_parameters(values.data, parameters)
+
+
+def mean_of(states):
+    """Returns the state of an optimizer whose moments are the means of these states'."""
+    return {
+        parameter: {
+            key: torch.stack([state[parameter][key] for state in states]).mean(0)
+            for key in states[0][parameter]
+        }
+        for parameter in states[0]
+    }
 
 
 def main():
@@ -65,7 +82,7 @@ def main():
             settings["steps"],
             settings["outer_rate"],
             settings["outer_momentum"],
-            settings["kept"],
+            settings["moments"],
         )
     else:
         plain(study, settings.get("most_batches"))

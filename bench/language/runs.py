@@ -12,9 +12,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
 
 import ebb_program
+import loss_curve
 import market_trace
 import processes
 import sequences
@@ -73,6 +74,7 @@ class Runs:
         with _folder() as folder:
             result = self._result("ddp_program.py", json.dumps(settings), str(folder))
             result.update(_counted(folder, "*.used", result, settings))
+            result["curve"] = loss_curve.curve(_losses(folder), _batch_tokens(settings))
         return result
 
     def _result(self, program: str, *words: str) -> Figures:
@@ -105,6 +107,7 @@ class Runs:
                 time.sleep(_LOOK_S)  # Nothing tells which of several processes ends first.
             result: Figures = json.loads((folder / "result.json").read_text())
             computed = sequences.read(folder.glob("*.computed"))
+            losses = _losses(folder)
         audit = result["audit"]
         traffic = result.pop("status")["traffic"]
         result.update(
@@ -115,6 +118,11 @@ class Runs:
             recomputed=len(computed) - settings["epochs"] * result["sequences"],
             killed=kills.done,
             took_seconds=time.monotonic() - began,
+            curve=loss_curve.curve(losses, _batch_tokens(settings)),
+            kills_at=[
+                (kind, loss_curve.tokens_at(losses, at, _batch_tokens(settings)))
+                for kind, at in kills.times
+            ],
         )
         return result
 
@@ -215,13 +223,13 @@ class Runs:
 
     def _market(self, settings: Mapping[str, Any]) -> Figures:
         steps = settings["steps"]
-        kind = settings["consistency"]
-        rule = (
-            f"algorithm: {{kind: diloco, inner: {{kind: adamw, rate: 0.001}}, period: {steps}}}\n"
-            f"consistency: {{kind: {kind}}}"
-        )
         trace = Path(settings["trace"]).resolve()
         most = max(1, market_trace.peak(trace.read_text()))
+        kind, examples = settings["consistency"], settings["runs"] * most * steps
+        rule = (
+            f"algorithm: {{kind: diloco, inner: {{kind: adamw, rate: 0.001}}, period: {steps}}}\n"
+            f"consistency: {{kind: {kind}" + (f", examples: {examples}}}" if examples else "}")
+        )
         with MadeUpJob("batch: 1", rule=rule, examples=_MARKET_EXAMPLES) as job:
             run = ebb_program.Run(
                 ["chaos", str(job.file), "--trace", str(trace), "--speed", f"{settings['speed']!r}"]
@@ -241,6 +249,14 @@ class Runs:
             "events": len(report["events"]),
             "doubled": audit.get("doubled"),
         }
+
+
+def _losses(folder: Path) -> loss_curve.Losses:
+    return loss_curve.read(folder.glob("*.losses"))
+
+
+def _batch_tokens(settings: Mapping[str, Any]) -> int:
+    return int(settings["batch"] * settings["context"])
 
 
 def _characters(settings: Mapping[str, Any]) -> int:
@@ -277,6 +293,7 @@ class _Kills:
         kill: Callable[[str], bool],
     ) -> None:
         self.done: Dict[str, int] = dict.fromkeys(every, 0)
+        self.times: List[Tuple[str, float]] = []  # The clock is monotonic.
         self._every, self._there, self._kill = every, there, kill
         self._chance = random.Random(seed)
         begun = time.monotonic()
@@ -287,7 +304,9 @@ class _Kills:
             if time.monotonic() < at:
                 continue
             self._next[kind] = at + self._every[kind]
-            self.done[kind] += self._kill(self._chance.choice(self._there[kind]))
+            if self._kill(self._chance.choice(self._there[kind])):
+                self.done[kind] += 1
+                self.times.append((kind, time.monotonic()))
 
 
 class _Lighthouse:

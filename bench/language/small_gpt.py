@@ -78,11 +78,12 @@ class Study:
             group["lr"] = rate
 
     def backward(self, numbers, model=None):
-        """Computes the gradient of the sequences with these numbers."""
+        """Computes the gradient of the sequences with these numbers. Returns their loss."""
         offsets = numbers[:, None] * self.context + self._places
         part = self.train_set.tokens[offsets]
         loss = self._gpt.loss_of(model or self.model, part[:, :-1], part[:, 1:])
         loss.backward()
+        return loss.item()
 
     def step(self):
         self.clip()

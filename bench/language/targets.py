@@ -61,15 +61,25 @@ def ratio(kept: Sequence[Kept], row: str, to: str, workers: int) -> Optional[Spr
     return Spread.of([ours[seed] / others[seed] for seed in both]) if both else None
 
 
-def bytes_of(one: Kept) -> Dict[str, float]:
-    """Returns bytes a token, counted and by the settings, and those of bf16 steps."""
-    settings, figures = one["settings"], one["figures"]
+def step_bytes(one: Kept) -> float:
+    """Returns the bytes a token of bf16 steps."""
+    settings = one["settings"]
+    return float(STEP_BYTES * one["figures"]["parameters"] / (settings["batch"] * settings["context"]))
+
+
+def run_bytes(one: Kept) -> float:
+    """Returns the bytes a token of runs, by their settings."""
+    settings = one["settings"]
     filters = settings["filters"] or {}
     each = {"int8": 1, "bf16": 2, "fp16": 2}
-    run = each.get(filters.get("push"), 4) + each.get(filters.get("pull"), 4)
-    batch_tokens = settings["batch"] * settings["context"]
-    step = STEP_BYTES * figures["parameters"] / batch_tokens
-    computed = run * figures["parameters"] / (batch_tokens * settings["steps"])
+    both = each.get(filters.get("push"), 4) + each.get(filters.get("pull"), 4)
+    return step_bytes(one) * both / STEP_BYTES / float(settings["steps"])
+
+
+def bytes_of(one: Kept) -> Dict[str, float]:
+    """Returns bytes a token, counted and by the settings, and those of bf16 steps."""
+    figures = one["figures"]
+    step, computed = step_bytes(one), run_bytes(one)
     counted = (figures["pushed_bytes"] + figures["pulled_bytes"]) / figures["tokens"]
     return {
         "step": step,

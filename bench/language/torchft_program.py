@@ -74,7 +74,7 @@ def train(study, manager, folder, name):
     with DiLoCo(manager, [study.model], study.optimizer, outer, sync_every=steps):
         while manager.current_step() < rounds:
             begun = manager.current_step()
-            if not settings["kept"]:
+            if settings["moments"] == "anew":
                 study.optimizer.state.clear()
             run = order[begun * steps : (begun + 1) * steps]
             for number, batch in enumerate(run):

@@ -52,11 +52,15 @@ def lines(
     places: Sequence[str] = (),
     x_title: str = "",
     y_title: str = "",
+    marks: Sequence[Tuple[str, Sequence[float]]] = (),
+    log_across: bool = False,
 ) -> str:
     """Returns the file of a chart of lines; empty: there is no point.
 
     floor: where the vertical axis begins at the latest.
     places: the names of the places 0, 1, ... along the horizontal axis.
+    marks: what happened, and at which places; upright lines.
+    log_across: the horizontal axis is logarithmic.
     """
     shown = [curve for curve in curves if curve.points]
     if not shown:
@@ -65,6 +69,12 @@ def lines(
     for i, curve in enumerate(shown):
         across, up = zip(*curve.points)
         axes.plot(across, up, label=curve.name, color=_COLOURS[i % len(_COLOURS)], marker=_marker(across))
+    for i, (name, across) in enumerate(marks):
+        for k, at in enumerate(across):
+            look = {"color": _COLOURS[-1 - i], "linewidth": 0.8, "linestyle": ":"}
+            axes.axvline(at, label=name if k == 0 else None, **look)
+    if log_across:
+        axes.set_xscale("log")
     if floor is not None:
         axes.set_ylim(bottom=min(floor, *(y for curve in shown for _, y in curve.points)))
     if places:
