@@ -154,6 +154,7 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
                          client::AskForEnd(admin.get(), id, kAskTimeout));
     return end != client::JobEnd::kNotYet;
   };
+  loop.window = specification.window();
   loop.record = std::make_shared<const JobRecord>(std::move(record));
   return JoinedJob(
       std::make_unique<client::JobLoop>(

@@ -18,8 +18,8 @@ constexpr size_t kMostItems = 4;
 
 }  // namespace
 
-ItemOrders::ItemOrders(const JobPlan& plan, int64_t most_bytes)
-    : order_(plan.seed, {plan.examples, plan.shard_size}),
+ItemOrders::ItemOrders(const JobPlan& plan, int64_t window, int64_t most_bytes)
+    : order_(plan.seed, {plan.examples, plan.shard_size, window}),
       most_bytes_(most_bytes) {}
 
 void ItemOrders::Trim() {

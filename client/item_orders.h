@@ -21,7 +21,9 @@ class ItemOrders {
  public:
   static constexpr int64_t kMostBytes = int64_t{64} << 20;
 
-  explicit ItemOrders(const JobPlan& plan, int64_t most_bytes = kMostBytes);
+  // window: of the order (data::ShardLayout).
+  ItemOrders(const JobPlan& plan, int64_t window,
+             int64_t most_bytes = kMostBytes);
 
   // The numbers of the examples [begin, end) of the item. InvalidArgument: it
   // has no such place.

@@ -57,8 +57,11 @@ bool HasNewFormat(const v1::DataSource& source) {
 
 uint32_t SpecificationFormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
-  // It would know no such algorithm.
-  if (TraitsOf(job.algorithm().kind()).runs()) return kFormatOfRuns;
+  // It would know no such algorithm, or order the examples in another way.
+  if (TraitsOf(job.algorithm().kind()).runs() ||
+      job.data().train().positions().has_window()) {
+    return kFormatOfRuns;
+  }
   // Its figures would be of another class, and decide when the job ends.
   if (job.data().has_positive()) return kFormatOfPositive;
   // It would train rows that are frozen.

@@ -183,11 +183,11 @@ absl::Status CheckRunWithin(int64_t window, int64_t fitting,
   if (plan.rounds() ? possible == period : possible >= period) {
     return absl::OkStatus();
   }
-  return Invalid("algorithm.period: a run of ", period, " batches of ", batch,
-                 " does not fit into the ", window,
-                 " examples of a window of data.train, and items do not cross "
-                 "windows\nhint: period: ",
-                 possible, ", or leave it out, or another train.batch");
+  return Invalid("algorithm.period: the ", window,
+                 " examples of a window of data.train, which items do not "
+                 "cross, are no whole number of runs of ",
+                 period, " batches of ", batch, "\nhint: period: ", possible,
+                 ", or leave it out, or another train.batch");
 }
 
 // Items do not cross the windows of packed data. A last window that is shorter
@@ -199,7 +199,9 @@ absl::Status FitToWindows(const v1::Job& job, int64_t window, JobPlan* plan) {
   if (batch > window) {
     return Invalid("train.batch: ", batch, " is more than the ", window,
                    " examples of a window of data.train\nhint: batch: ", window,
-                   ", or pack the data with a larger --window");
+                   job.data().train().has_positions()
+                       ? ", or leave data.train.positions.window out"
+                       : ", or pack the data with a larger --window");
   }
   const int64_t fitting = ItemWithinWindow(
       window, plan->shard_size, train.has_item_examples() ? 1 : batch);

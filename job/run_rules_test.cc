@@ -271,8 +271,9 @@ TEST(RunRulesTest, RunsFitIntoWindowsOrAreRefused) {
     EXPECT_EQ(65'536 % fits->plan.shard_size, 0);
     const auto named = MakeJobRecord(Read(lines + ", period: 600}\n"), facts);
     EXPECT_THAT(named.status().message(),
-                AllOf(HasSubstr("algorithm.period: a run of 600 batches of "
-                                "128 does not fit into the 65536"),
+                AllOf(HasSubstr("algorithm.period: the 65536 examples"),
+                      HasSubstr("no whole number of runs of 600 batches of "
+                                "128"),
                       HasSubstr("hint: period: 512,")));
     const auto hint = MakeJobRecord(Read(lines + ", period: 512}\n"), facts);
     EXPECT_TRUE(hint.ok()) << hint.status();

@@ -194,6 +194,8 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
   facts.guess_loss = specification.guess_loss();
   facts.positive_class = specification.positive_class();
   facts.window = specification.window();
+  facts.example_tokens =
+      specification.job().data().train().positions().tokens();
   const v1::Job& job = specification.job();
   switch (job.on_divergence()) {
     case v1::ON_DIVERGENCE_PAUSE:

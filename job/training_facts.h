@@ -52,6 +52,8 @@ struct TrainingFacts {
   // Workers read the training data in windows of so many examples; 0: they hold
   // all of it.
   int64_t window = 0;
+  // Tokens of each example; 0: they are not sequences of as many.
+  int64_t example_tokens = 0;
   std::optional<StopRule> stop;
   // The figure by which the best version is kept; empty: none is.
   std::string keep_best;

@@ -33,7 +33,7 @@ JobLoop::JobLoop(JobLoopOptions options,
                  std::shared_ptr<rpc::Transport> transport)
     : options_(std::move(options)),
       transport_(std::move(transport)),
-      orders_(options_.record->plan) {
+      orders_(options_.record->plan, options_.window) {
   JobComputer* const computer = this;
   shell_ =
       std::make_unique<ClientShell>(options_.shell, transport_.get(), computer);

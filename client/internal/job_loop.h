@@ -37,6 +37,7 @@ namespace ebb::client {
 struct JobLoopOptions {
   ClientShellOptions shell;
   JobRecordPtr record;  // The job to join; must be given.
+  int64_t window = 0;   // Its examples have such windows (data::ShardLayout).
   // The same as in the public ClientOptions.
   absl::Duration grace = absl::Seconds(5);
   // Asked while there is no batch: whether there will be no more. Blocks.

@@ -30,6 +30,15 @@ constexpr size_t kTokensOfARead = 1 << 16;
 // Each has a file that is open, and two sets are written at once.
 constexpr int64_t kMostBuckets = 200;
 
+// Runs of 50 batches, and of 10 or 25, fit into it.
+int64_t FittingWindow(int64_t most) {
+  constexpr uint64_t kRun = 50;
+  const auto limit = static_cast<uint64_t>(std::max<int64_t>(1, most));
+  return static_cast<int64_t>(limit < kRun
+                                  ? std::bit_floor(limit)
+                                  : kRun * std::bit_floor(limit / kRun));
+}
+
 template <typename... Args>
 absl::Status CannotPackTokens(const Args&... args) {
   return absl::InvalidArgumentError(absl::StrCat(args...));
@@ -331,14 +340,13 @@ absl::StatusOr<TokenFooter> FooterOf(const TokenSource& source,
   footer.sequences = (tokens - 1) / options.length;
   footer.left_out = (tokens - 1) % options.length;
   const int64_t each = footer.sequence_bytes();
-  const auto fitting = static_cast<int64_t>(std::bit_floor(
-      static_cast<uint64_t>(std::max<int64_t>(1, kBytesOfAWindow / each))));
-  footer.window = options.window == 0 ? fitting : options.window;
+  footer.window = options.window == 0 ? FittingWindow(kBytesOfAWindow / each)
+                                      : options.window;
   if (footer.window > kMostTokenWindowBytes / each) {
     return CannotPackTokens("a window of ", footer.window, " sequences takes ",
                             footer.window, " * ", each, " bytes, and may take ",
                             kMostTokenWindowBytes, "\nhint: --window ",
-                            fitting);
+                            FittingWindow(kBytesOfAWindow / each));
   }
   return footer;
 }

@@ -32,8 +32,9 @@ struct PackTokensOptions {
   int64_t length = 0;           // Inputs of a sequence.
   std::optional<double> split;  // The share of tokens that is held out.
   uint64_t seed = 1;            // The order and the split follow from it.
-  // Sequences of a window. 0: the largest power of two that takes 64 MiB at
-  // most.
+  // Sequences of a window. 0: 50 times a power of two, so that runs of 50
+  // batches fit into it, which takes 64 MiB at most; or a power of two if that
+  // is less than 50.
   int64_t window = 0;
   // All tokens must be below it. 0: one more than the greatest token.
   int64_t vocabulary = 0;

@@ -163,6 +163,7 @@ void AddProgress(const SchedulerShell::Picture& picture, const TrainingJob& job,
                  v1::JobStatus* status) {
   const JobPlan& plan = job.plan();
   status->set_examples(plan.examples * plan.epochs);
+  status->set_example_tokens(job.parts().tables.training_facts.example_tokens);
   int64_t least = std::numeric_limits<int64_t>::max(), most = 0;
   for (int32_t p = 0; p < plan.partitions; ++p) {
     const int64_t applied = job.marks().marks(PartitionId(p)).examples();

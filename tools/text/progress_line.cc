@@ -97,9 +97,10 @@ void AddLearning(const Progress& progress, std::vector<Figure>* out) {
 
 std::vector<Figure> Figures(const Progress& progress) {
   std::vector<Figure> figures;
-  figures.push_back({absl::StrCat(Short(progress.examples_per_second), " ",
-                                  progress.rate_unit, "/s"),
-                     3});
+  const double rate =
+      progress.examples_per_second * static_cast<double>(progress.rate_factor);
+  figures.push_back(
+      {absl::StrCat(Short(rate), " ", progress.rate_unit, "/s"), 3});
   if (progress.taken_back > 0) {
     figures.push_back(
         {absl::StrCat(Short(static_cast<double>(progress.taken_back)),
@@ -255,6 +256,10 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
       1, progress.examples / std::max<int64_t>(1, progress.epochs));
   progress.epoch = std::min(progress.applied / per_epoch + 1, progress.epochs);
   progress.examples_per_second = job.examples_per_second();
+  if (job.example_tokens() > 0) {
+    progress.rate_unit = "tokens";
+    progress.rate_factor = job.example_tokens();
+  }
   if (job.has_recent_loss()) {
     progress.loss = job.recent_loss();
     progress.rmse = TrainingRmse(job, job.recent_loss());

@@ -28,6 +28,8 @@ struct Progress {
   double examples_per_second = 0;
   // The unit of a rate: "trees", if each example is one.
   std::string rate_unit = "ex";
+  // So many of the unit are an example: "tokens" of a sequence.
+  int64_t rate_factor = 1;
   std::optional<double> loss;  // Training loss of the latest updates.
   // The same as an RMSE; absent if the loss is not a squared error.
   std::optional<double> rmse;

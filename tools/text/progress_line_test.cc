@@ -33,6 +33,16 @@ TEST(ProgressLineTest, TellsTheRateOfTasksInTheirUnit) {
   EXPECT_THAT(ProgressLogLine(progress), ::testing::HasSubstr(" 2.50 trees/s"));
 }
 
+TEST(ProgressLineTest, TellsTheRateOfSequencesInTokens) {
+  v1::GetStatusResponse status;
+  v1::JobStatus& job = *status.add_jobs();
+  job.set_examples(6000);
+  job.set_examples_per_second(25);
+  job.set_example_tokens(64);
+  EXPECT_THAT(ProgressLogLine(ProgressOf(status, 1, 1)),
+              ::testing::HasSubstr(" 1.60k tokens/s"));
+}
+
 TEST(ProgressLineTest, ShowsEverythingOnAWideTerminal) {
   EXPECT_EQ(ProgressLine(Middle(), {.unicode = true, .columns = 140}),
             "epoch 3/8 ━━━━━━━━━━━━────────────────── "

@@ -117,7 +117,7 @@ class Engine : private client::JobComputer {
         signals_(signals),
         admin_(std::move(joined.admin)),
         pool_(/*keep=*/4, options.heap),
-        orders_(record_->plan),
+        orders_(record_->plan, tables_.window()),
         conversation_(joined.hello.first_ticket),
         rows_(&record_->plan) {
     if (joined.job.end != client::JobEnd::kNotYet) {

@@ -24,6 +24,8 @@ class JobTables {
   bool ProgramsStep() const {
     return specification_.job().algorithm().program_steps();
   }
+  // The examples have such windows (data::ShardLayout).
+  int64_t window() const { return specification_.window(); }
   int64_t size() const { return specification_.tables_size(); }
   // Sparse tables.
   int64_t row_tables() const { return specification_.sparse_tables_size(); }

@@ -239,6 +239,18 @@ def tokens_of(dataset: Any) -> Optional[int]:
     return dataset.length if isinstance(dataset, Tokens) else None
 
 
+def positions_of(dataset: Any) -> Dict[str, int]:
+    """Returns what ``data.train.positions`` says of a data set but for its fingerprint."""
+    keys = {"examples": len(dataset)}
+    tokens = tokens_of(dataset)
+    if tokens is not None:
+        keys["tokens"] = tokens
+    # The sequences of one window are in random order in any case.
+    if isinstance(dataset, Tokens) and dataset.window < len(dataset):
+        keys["window"] = dataset.window
+    return keys
+
+
 def seed_of(*numbers: int) -> int:
     """Returns a seed of 63 bits that follows from the numbers."""
     data = struct.pack(f"<{len(numbers)}Q", *[number % 2**64 for number in numbers])

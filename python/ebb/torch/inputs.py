@@ -33,8 +33,8 @@ class Inputs:
     tables: Mapping[str, torch.nn.Parameter]
     #: The modules with rows, by sparse table.
     rows: Mapping[str, List[embeddings.RowModule]]
-    #: How many there are.
-    examples: int
+    #: What ``data.train.positions`` says but for the fingerprint.
+    positions: Mapping[str, int]
     buffers: Buffers
     schedule: Optional[schedules.Schedule]
     rule: optimizers.Rule
@@ -74,7 +74,8 @@ def read(model: torch.nn.Module, dataset: Any, options: Chosen) -> Inputs:
         parameters.set_initial(tables, init)
         averages = {n: t for n, t in buffers.tables().items() if n in init}
         parameters.set_initial(averages, init)
-    return Inputs(device, tables, rows, examples, buffers, schedule, rule, init, first_rows)
+    positions = data.positions_of(dataset)
+    return Inputs(device, tables, rows, positions, buffers, schedule, rule, init, first_rows)
 
 
 def _schedule(options: Chosen, examples: int) -> Optional[schedules.Schedule]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 import torch
 
+from ebb import command
 from ebb.torch import embeddings
 from ebb.torch.buffers import Buffers
 from ebb.torch.inputs import Inputs
@@ -29,7 +30,7 @@ def keys_of(name: str, inputs: Inputs, options: Chosen) -> Dict[str, Any]:
             },
         },
         "data": {
-            "train": {"positions": {"examples": inputs.examples}},
+            "train": {"positions": inputs.positions},
         },
         "train": options.given("epochs", "batch"),
         "seed": options.seed,
@@ -50,7 +51,39 @@ def keys_of(name: str, inputs: Inputs, options: Chosen) -> Dict[str, Any]:
         workers = options.workers
         least, most = (1, workers) if isinstance(workers, int) else workers
         keys["workers"] = {"min": least, "max": most}
-    return merged(keys, options.settings or {})
+    return _without_misfit(merged(keys, options.settings or {}))
+
+
+def _without_misfit(keys: Dict[str, Any]) -> Dict[str, Any]:
+    """Leaves the windows of the data out where what the caller chose does not fit into them."""
+    positions = keys["data"]["train"]["positions"]
+    window = positions.get("window")
+    chosen = _item_of(keys)
+    if window is None or chosen is None:
+        return keys
+    examples, what = chosen
+    # The last batch of a window may be shorter; a run of batches may not.
+    if examples <= window and (what == "batches" or window % examples == 0):
+        return keys
+    command.warn(
+        f"the {window:,} examples of a window are no whole number of {what} of {examples:,}, so "
+        "batches are drawn from all of the data, which should fit into the page cache; pack it "
+        f"with a --window that is a multiple of {examples:,}"
+    )
+    del positions["window"]
+    return keys
+
+
+def _item_of(keys: Mapping[str, Any]) -> Optional[Tuple[int, str]]:
+    """Returns how many examples the caller wants together, and what they are."""
+    train, algorithm = keys["train"], keys.get("algorithm")
+    period = algorithm.get("period") if isinstance(algorithm, Mapping) else None
+    batch = train.get("batch")
+    if train.get("item_examples"):
+        return int(train["item_examples"]), "items"
+    if period:  # A batch that ebb chooses fits, too.
+        return int(period) * int(batch or 1), "runs"
+    return (int(batch), "batches") if batch else None
 
 
 def _optimizer(inputs: Inputs, optimizer: Any) -> Dict[str, Any]:

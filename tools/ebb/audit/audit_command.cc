@@ -83,6 +83,9 @@ std::string AuditText(const AuditReport& audit, v1::JobState state,
                              WithCommas(audit.worst.expected),
                              " examples in the partition that has the least")),
       "\n");
+  if (const std::string tokens = TokensText(audit); !tokens.empty()) {
+    absl::StrAppend(&out, tokens, "\n");
+  }
   if (audit.left_out > 0) {
     absl::StrAppend(&out, Count(audit.left_out, "bad example"),
                     " left out of the data, as on_bad_example says\n");

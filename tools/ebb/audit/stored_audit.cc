@@ -44,7 +44,7 @@ absl::StatusOr<AuditReport> AuditVersions(CheckpointSource* source) {
     ledgers.push_back(std::move(answer));
   }
   AuditReport report = AuditJob(source->job().plan, ledgers);
-  report.left_out = LeftOut(rpc::ToProto(source->job()));
+  NoteData(rpc::ToProto(source->job()), &report);
   report.nonfinite_rollbacks = source->line().rollback.nonfinite;
   report.rate_factor = source->line().rollback.rate_factor;
   return report;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <thread>
 #include <utility>
@@ -241,11 +242,27 @@ std::vector<LedgersAnswer> AskAll(uint64_t job,
 
 }  // namespace
 
-int64_t LeftOut(const v1::JobRecord& record) {
+void NoteData(const v1::JobRecord& record, AuditReport* report) {
   v1::Specification specification;
-  if (!specification.ParseFromString(record.specification())) return 0;
+  if (!specification.ParseFromString(record.specification())) return;
   const auto index = data::Index::Decode(specification.train_index());
-  return index.ok() ? index->left_out : 0;
+  if (!index.ok()) return;
+  report->left_out = index->left_out;
+  report->example_tokens =
+      specification.job().data().train().positions().tokens();
+}
+
+int64_t TokensOf(int64_t examples, int64_t each) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  return each > 0 && examples > kMost / each ? kMost : examples * each;
+}
+
+std::string TokensText(const AuditReport& audit) {
+  if (audit.example_tokens == 0) return "";
+  const int64_t applied = audit.worst.applied;
+  return absl::StrCat(
+      Count(applied, "sequence"), " of ", Count(audit.example_tokens, "token"),
+      ", ", Count(TokensOf(applied, audit.example_tokens), "token"), " in all");
 }
 
 absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
@@ -266,7 +283,7 @@ absl::StatusOr<AuditReport> FetchAudit(const v1::GetJobResponse& job,
                                    NoAnswerText(answers[i].status()))});
   }
   AuditReport report = AuditJob(plan, ledgers, silent);
-  report.left_out = LeftOut(job.record());
+  NoteData(job.record(), &report);
   EBB_ASSIGN_OR_RETURN(const RollbackRecord rollback,
                        rpc::FromProto(job.rollback()));
   report.rolled_back = job.rolled_back();
@@ -298,6 +315,7 @@ Json AuditJson(const AuditReport& audit, bool complete) {
   }
   json["effect_approximate"] = audit.effect_approximate;
   json["left_out"] = audit.left_out;
+  if (audit.example_tokens > 0) json["example_tokens"] = audit.example_tokens;
   json["rolled_back"] = audit.rolled_back;
   json["nonfinite_rollbacks"] = audit.nonfinite_rollbacks;
   json["rate_factor"] = audit.rate_factor;

@@ -49,6 +49,8 @@ struct AuditReport {
   int64_t updates = 0;  // Pushes applied, by all partitions together.
   // Bad examples of the training data, which the job leaves out.
   int64_t left_out = 0;
+  // Tokens of each example; 0: they are not sequences of as many.
+  int64_t example_tokens = 0;
   // The latest rollback, how often the job made one by itself, and at how much
   // of its rate it has trained since.
   std::string rolled_back;
@@ -77,9 +79,17 @@ AuditReport AuditJob(const JobPlan& plan,
 std::vector<uint64_t> ExpectedOracle(const JobPlan& plan, int32_t partition,
                                      const std::vector<SkippedRange>& skipped);
 
-// The bad examples of the training data that the job leaves out; 0 of a job of
-// another program, whose specification is its own.
-int64_t LeftOut(const v1::JobRecord& record);
+// Notes what the job says of its training data: the bad examples that it leaves
+// out, and the tokens of each. A job of another program has a specification of
+// its own, and says neither.
+void NoteData(const v1::JobRecord& record, AuditReport* report);
+
+// The tokens of so many examples, or the greatest number that there is.
+int64_t TokensOf(int64_t examples, int64_t each);
+
+// "8,809 sequences of 64 tokens, 563,776 tokens in all"; empty: the examples
+// are not sequences of as many.
+std::string TokensText(const AuditReport& audit);
 
 // Asks the servers of the job's placement. InvalidArgument, DataLoss: the job's
 // plan cannot be read. A server that does not answer is in the report.

@@ -58,13 +58,16 @@ job::JobFacts NotePositions(Draft* draft) {
   const v1::Positions& positions = draft->full.data().train().positions();
   const data::Index index =
       data::IndexOfPositions(positions.examples(), positions.fingerprint());
-  draft->known.train = job::SourceFacts{.examples = index.examples};
+  draft->known.train = job::SourceFacts{.examples = index.examples,
+                                        .window = positions.window()};
   draft->Validate();
   job::JobFacts out;
   out.examples = index.examples;
   out.train_index = index.Encode();
   out.train_index_hash = index.Hash();
-  out.order_version = data::kOrderVersion;
+  out.window = positions.window();
+  out.order_version =
+      out.window > 0 ? data::kWindowOrderVersion : data::kOrderVersion;
   return out;
 }
 

@@ -13,13 +13,16 @@
 #include "data/index.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/job_format.h"
 #include "job/specification.h"
+#include "job/training.h"
 #include "rpc/convert.h"
 #include "tools/ebb/cluster/audit.h"
 #include "tools/ebb/job/job_paths.h"
 #include "tools/ebb/job/job_text.h"
 #include "tools/files/files.h"
 #include "tools/tensors/tensor_files.h"
+#include "workloads/seam/rules/rules.h"
 
 namespace ebb::tools {
 namespace {
@@ -303,6 +306,34 @@ TEST_F(SubmissionTest, OfAProgramsJobItReadsNoData) {
   EXPECT_NE(other->record.plan.layout_hash, plan.layout_hash);
 }
 
+TEST_F(SubmissionTest, OrdersTheExamplesOfProgramsByTheirWindows) {
+  const std::string job =
+      "model: {kind: program, tables: {w: {dims: [3]}}}\n"
+      "data: {train: {positions: {examples: 6000, window: 1024, tokens: 64}}}\n"
+      "train: {batch: 32}\n";
+  const auto prepared = Prepare(job);
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  const JobPlan& plan = prepared->record.plan;
+  EXPECT_EQ(1024 % plan.shard_size, 0);
+  const auto facts = job::TrainingFactsOf(prepared->record);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->window, 1024);
+  EXPECT_EQ(facts->example_tokens, 64);
+  // An earlier release would use an example twice, and another never.
+  EXPECT_EQ(job::ReadSpecification(prepared->record)->format(),
+            job::kSpecificationFormat);
+  const auto anywhere =
+      Prepare(job, {"data.train.positions={examples: 6000, tokens: 64}"});
+  ASSERT_TRUE(anywhere.ok()) << anywhere.status();
+  EXPECT_NE(anywhere->record.plan.layout_hash, plan.layout_hash);
+  AuditReport audit;
+  NoteData(rpc::ToProto(prepared->record), &audit);
+  audit.worst.applied = 6000;
+  EXPECT_EQ(TokensText(audit),
+            "6,000 sequences of 64 tokens, 384,000 tokens in all");
+  EXPECT_EQ(workloads::FactsOf(prepared->job).unit, "sequence");
+}
+
 TEST_F(SubmissionTest, SaysAllThatIsWrongWithAProgramsJob) {
   EXPECT_THAT(
       Prepare("model: {kind: program, l2: 1}\n"
@@ -395,7 +426,9 @@ TEST_F(SubmissionTest, NamesWhatIsLeftOut) {
                          Path("test.csv"),
                          ":3: label 7 is none of the 2 classes of the training "
                          "data, 0 to 1"));
-  EXPECT_EQ(LeftOut(rpc::ToProto(prepared->record)), 1);
+  AuditReport audit;
+  NoteData(rpc::ToProto(prepared->record), &audit);
+  EXPECT_EQ(audit.left_out, 1);
 }
 
 TEST_F(SubmissionTest, SaysWhatTextBecomes) {

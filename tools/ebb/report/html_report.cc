@@ -51,6 +51,15 @@ std::string ModelCounts(const RunReport& report) {
   return out;
 }
 
+std::string SpeedFigure(const RunReport& report) {
+  const double speed = report.examples_per_second();
+  if (report.tokens() == 0) {
+    return Figure(Short(speed), absl::StrCat(report.unit(), "s/s"));
+  }
+  return Figure(Short(speed * static_cast<double>(report.tokens())),
+                "tokens/s");
+}
+
 std::string Figures(const RunReport& report) {
   std::string out = "<div class=\"grid figures\">\n";
   if (const auto* last = LastEvaluation(report.status)) {
@@ -64,9 +73,7 @@ std::string Figures(const RunReport& report) {
   }
   absl::StrAppend(
       &out, Figure(DurationText(absl::Seconds(report.seconds)), "training"),
-      Figure(Short(report.examples_per_second()),
-             absl::StrCat(report.unit(), "s/s")),
-      ModelCounts(report));
+      SpeedFigure(report), ModelCounts(report));
   if (!report.has_trees()) {
     absl::StrAppend(&out,
                     Figure(WithCommas(report.status.updates()), "updates"));
@@ -299,6 +306,10 @@ std::string Details(const RunReport& report) {
     row(absl::StrCat(units, " applied, each partition"),
         WithCommas(audit.worst.applied));
     row(absl::StrCat(units, " expected"), WithCommas(audit.worst.expected));
+    if (report.tokens() > 0) {
+      row("tokens applied, each partition",
+          WithCommas(TokensOf(audit.worst.applied, report.tokens())));
+    }
     row("missing, in all partitions together", WithCommas(audit.sum.missing));
     row("doubled, in all partitions together", WithCommas(audit.sum.doubled));
     row("skipped by decision", WithCommas(audit.worst.skipped));

@@ -429,6 +429,7 @@ class ReportWriter {
   void AddAudit() {
     if (!report_.audit) return;
     Line(absl::StrCat(report_.unit(), "s"), AppliedText(report_));
+    Line("tokens", TokensText(*report_.audit));
     if (report_.audit->left_out > 0) {
       Line("left out", Count(report_.audit->left_out, "bad example"));
     }
@@ -436,8 +437,15 @@ class ReportWriter {
   }
 
   void AddCourse() {
-    Line("speed", absl::StrCat(Short(report_.examples_per_second()), " ",
-                               report_.unit(), "s/s"));
+    const double speed = report_.examples_per_second();
+    Line("speed",
+         absl::StrCat(Short(speed), " ", report_.unit(), "s/s",
+                      report_.tokens() == 0
+                          ? ""
+                          : absl::StrCat(", ",
+                                         Short(speed * static_cast<double>(
+                                                           report_.tokens())),
+                                         " tokens/s")));
     Line("restarts", RestartsText(report_));
     Learnt("rollbacks", RollbacksText(report_));
     Learnt("rate",

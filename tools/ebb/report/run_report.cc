@@ -150,6 +150,7 @@ std::string AuditVerdict(const RunReport& report) {
 }
 
 std::string RunReport::unit() const { return workloads::FactsOf(job).unit; }
+int64_t RunReport::tokens() const { return workloads::FactsOf(job).tokens; }
 
 bool RunReport::has_trees() const {
   return workloads::ToolsOf(job.model()).Facts().trees;
@@ -229,6 +230,7 @@ Json ReportJson(const RunReport& report) {
   json["total_seconds"] = report.total_seconds;
   json["cpu_seconds"] = report.cpu_seconds;
   json["examples_per_second"] = report.examples_per_second();
+  if (report.tokens() > 0) json["example_tokens"] = report.tokens();
   json["epochs"] = report.job.train().epochs();
   if (report.converged) json["converged"] = true;
   json["seed"] = report.job.seed();

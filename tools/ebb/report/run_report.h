@@ -95,6 +95,8 @@ struct RunReport {
   }
   // The kind of which the job has items (job/base/traits.h).
   std::string unit() const;
+  // Tokens of each example; 0: they are not sequences of as many.
+  int64_t tokens() const;
   double examples_per_second() const {
     const int64_t applied = status.applied_min() - applied_before;
     return seconds > 0 && applied > 0 ? static_cast<double>(applied) / seconds

@@ -168,6 +168,9 @@ void AddProgress(const v1::JobStatus& job, Json* json) {
   (*json)["full_items"] = job.summary().full_items();
   (*json)["durable_items"] = job.summary().durable_items();
   (*json)["examples"] = job.examples();
+  if (job.example_tokens() > 0) {
+    (*json)["example_tokens"] = job.example_tokens();
+  }
   // Below the marks of the partition that has the least, and the most.
   (*json)["marks"]["least"] = job.applied_min();
   (*json)["marks"]["most"] = job.applied_max();

@@ -165,6 +165,13 @@ std::string JobName(const v1::GetStatusResponse& status,
   return same < 2 ? name : absl::StrCat(name, " (", job.summary().job(), ")");
 }
 
+std::string SpeedText(const v1::JobStatus& job) {
+  const double speed = job.examples_per_second();
+  if (job.example_tokens() == 0) return absl::StrCat(Short(speed), "/s");
+  const double tokens = speed * static_cast<double>(job.example_tokens());
+  return absl::StrCat(Short(tokens), " tokens/s");
+}
+
 std::string JobTable(const v1::GetStatusResponse& status) {
   TextTable table({"JOB", "NUMBER", "STATE", "PRIORITY", "WORKERS", "ITEMS",
                    "DURABLE", "APPLIED", "SPEED", "ETA", "LOSS", "TEST"},
@@ -187,8 +194,7 @@ std::string JobTable(const v1::GetStatusResponse& status) {
          MarksKnown(job) || job.applied_min() > 0
              ? absl::StrFormat("%.1f%%", 100 * progress.fraction())
              : "",
-         absl::StrCat(Short(job.examples_per_second()), "/s"),
-         progress.eta ? AgeText(*progress.eta) : "",
+         SpeedText(job), progress.eta ? AgeText(*progress.eta) : "",
          progress.inertia ? figure(progress.inertia, "inertia ")
          : progress.rmse  ? figure(progress.rmse, "rmse ")
                           : figure(progress.loss),

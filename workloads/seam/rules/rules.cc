@@ -24,7 +24,10 @@ const Rules* RulesOf(v1::Algorithm::Kind algorithm) {
 }
 
 WorkloadFacts FactsOf(const v1::Job& job) {
-  return RulesOf(job.model()).Facts(job);
+  WorkloadFacts facts = RulesOf(job.model()).Facts(job);
+  facts.tokens = job.data().train().positions().tokens();
+  if (facts.tokens > 0) facts.unit = "sequence";
+  return facts;
 }
 
 const v1::AlgorithmTraits& AlgorithmTraitsOf(const v1::Job& job) {

@@ -46,6 +46,8 @@ struct WorkloadFacts {
   // data.
   int64_t tasks = 0;
   std::string unit = "example";  // Items consist of these.
+  // Tokens of each example; 0: they are not sequences of as many.
+  int64_t tokens = 0;
   bool all_data = false;   // A worker needs all of the training data in memory.
   bool labels = true;      // It looks at labels.
   bool documents = false;  // Its examples are documents.
