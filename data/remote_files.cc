@@ -190,6 +190,7 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenOne(
   auto source = std::make_unique<RemoteSource>(remote, std::string(path),
                                                std::move(place), store);
   EBB_RETURN_IF_ERROR(source->Begin());
+  if (!remote->options().decompress) return source;
   return internal::Decompressed(std::string(path), std::move(source));
 }
 

@@ -28,6 +28,8 @@ struct RemoteFilesOptions {
   uint64_t cache_bytes = uint64_t{10} << 30;
   // How much is read at once, and held in memory for each open file.
   uint64_t range_bytes = uint64_t{8} << 20;
+  // False: what is compressed is read as it is.
+  bool decompress = true;
   // Credentials and endpoints of buckets come from there (s3_objects.h).
   Environment environment = ProcessEnvironment;
   RetryOptions retries = {.patience = absl::Minutes(1)};

@@ -2,7 +2,7 @@
 
 Each copy makes STEPS steps of AdamW by itself and hands in how far it came (DiLoCo,
 Douillard et al. 2023). The text is ebb's own documentation, or TEXT: a file, or a folder
-of `ebb data pack --tokens 64 FILE FOLDER --split 0.1`.
+of `ebb data pack --tokens 64 FILE FOLDER --split 0.1`, which may be in a bucket.
 """
 
 import math
@@ -103,8 +103,8 @@ def parts_of(text):
 
 
 def sets():
-    """Returns the same of TEXT, which may be a folder of packed tokens, or of docs/."""
-    if TEXT and os.path.isdir(TEXT):
+    """Returns the same of TEXT, which may be packed tokens, or of docs/."""
+    if TEXT and ("://" in TEXT or os.path.isdir(TEXT)):
         train, test = (ebb.torch.Tokens(f"{TEXT}/{part}") for part in ("train", "test"))
         return [chr(byte) for byte in range(train.vocabulary)], train, test
     return parts_of(read())

@@ -44,6 +44,8 @@ _WORDS = (
     (r"(?m)^ebb[a-z -]* --help has all flags\n?", ""),
 )
 _USAGE = 2  # The exit code of a request that was refused.
+_AWAY = 75  # `ebb data fetch` ends with it where a bucket does not answer.
+_ABSENT = ("there is no job ", "No such file", " is not there")
 
 
 @dataclass(frozen=True)
@@ -231,8 +233,10 @@ def error_of_text(told: str, exit_code: int, command: str) -> Error:
 
 
 def _kind_of(message: str, exit_code: int) -> Type[Error]:
+    if exit_code == _AWAY:
+        return Unavailable
     if exit_code == _USAGE:
-        absent = "there is no job " in message or "No such file" in message
+        absent = any(text in message for text in _ABSENT)
         return NotFound if absent else Refused
     away = (
         _NOBODY,

@@ -3,9 +3,12 @@
 import hashlib
 import math
 import os
+import pathlib
 import pickle
 import struct
 import subprocess
+import sys
+import urllib.request
 
 import pytest
 
@@ -17,7 +20,8 @@ import torch.nn.functional as F  # noqa: E402
 import ebb  # noqa: E402
 import ebb.local  # noqa: E402
 import ebb.torch  # noqa: E402
-from ebb.torch import data  # noqa: E402
+from ebb.torch import data, inputs, job_keys, token_files  # noqa: E402
+from ebb.torch.options import Chosen  # noqa: E402
 
 LENGTH = 4
 
@@ -200,8 +204,8 @@ def test_says_where_there_are_tokens(tmp_path, packed):
     with pytest.raises(ebb.NotFound) as error:
         ebb.torch.Tokens(tmp_path)
     assert "train" in error.value.hint
-    with pytest.raises(ebb.Refused, match="s3://bucket/a"):
-        ebb.torch.Tokens("s3://bucket/a")
+    with pytest.raises(ebb.Refused, match="ftp://host/a"):
+        ebb.torch.Tokens("ftp://host/a")
 
 
 def test_its_fingerprint_is_its_own(tmp_path, packed):
@@ -214,6 +218,164 @@ def test_its_fingerprint_is_its_own(tmp_path, packed):
     assert other.fingerprint != tokens.fingerprint
     with pytest.raises(ebb.DataDiffers, match="the data set is not that of job a"):
         data.fingerprint(other, 1, "constants", None).compare(str(told), "a", "w")
+
+
+SERVER = pathlib.Path(__file__).parents[2] / "common/objects/testing/s3_server.py"
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """Puts files into a bucket, and counts what was asked of it."""
+    server = subprocess.Popen(
+        [sys.executable, "-B", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret/EXAMPLE+key"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL_S3", url),
+        ("EBB_DATA_CACHE", str(tmp_path / "cache")),
+    ):
+        monkeypatch.setenv(name, value)
+
+    class Bucket:
+        def put(self, folder, name):
+            for file in folder.iterdir():
+                path = f"{url}/bucket/{name}/{file.name}"
+                put = urllib.request.Request(path, data=file.read_bytes(), method="PUT")
+                urllib.request.urlopen(put, timeout=10).read()
+
+        def requests(self):
+            return int(self.say("/-/faults", b"[]"))
+
+        def say(self, path, body=b""):
+            return urllib.request.urlopen(url + path, data=body, timeout=10).read()
+
+    bucket = Bucket()
+    bucket.url = url
+    bucket.say("/-/public")
+    yield bucket
+    server.stdin.close()
+    server.wait(timeout=10)
+    server.stdout.close()
+
+
+def cached(tmp_path):
+    return sorted(path.name for path in (tmp_path / "cache" / "tokens").rglob("*.ebbt"))
+
+
+def test_reads_windows_of_a_bucket_and_keeps_them(tmp_path, packed, bucket):
+    bucket.put(packed, "tok/train")
+    tokens = ebb.torch.Tokens("s3://bucket/tok/train")
+    here = ebb.torch.Tokens(packed)
+    assert tokens.fingerprint == here.fingerprint and cached(tmp_path) == []
+    assert [x.tolist() for x, _ in tokens] == [x.tolist() for x, _ in here]
+    assert cached(tmp_path) == ["window-00000.ebbt", "window-00001.ebbt", "window-00002.ebbt"]
+    before = bucket.requests()
+    again = ebb.torch.Tokens("s3://bucket/tok/train")
+    assert again[6][0].tolist() == here[6][0].tolist()
+    assert bucket.requests() - before == 1  # The footer.
+    # A web server has the same files, and they are the same set.
+    web = ebb.torch.Tokens(bucket.url + "/bucket/tok/train")
+    assert web[3][1].tolist() == here[3][1].tolist()
+
+
+def test_fetches_again_what_the_cache_lost_or_damaged(tmp_path, packed, bucket):
+    bucket.put(packed, "tok")
+    here = ebb.torch.Tokens(packed)
+    for harm in (lambda path: path.unlink(), lambda path: path.write_bytes(b"no tokens")):
+        tokens = ebb.torch.Tokens("s3://bucket/tok")
+        tokens[0]
+        for path in (tmp_path / "cache" / "tokens").rglob("window-00000.ebbt"):
+            harm(path)
+        tokens = ebb.torch.Tokens("s3://bucket/tok")
+        assert tokens[0][0].tolist() == here[0][0].tolist()
+    # The bucket itself has a damaged window.
+    (packed / "window-00001.ebbt").write_bytes(b"x" * 30)
+    bucket.put(packed, "tok")
+    with pytest.raises(ebb.Damaged, match="s3://bucket/tok/window-00001.ebbt: window 1 is damaged"):
+        ebb.torch.Tokens("s3://bucket/tok")[3]
+
+
+def test_processes_that_want_one_window_fetch_it_once(tmp_path, packed, bucket):
+    """Bug: each wrote into one file, and removed that of the other."""
+    bucket.put(packed, "tok")
+    code = "import sys, ebb.torch; print(ebb.torch.Tokens('s3://bucket/tok')[0][0].tolist())"
+    before = bucket.requests()
+    several = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert {one.communicate()[0] for one in several} == {"[100, 101, 102, 103]\n"}
+    # Each asks for the footer, and one for the window.
+    assert bucket.requests() - before == 5
+
+
+def test_data_workers_read_a_bucket(packed, bucket):
+    bucket.put(packed, "tok")
+    here = ebb.torch.Tokens(packed)
+    loader = torch.utils.data.DataLoader(ebb.torch.Tokens("s3://bucket/tok"), 2, num_workers=2)
+    read = [row.tolist() for x, _ in loader for row in x]
+    assert read == [x.tolist() for x, _ in here]
+
+
+def test_waits_for_a_bucket_that_is_away(packed, bucket, monkeypatch):
+    bucket.put(packed, "tok")
+    tokens = ebb.torch.Tokens("s3://bucket/tok")
+    calls = []
+
+    def call(arguments):
+        calls.append(arguments)
+        if len(calls) < 3:
+            raise ebb.errors.Unavailable("it does not answer")
+        return whole(arguments)
+
+    whole = token_files.command.call
+    monkeypatch.setattr(token_files.command, "call", call)
+    monkeypatch.setattr(token_files, "_PAUSE_S", 0.01)
+    with pytest.warns(ebb.Warning, match="it is tried again"):
+        assert tokens[0][0].tolist() == [100, 101, 102, 103]
+    assert len(calls) == 3
+    assert ebb.command.error_of_text("s3://b/a: status 503", 75, "data").__class__ is ebb.Unavailable
+
+
+def test_the_bound_of_the_cache_is_a_size(monkeypatch):
+    for text, size in (("9GiB", 9 << 30), ("64 MiB", 64 << 20), ("1k", 1024), ("77", 77)):
+        monkeypatch.setenv("EBB_DATA_CACHE_BYTES", text)
+        assert token_files.cache_bytes() == size
+    for text in ("-1", "much", "GiB"):
+        monkeypatch.setenv("EBB_DATA_CACHE_BYTES", text)
+        with pytest.raises(ebb.Refused, match="EBB_DATA_CACHE_BYTES"):
+            ebb.torch.Tokens("s3://bucket/tok")
+
+
+def test_a_cache_that_cannot_be_written(tmp_path, packed, bucket, monkeypatch):
+    bucket.put(packed, "tok")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EBB_DATA_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ebb.Refused, match="the cache of packed tokens cannot be written"):
+        ebb.torch.Tokens("s3://bucket/tok")[0]
+
+
+def test_the_cache_has_a_bound(tmp_path, packed, bucket, monkeypatch):
+    bucket.put(packed, "tok")
+    monkeypatch.setenv("EBB_DATA_CACHE_BYTES", "60")  # A window has 30 bytes.
+    tokens = ebb.torch.Tokens("s3://bucket/tok")
+    for number in (0, 3, 6):
+        tokens[number]
+        for age, path in enumerate(sorted((tmp_path / "cache" / "tokens").rglob("*.ebbt"))):
+            os.utime(path, (age, age))
+    assert cached(tmp_path) == ["window-00001.ebbt", "window-00002.ebbt"]
+
+
+def test_says_what_a_bucket_lacks(packed, bucket):
+    with pytest.raises(ebb.NotFound, match="s3://bucket/none has no packed tokens") as error:
+        ebb.torch.Tokens("s3://bucket/none")
+    assert "/train" in error.value.hint
+    with pytest.raises(ebb.Refused, match="signed") as error:
+        ebb.torch.Tokens("https://host/train?signature=secret")
+    assert "secret" not in str(error.value)
 
 
 def run(*arguments):
@@ -278,6 +440,72 @@ class Bigrams(torch.nn.Module):
         return self.next[x]
 
 
+def test_a_job_goes_from_window_to_window(tmp_path):
+    text = [number % 7 for number in range(2000)]
+    tokens = ebb.torch.Tokens(write(tmp_path / "train", text, window=64, length=8))
+    assert data.positions_of(tokens) == {"examples": 249, "tokens": 8, "window": 64}
+    # A part of a set has lost its windows, and one window leaves nothing to choose.
+    half = torch.utils.data.Subset(tokens, range(100))
+    assert data.positions_of(half) == {"examples": 100, "tokens": 8}
+    whole = ebb.torch.Tokens(write(tmp_path / "whole", text, window=249, length=8))
+    assert data.positions_of(whole) == {"examples": 249, "tokens": 8}
+    model = Bigrams(tokens.vocabulary)
+    used = []
+    with ebb.local.cluster() as cluster:
+        job = ebb.torch.job(
+            "windows",
+            model,
+            tokens,
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+            epochs=2,
+            batch=16,
+            seed=3,
+            scheduler=cluster.address,
+        )
+        for batch in job:
+            used += batch.examples.tolist()
+            job.optimizer.zero_grad()
+            model.next.sum().backward()
+            job.optimizer.step()
+        assert job.audit().exact
+    for epoch in (used[:249], used[249:]):
+        assert sorted(epoch) == list(range(249)) and epoch != sorted(epoch)
+        windows = [number // 64 for number in epoch]
+        assert len([1 for a, b in zip(windows, windows[1:]) if a != b]) == 3
+    assert used[:249] != used[249:]
+
+
+def keys_for(tokens, local=None, **options):
+    model = Bigrams(tokens.vocabulary)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    chosen = Chosen(optimizer=optimizer, local=local, epochs=1, **options)
+    return job_keys.keys_of("a", inputs.read(model, tokens, chosen), chosen)["data"]["train"]
+
+
+def test_windows_that_do_not_fit_are_left_out_and_said(tmp_path):
+    """Bug: a run that does not divide the window was refused."""
+    tokens = ebb.torch.Tokens(write(tmp_path / "a", list(range(4000)), window=400))
+    runs = ebb.torch.DiLoCo(steps=10)
+    for options in ({}, {"batch": 7}, {"batch": 40, "local": runs}, {"local": runs}):
+        assert keys_for(tokens, **options)["positions"]["window"] == 400
+    for options in (
+        {"batch": 401},
+        {"batch": 16, "local": runs},
+        {"settings": {"train": {"item_examples": 150}}},
+    ):
+        with pytest.warns(ebb.Warning, match="the 400 examples of a window"):
+            assert "window" not in keys_for(tokens, **options)["positions"]
+
+
+def test_packing_makes_windows_for_runs_of_fifty_batches(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"abcdefgh" * 200)
+    said = run("data", "pack", "--tokens", 8, tmp_path / "a.txt", tmp_path / "packed")
+    assert said.returncode == 0, said.stderr
+    window = ebb.torch.Tokens(tmp_path / "packed").window
+    # A sequence takes 18 bytes, and a window 64 MiB at most.
+    assert window == 50 * 2**16
+
+
 def test_a_job_trains_on_tokens_and_tells_their_perplexity(tmp_path):
     text = [number * number % 11 for number in range(2000)]
     tokens = ebb.torch.Tokens(write(tmp_path / "train", text, window=64, length=8))
@@ -294,12 +522,14 @@ def test_a_job_trains_on_tokens_and_tells_their_perplexity(tmp_path):
             evaluate=lambda model: mean_loss(model, held_out),
             scheduler=cluster.address,
         )
+        assert job.status()["example_tokens"] == 8
         for x, y in job.loader(num_workers=1):
             assert x.shape == y.shape and x.shape[1] == 8
             job.optimizer.zero_grad()
             F.cross_entropy(model(x).flatten(0, 1), y.flatten()).backward()
             job.optimizer.step()
-        assert job.audit().exact
+        audit = job.audit()
+        assert audit.exact and audit.all["example_tokens"] == 8
         last = [row for row in job.history if row.get("test_perplexity") is not None][-1]
         assert last["test_perplexity"] == pytest.approx(math.exp(last["test_loss"]), rel=1e-4)
         assert last["test_perplexity"] < 6

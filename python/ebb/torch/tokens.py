@@ -19,6 +19,7 @@ import torch
 
 from ebb.arrays import Array
 from ebb.errors import Damaged, NotFound, Refused
+from ebb.torch import token_files
 
 _FOOTER = "footer.ebbt"
 _MAGIC = b"EBBQ"
@@ -49,6 +50,9 @@ class _Footer:
     def sequences_of(self, window: int) -> int:
         return min(self.window, self.sequences - window * self.window)
 
+    def bytes_of(self, window: int) -> int:
+        return self.sequences_of(window) * (self.length + 1) * self.width
+
 
 class Tokens:
     """Sequences of tokens that ``ebb data pack --tokens`` packed.
@@ -57,9 +61,15 @@ class Tokens:
     inputs and one more, without the first. With ``documents=True`` there is a third tensor:
     the number of the document, counted from 0 within the sequence, that each input belongs to.
 
+    ``path`` is a folder, or its place in a bucket or on a web server
+    (``s3://BUCKET/FOLDER``, ``https://HOST/FOLDER``). From there windows are fetched when they
+    are first used, and kept below ``EBB_DATA_CACHE`` (``~/.cache/ebb``), at most
+    ``EBB_DATA_CACHE_BYTES`` (10 GiB) of them. Credentials are those of training data in buckets.
+
     Windows of sequences are mapped, a few at a time, and each is compared with its checksum
-    when this process first uses it. A job draws its batches from all windows, so the set should
-    fit into the page cache.
+    when this process first uses it. A job goes from window to window
+    (``data.train.positions.window``), so a copy reads one file after another. Through a
+    Subset, batches come from everywhere, and the set should fit into the page cache.
 
     Raises NotFound, Refused or Damaged, with the name of the file and the window.
     """
@@ -69,13 +79,11 @@ class Tokens:
 
     def __init__(self, path: Any, documents: bool = False) -> None:
         self.path = os.fspath(path)
-        if "://" in self.path:
-            raise Refused(
-                f"{self.path}: packed tokens are read in place",
-                "name a folder that is on this machine or mounted there",
-            )
-        self._footer = _read_footer(self.path)
-        _check_sizes(self.path, self._footer)
+        self._files = token_files.Files(self.path)
+        with self._files.footer(_FOOTER, _MOST_FOOTER) as file:
+            self._footer = _read_footer(file, self._files)
+        if not self._files.remote:
+            _check_sizes(self._files, self._footer)
         if documents and self._footer.document_end is None:
             raise Refused(
                 f"{self.path}: nothing tells its documents apart",
@@ -153,27 +161,39 @@ class Tokens:
         return mapped
 
     def _map(self, window: int) -> Array:
-        path = window_path(self.path, window)
-        shape = (self._footer.sequences_of(window), self._footer.length + 1)
         try:
-            mapped = np.memmap(path, f"<u{self._footer.width}", "r", shape=shape)
-            state = _state_of(path)
-        except (OSError, ValueError) as error:
-            raise Damaged(
-                f"{path}: window {window} cannot be read: {error}", _AGAIN
-            ) from error
+            return self._map_file(window)
+        except Damaged:
+            # The cache may have lost or damaged what its source has.
+            if not self._files.remote:
+                raise
+            return self._map_file(window, again=True)
+
+    def _map_file(self, window: int, again: bool = False) -> Array:
+        file = _file_of(window)
+        name = self._files.name_of(file)
+        shape = (self._footer.sequences_of(window), self._footer.length + 1)
+        size = self._footer.bytes_of(window)
+        with self._files.window(file, self._footer.id, size, again) as path:
+            try:
+                mapped = np.memmap(path, f"<u{self._footer.width}", "r", shape=shape)
+                # Its use changes when a file of the cache was written.
+                state = _state_of(path)[: 3 if self._files.remote else None]
+            except (OSError, ValueError) as error:
+                raise Damaged(
+                    f"{name}: window {window} cannot be read: {error}", _AGAIN
+                ) from error
         if self._checked.get(window) != state:
             if hashlib.sha256(mapped.data).digest() != self._footer.hashes[window]:
                 raise Damaged(
-                    f"{path}: window {window} is damaged: its checksum is wrong", _AGAIN
+                    f"{name}: window {window} is damaged: its checksum is wrong", _AGAIN
                 )
             self._checked[window] = state
         return mapped
 
 
-def window_path(folder: str, window: int) -> str:
-    """Returns the path of the file of a window."""
-    return os.path.join(folder, f"window-{window:05d}.ebbt")
+def _file_of(window: int) -> str:
+    return f"window-{window:05d}.ebbt"
 
 
 def _state_of(path: str) -> Tuple[int, ...]:
@@ -182,14 +202,14 @@ def _state_of(path: str) -> Tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _read_footer(folder: str) -> _Footer:
-    path = os.path.join(folder, _FOOTER)
+def _read_footer(file_path: str, files: token_files.Files) -> _Footer:
+    path = files.name_of(_FOOTER)
     try:
-        with open(path, "rb") as file:
+        with open(file_path, "rb") as file:
             data = file.read(_MOST_FOOTER + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(
-            f"{folder} has no packed tokens: there is no {_FOOTER}", _other(folder)
+            f"{files.place} has no packed tokens: there is no {_FOOTER}", _other(files.place)
         ) from None
     except OSError as error:
         raise NotFound(f"{path} cannot be read: {error.strerror}") from error
@@ -238,10 +258,10 @@ def _decode(payload: bytes, name: str) -> Optional[_Footer]:
     )
 
 
-def _check_sizes(folder: str, footer: _Footer) -> None:
+def _check_sizes(files: token_files.Files, footer: _Footer) -> None:
     for window in range(len(footer.hashes)):
-        path = window_path(folder, window)
-        expected = footer.sequences_of(window) * (footer.length + 1) * footer.width
+        path = files.name_of(_file_of(window))
+        expected = footer.bytes_of(window)
         try:
             size = os.stat(path).st_size
         except OSError as error:
