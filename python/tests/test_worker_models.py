@@ -242,6 +242,45 @@ def test_steps_are_those_of_a_plain_loop(tmp_path: Path, text: str) -> None:
     assert abs((predicted == labels).mean() - run.history[-1]["test_accuracy"]) < 1e-9
 
 
+def test_runs_of_local_steps_are_those_of_a_plain_loop(tmp_path: Path) -> None:
+    models = write_module(tmp_path, _MODULE)
+    job = python_job(tmp_path, epochs=4)
+    # A batch is all data, so that its order says nothing; a run is an epoch.
+    job["train"]["batch"] = 600
+    del job["optimizer"]
+    inner = {"kind": "adamw", "rate": 0.05, "weight_decay": 0.1, "schedule": "constant"}
+    outer = {"rate": 0.7, "momentum": 0.9}
+    job["algorithm"] = {"kind": "diloco", "inner": inner, "period": 1, **outer}
+
+    run = ebb.run(job, plugins=[models], workers=1)
+
+    assert run.audit().exact
+    namespace = {}
+    exec(compile(_MODULE, "net.py", "exec"), namespace)
+    from ebb.torch.data import seed_of, set_seeds
+
+    set_seeds(seed_of(1))
+    net = namespace["Net"](FEATURES, CLASSES)
+    features, labels = examples(600)
+    batch = torch.tensor(features, dtype=torch.float32), torch.tensor(labels)
+    values = [value.detach().clone().requires_grad_() for value in net.parameters()]
+    servers = torch.optim.SGD(values, lr=0.7, momentum=0.9, nesterov=True)
+    for _ in range(4):
+        with torch.no_grad():
+            for value, begun in zip(net.parameters(), values):
+                value.copy_(begun)
+        own = torch.optim.AdamW(net.parameters(), lr=0.05, weight_decay=0.1)
+        own.zero_grad()
+        namespace["loss"](net, batch).backward()
+        own.step()
+        for value, begun in zip(net.parameters(), values):
+            begun.grad = (begun - value).detach()
+        servers.step()
+    state = run.state_dict()
+    for (name, _), value in zip(net.named_parameters(), values):
+        np.testing.assert_allclose(state[name], value.detach().numpy(), atol=1e-5)
+
+
 def test_statistics_are_refused_where_workers_push_something_else(tmp_path: Path) -> None:
     models = write_module(tmp_path, _NORMED)
     job = {**python_job(tmp_path), "filters": {"push": "int8"}}
@@ -344,9 +383,14 @@ def test_a_batch_that_kills_python_is_put_aside(tmp_path: Path) -> None:
     assert "Python was killed by signal 9" in said
 
 
-def test_each_example_counts_once_whatever_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runs", [False, True], ids=["steps", "runs"])
+def test_each_example_counts_once_whatever_is_killed(tmp_path: Path, runs: bool) -> None:
     models = write_module(tmp_path, _MODULE)
     job = python_job(tmp_path, epochs=400)
+    if runs:
+        inner = job.pop("optimizer")
+        job["algorithm"] = {"kind": "diloco", "inner": inner, "period": 5}
+        job["consistency"] = "asp"
     job.update(evaluate={"every": "100 epochs"}, checkpoint={"every": "500ms"})
     with worker_cluster(tmp_path, models, servers=2, workers=2) as cluster:
         submitted = cluster.connect().submit(job, plugins=[models])
