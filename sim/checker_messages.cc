@@ -416,6 +416,7 @@ void Checker::Computes(const WorkerNode& worker,
     const bool begins = plan().algorithm.runs && task.gathered == 0;
     return begins ? CheckBegin(worker, task) : void();
   }
+  if (!world_->scenario().dense_values) return;
   const int64_t round = plan().RoundOf(task.item);
   const auto expected = world_->arithmetic().RoundValues(round);
   for (int32_t p = 0; p < plan().partitions; ++p) {

@@ -194,6 +194,7 @@ absl::Duration ReportOptions::MeasuredUntil(int workers) const {
 }
 
 double ReportRow::goodput() const {
+  if (runs) return (1 - waiting()) / (1 + repeated);
   return static_cast<double>(work.counted) /
          (rate * absl::ToDoubleSeconds(work.alive));
 }
@@ -225,6 +226,7 @@ ReportRow RunReportRow(const ReportOptions& options, int workers) {
   ReportRow row;
   row.workers = workers;
   row.servers = options.Servers(workers);
+  row.runs = options.period > 0;
   row.rate = RateAlone(options, row.servers);
   const absl::Duration until = options.MeasuredUntil(workers);
   Churn churn =

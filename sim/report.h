@@ -62,6 +62,7 @@ struct ReportOptions {
 struct ReportRow {
   int workers = 0;
   int servers = 0;
+  bool runs = false;  // Of local steps.
   // Examples a second of an undisturbed worker. A batch is an example.
   double rate = 0;
   Work work;
@@ -74,6 +75,8 @@ struct ReportRow {
   absl::Duration took;
 
   // Examples counted over those that the workers alive could have computed.
+  // Many runs are underway when the measured time begins and when it ends, so
+  // with them it follows from `waiting` and `repeated`.
   double goodput() const;
   // The share of the workers' time in which they did not compute.
   double waiting() const;
