@@ -62,7 +62,7 @@ struct ReportOptions {
 struct ReportRow {
   int workers = 0;
   int servers = 0;
-  bool runs = false;  // Of local steps.
+  bool runs = false;  // Workers push runs of local steps.
   // Examples a second of an undisturbed worker. A batch is an example.
   double rate = 0;
   Work work;
