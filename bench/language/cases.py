@@ -8,6 +8,7 @@ ROWS = {
     "adamw": "one process of AdamW, a step of each batch",
     "adamw_outer": "the same with an outer Nesterov step (SNOO)",
     "ddp": "data-parallel steps over gloo (DDP)",
+    "accumulated": "data-parallel steps that exchange as seldom as rounds",
     "diloco": "ebb.torch, rounds",
     "diloco_asp": "ebb.torch, a step when a run arrives",
     "moments": "rounds in one process",
@@ -20,9 +21,11 @@ ROWS = {
     "choice": "other defaults",
 }
 #: Those whose losses are compared.
-LOSS_ROWS = ("adamw", "adamw_outer", "moments", "ddp", "diloco", "diloco_asp", "torchft")
+LOSS_ROWS = ("adamw", "adamw_outer", "moments", "ddp", "accumulated", "diloco", "diloco_asp", "torchft")
 #: Of the outer step of rounds.
-RATE, MOMENTUM = 0.7, 0.9
+RATE, MOMENTUM = 1.0, 0.5
+#: Batches of a run in which its rate grows, if the run is long.
+_WARM_UP = 10
 #: What becomes of the moments of AdamW after a run.
 MOMENTS = {
     "kept": "each worker keeps its moments",
@@ -114,6 +117,10 @@ class _Cases:
                 self._ddp("ddp", f"ddp-w{workers}-s{seed}", workers, seed)
                 self._diloco("diloco", workers, seed)
                 self._diloco("diloco_asp", workers, seed)
+            self._one_process(
+                "accumulated", f"accumulated-w{workers}-s{first}", first, workers=workers,
+                accumulated=workers * self._options.steps,
+            )
         for workers in () if options.quick else (1, 2, 16, 32):
             self._diloco("diloco", workers, first)
             self._diloco("diloco_asp", workers, first)
@@ -139,6 +146,7 @@ class _Cases:
         self._one_process(
             row, name, seed, workers=workers, steps=self._options.steps, outer_rate=RATE,
             outer_momentum=MOMENTUM, moments=moments,
+            warm_up=min(_WARM_UP, self._options.steps // 2) if moments == "anew" else 0,
         )
 
     def _ddp(self, row: str, name: str, workers: int, seed: int, factor: float = 1.0) -> None:
@@ -153,6 +161,7 @@ class _Cases:
         batch_time = 0.0 if rounds else workers * self._options.batch_s / self._options.cores
         settings = {
             "steps": self._options.steps, "outer_rate": None, "outer_momentum": None,
+            "warm_up": None,
             "rounds": rounds, "filters": None, "copies": copies, "kills": {},
             "network": row == "bytes", "batch_time": round(batch_time, 3), **more,
         }
@@ -212,18 +221,19 @@ class _Cases:
         def late(**more: Any) -> None:
             self._diloco("choice", 4, seed, _choice("asp", more), rounds=False, **more)
 
-        for rate in (0.5,) if self._options.quick else (0.5, 1.0):
-            rounds(outer_rate=rate)
+        rounds(outer_rate=0.7)
         if self._options.quick:
             return
-        for momentum in (0.6, 0.8):
+        for momentum in (0.0, 0.7, 0.9):
             rounds(outer_momentum=momentum)
+        rounds(warm_up=0)
         for steps in (50, 100):
             rounds(steps=steps)
             late(steps=steps)
         late(outer_rate=0.7)
         for momentum in (0.25, 0.5):
             late(outer_momentum=momentum)
+        late(warm_up=0)
         for factor in (0.5, 2.0):
             self._ddp("choice", f"choice_ddp-rate_factor-{factor:g}", 4, seed, factor)
 

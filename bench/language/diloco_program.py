@@ -37,6 +37,7 @@ def main():
             settings["outer_rate"],
             settings["outer_momentum"],
             settings["rounds"],
+            settings["warm_up"],
         ),
         settings={"filters": settings["filters"]} if settings["filters"] else None,
     )

@@ -3,7 +3,9 @@
 With "steps" it emulates rounds: "workers" take turns at runs of local steps that begin
 at the same values, and an outer step of Nesterov follows. One worker is AdamW with an
 outer step (SNOO, arXiv:2510.15830). "moments": "anew" in each run, "kept" by each
-worker, or the "mean" of all workers' after each round.
+worker, or the "mean" of all workers' after each round. The rate of a run grows in its
+first "warm_up" batches. With "accumulated" a step has so many batches, as data-parallel
+steps have that make as few exchanges.
 """
 
 import copy
@@ -15,15 +17,20 @@ import torch
 from torch.nn.utils import vector_to_parameters
 
 
-def plain(study, most):
-    """Makes a step of each batch; ``most`` of them at most, or all."""
-    for number, sequences in enumerate(study.order()[: most or None]):
-        study.set_rate(number)
-        study.backward(sequences)
+def plain(study, most, each):
+    """Makes a step of ``each`` batches, of ``most`` of them at most, or of all."""
+    order = study.order()[: most or None]
+    for begin in range(0, len(order), each):
+        part = order[begin : begin + each]
+        study.set_rate(begin + (len(part) - 1) / 2)
+        for sequences in part:
+            study.backward(sequences)
+        for parameter in study.model.parameters():
+            parameter.grad /= len(part)
         study.step()
 
 
-def rounds(study, workers, steps, rate, momentum, moments):
+def rounds(study, workers, steps, rate, momentum, moments, warm_up):
     """Trains by rounds of one run of each worker."""
     parameters = list(study.model.parameters())
     values = torch.nn.Parameter(study.values())
@@ -43,8 +50,8 @@ def rounds(study, workers, steps, rate, momentum, moments):
             vector_to_parameters(values.data.clone(), parameters)
             study.optimizer.state.clear()
             study.optimizer.state.update(states[worker])
-            for number in run:
-                study.set_rate(number)
+            for place, number in enumerate(run):
+                study.set_rate(number, min(1.0, (place + 1) / max(1, warm_up)))
                 study.backward(order[number])
                 study.step()
             if moments != "anew":
@@ -83,9 +90,10 @@ def main():
             settings["outer_rate"],
             settings["outer_momentum"],
             settings["moments"],
+            settings["warm_up"],
         )
     else:
-        plain(study, settings.get("most_batches"))
+        plain(study, settings.get("most_batches"), settings.get("accumulated", 1))
     took = clock.read()
     most = settings.get("most_batches")
     small_gpt.tell({**(study.sizes(most) if most else study.result()), **took})

@@ -37,8 +37,8 @@ _MARKET_EXAMPLES = 24_000
 
 #: One copy in rounds, of which nothing takes longer than it must.
 _UNDISTURBED: Mapping[str, Any] = {
-    "outer_rate": None, "outer_momentum": None, "rounds": True, "filters": None, "copies": 1,
-    "kills": {}, "batch_time": 0.0, "network": False, "epochs": 1,
+    "outer_rate": None, "outer_momentum": None, "warm_up": None, "rounds": True, "filters": None,
+    "copies": 1, "kills": {}, "batch_time": 0.0, "network": False, "epochs": 1,
 }
 
 
