@@ -54,7 +54,16 @@ struct AlgorithmConfig {
   // diloco: batches of a run, at least 1. In rounds a run is an item.
   int32_t period = 50;
   bool rounds = false;
+  // diloco: the rate of step k of a run, from 0, is multiplied with
+  // WarmUpFactor(k, run_warm_up).
+  int32_t run_warm_up = 0;
 };
+
+// Grows evenly from 1 / warm_up to 1; 1 without one.
+inline float WarmUpFactor(int64_t step, int64_t warm_up) {
+  if (step + 1 >= warm_up) return 1;
+  return static_cast<float>(step + 1) / static_cast<float>(warm_up);
+}
 
 // The kinds of pushes, and what servers make of each.
 enum class PushKind {

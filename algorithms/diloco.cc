@@ -16,6 +16,7 @@
 // One thing is not in the paper: there each worker keeps the moments of its
 // inner optimizer. Here they begin anew in each run, so that a run is a
 // function of the pulled values and its examples (docs/decisions/0055-runs.md).
+// So the rate of a run's first steps grows to its full height.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -34,8 +35,10 @@ namespace {
 
 class InnerSteps final : public LocalRule {
  public:
-  InnerSteps(std::shared_ptr<const Optimizer> inner, int64_t parameters)
+  InnerSteps(std::shared_ptr<const Optimizer> inner, int32_t warm_up,
+             int64_t parameters)
       : inner_(std::move(inner)),
+        warm_up_(warm_up),
         start_(parameters),
         values_(parameters),
         slots_(static_cast<size_t>(inner_->SlotCount()),
@@ -57,7 +60,7 @@ class InnerSteps final : public LocalRule {
   void Step(const LocalStep& step,
             std::span<const float> gradient_sum) override {
     StepContext context;
-    context.rate = step.rate;
+    context.rate = step.rate * WarmUpFactor(steps_, warm_up_);
     context.gradient_scale = step.gradient_scale;
     context.examples = step.examples;
     context.step = ++steps_;
@@ -74,6 +77,7 @@ class InnerSteps final : public LocalRule {
 
  private:
   const std::shared_ptr<const Optimizer> inner_;
+  const int32_t warm_up_;
   std::vector<float> start_;
   std::vector<float> values_;
   std::vector<std::vector<float>> slots_;
@@ -109,7 +113,8 @@ class DiLoCo final : public Algorithm {
  public:
   explicit DiLoCo(const AlgorithmConfig& config)
       : inner_(config.program_steps ? nullptr : config.inner),
-        batches_(config.rounds ? 0 : config.period) {}
+        batches_(config.rounds ? 0 : config.period),
+        warm_up_(config.run_warm_up) {}
 
   AlgorithmPlan Plan() const override {
     return {.push_batches = batches_,
@@ -123,12 +128,13 @@ class DiLoCo final : public Algorithm {
   }
   std::unique_ptr<LocalRule> MakeLocalRule(int64_t parameters) const override {
     if (inner_ == nullptr) return std::make_unique<StepsOfAProgram>(parameters);
-    return std::make_unique<InnerSteps>(inner_, parameters);
+    return std::make_unique<InnerSteps>(inner_, warm_up_, parameters);
   }
 
  private:
   const std::shared_ptr<const Optimizer> inner_;  // Null: programs step.
   const int32_t batches_;  // A run has so many; 0: it is an item.
+  const int32_t warm_up_;
 };
 
 }  // namespace

@@ -112,6 +112,21 @@ TEST(DiLoCoTest, MomentumOfAWorkerIsItsOwn) {
   EXPECT_THAT(out, ElementsAre(16));
 }
 
+// A rate of 4 makes steps of 1, 2, 3, 4, 4, and the next run begins again.
+TEST(DiLoCoTest, TheRateOfARunGrowsToItsHeight) {
+  const auto made = BuiltinAlgorithms().Create(
+      {.kind = "diloco", .inner = Sgd(), .period = 5, .run_warm_up = 4});
+  ASSERT_TRUE(made.ok()) << made.status();
+  const auto rule = (*made)->MakeLocalRule(1);
+  for (int run = 0; run < 2; ++run) {
+    rule->Begin(std::vector<float>{14});
+    for (const float value : {13, 11, 8, 4, 0}) {
+      rule->Step({4, 1, 1}, std::vector<float>{1});
+      EXPECT_THAT(rule->Values(), ElementsAre(value));
+    }
+  }
+}
+
 // d N w is added to the sum, and a short batch has fewer examples N.
 TEST(DiLoCoTest, WeightDecayOfPlainStepsGoesByTheExamples) {
   const auto rule = Make(Sgd(0.5))->MakeLocalRule(1);

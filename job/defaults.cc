@@ -153,10 +153,10 @@ void FillRuns(v1::Job* job) {
   }
   if (!algorithm.has_momentum()) {
     const bool rounds = consistency.kind() == v1::Consistency::KIND_ROUNDS;
-    algorithm.set_momentum(rounds ? 0.9 : 0);
+    algorithm.set_momentum(rounds ? 0.5 : 0);
   }
   if (!algorithm.has_rate()) {
-    algorithm.set_rate(algorithm.momentum() > 0 ? 0.7 : 1);
+    algorithm.set_rate(algorithm.momentum() > 0.5 ? 0.7 : 1);
   }
   v1::Optimizer outer = OuterRuleOf(algorithm);
   // Numbers that cannot be are reported where they were given.

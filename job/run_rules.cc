@@ -229,6 +229,13 @@ void RunRules::CheckFilters() {
 
 }  // namespace
 
+int32_t RunWarmUpOf(const v1::Algorithm& algorithm) {
+  constexpr int64_t kMost = 10;
+  return static_cast<int32_t>(algorithm.has_run_warm_up()
+                                  ? algorithm.run_warm_up()
+                                  : std::min(kMost, algorithm.period() / 2));
+}
+
 v1::Optimizer OuterRuleOf(const v1::Algorithm& algorithm) {
   v1::Optimizer rule;
   const bool momentum = algorithm.momentum() > 0;

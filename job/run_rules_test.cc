@@ -78,8 +78,9 @@ TEST(RunRulesTest, ByItselfItMakesRoundsOfARunForEachWorker) {
   EXPECT_EQ(job.algorithm().inner().schedule().kind(),
             v1::Schedule::KIND_COSINE);
   EXPECT_EQ(job.optimizer().kind(), v1::Optimizer::KIND_NESTEROV);
-  EXPECT_EQ(job.optimizer().rate(), 0.7);
-  EXPECT_EQ(job.optimizer().momentum(), 0.9);
+  EXPECT_EQ(job.optimizer().rate(), 1);
+  EXPECT_EQ(job.optimizer().momentum(), 0.5);
+  EXPECT_EQ(RunWarmUpOf(job.algorithm()), 10);
   EXPECT_EQ(job.optimizer().schedule().kind(), v1::Schedule::KIND_CONSTANT);
 }
 
@@ -164,9 +165,8 @@ TEST(RunRulesTest, WhatWasMeantForWorkersIsNotTheServersRule) {
       SaidOf("algorithm: diloco\noptimizer: {kind: adamw, rate: 0.002}\n"),
       Contains(HasSubstr("optimizer.kind: with diloco workers step by "
                          "algorithm.inner, and servers by nesterov")));
-  EXPECT_THAT(
-      SaidOf("algorithm: diloco\noptimizer: {rate: 0.002}\n"),
-      Contains(HasSubstr("optimizer.rate: is not algorithm.rate, 0.7")));
+  EXPECT_THAT(SaidOf("algorithm: diloco\noptimizer: {rate: 0.002}\n"),
+              Contains(HasSubstr("optimizer.rate: is not algorithm.rate, 1")));
   EXPECT_THAT(
       SaidOf("algorithm: diloco\noptimizer: {weight_decay: 0.1}\n"),
       Contains(HasSubstr("optimizer.weight_decay: is nothing of the outer")));
@@ -178,6 +178,30 @@ TEST(RunRulesTest, AMistakeInANumberIsNamedOnce) {
   const auto said = SaidOf("algorithm: {kind: diloco, rate: -1}\n");
   EXPECT_THAT(said, Contains(HasSubstr("algorithm.rate: must be more than 0")));
   EXPECT_EQ(said.size(), 1u);
+}
+
+TEST(RunRulesTest, TheRateOfARunGrowsForAtMostHalfOfIt) {
+  const auto warm_up = [](const std::string& keys) {
+    return RunWarmUpOf(Full(absl::StrCat("algorithm: {kind: diloco, ", keys,
+                                         "}\ntrain: {batch: 64}\n"))
+                           .algorithm());
+  };
+  EXPECT_EQ(warm_up("period: 1"), 0);
+  EXPECT_EQ(warm_up("period: 7"), 3);
+  EXPECT_EQ(warm_up("period: 46"), 10);
+  EXPECT_EQ(warm_up("period: 46, run_warm_up: 0"), 0);
+  EXPECT_EQ(warm_up("period: 46, run_warm_up: 46"), 46);
+}
+
+TEST(RunRulesTest, AStrongMomentumHasASmallerRate) {
+  const auto rate = [](const std::string& keys) {
+    return Full(absl::StrCat("algorithm: {kind: diloco, ", keys,
+                             "}\ntrain: {batch: 64}\n"))
+        .algorithm()
+        .rate();
+  };
+  EXPECT_EQ(rate("momentum: 0.5"), 1);
+  EXPECT_EQ(rate("momentum: 0.9"), 0.7);
 }
 
 // With 4 workers 0.9 diverged in the spike of decision 0055, and 0.5 learned.

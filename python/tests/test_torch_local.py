@@ -66,7 +66,7 @@ def _nothing(_):
 
 
 def _plain(
-    runs, model, make=_adamw, rate_of=None, loss=loss_of, before=_nothing
+    runs, model, make=_adamw, rate_of=None, loss=loss_of, before=_nothing, warm_up=_STEPS // 2
 ):  # fmt: skip
     """DiLoCo of one worker in one process (algorithm 1 of the paper, moments anew).
 
@@ -78,12 +78,13 @@ def _plain(
     for run in runs:
         start = copy.deepcopy(model.state_dict())
         inner = make(model)
-        for numbers in run:
+        rates = [group["lr"] for group in inner.param_groups]
+        for place, numbers in enumerate(run):
             if rate_of is not None:
                 done += len(numbers)
-                rate = rate_of((done - len(numbers) / 2) / _EXAMPLES)
-                for group in inner.param_groups:
-                    group["lr"] = rate
+                rates = [rate_of((done - len(numbers) / 2) / _EXAMPLES)] * len(rates)
+            for group, rate in zip(inner.param_groups, rates):
+                group["lr"] = rate * min(1, (place + 1) / warm_up)
             batch = torch.utils.data.default_collate([dataset[number] for number in numbers])
             inner.zero_grad()
             loss(model, batch).backward()
@@ -108,6 +109,15 @@ def test_rounds_make_the_values_of_the_algorithm(address, word, loader):
     assert farthest(_plain(runs, Net()), job.model) < 1e-5
     assert job.audit().exact
     assert job.state == "complete"
+
+
+def test_the_rate_of_a_run_grows_as_long_as_it_is_told(address):
+    for warm_up in (0, 3):
+        local = ebb.torch.DiLoCo(steps=_STEPS, rate=0.7, momentum=0.9, warm_up=warm_up)
+        job = _submitted(address, f"local-warm-{warm_up}", Net(), local=local, epochs=1)
+        runs = _train(job)
+        assert farthest(_plain(runs, Net(), warm_up=warm_up or 1), job.model) < 1e-5
+        assert farthest(_plain(runs, Net()), job.model) > 1e-4
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adagrad", "RMSprop", "Adam", "Adamax", "NAdam", "RAdam"])
@@ -272,7 +282,7 @@ def test_a_rollback_lowers_the_rates_of_the_copy(address):
             job.optimizer.step()
         except ebb.NonFinite:
             pass
-    assert rates[: _STEPS + 2] == [0.01] * (_STEPS + 2)
+    assert rates[: _STEPS + 2] == [0.005, 0.01, 0.01, 0.01, 0.005, 0.01]
     assert rates[-1] == 0.005
     assert job.optimizer.param_groups[0]["lr"] == 0.01
     assert job.audit().exact

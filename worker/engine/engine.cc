@@ -218,6 +218,7 @@ class Engine : private client::JobComputer {
   }
 
   void End(client::JobEnd end);
+  double RateFactorOf(const ComputeTask& task) const;
   void Watch();
   void Leave(absl::string_view why, bool serves = false);
   // The program computes the batch with which its run ends, if there is time.
@@ -261,12 +262,20 @@ absl::Status Engine::Prepare(const JobRecordPtr& record) {
       "this program computes job ", record_->name, ", not job ", record->name));
 }
 
+// Programs that step by themselves know neither rollbacks nor where a run
+// begins.
+double Engine::RateFactorOf(const ComputeTask& task) const {
+  if (!steps_) return task.rate_factor;
+  const int64_t batch = task.gathered / task.record->plan.BatchSize(task.item);
+  return task.rate_factor * tables_.RunFactor(batch);
+}
+
 ComputeResult Engine::Compute(const ComputeTask& task) {
   const PlaceBody place = {task.item.epoch, task.item.shard, task.begin,
                            task.end};
   {
     MutexLock lock(&mu_);
-    conversation_.set_steps({task.rate_factor, task.record->plan.epochs});
+    conversation_.set_steps({RateFactorOf(task), task.record->plan.epochs});
   }
   std::optional<Result> result =
       Offer({place, task.values, nullptr, PartOf(task)});

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "algorithms/algorithm.h"
+#include "job/run_rules.h"
 #include "job/specification.h"
 #include "job/training.h"
 #include "worker/engine/messages.h"
@@ -38,6 +40,11 @@ float MomentumOf(const v1::Optimizer& given) {
 JobTables::JobTables(const JobRecord& record) {
   auto specification = job::ReadSpecification(record);
   if (specification.ok()) specification_ = *std::move(specification);
+}
+
+double JobTables::RunFactor(int64_t batch) const {
+  return WarmUpFactor(batch,
+                      job::RunWarmUpOf(specification_.job().algorithm()));
 }
 
 const std::string& JobTables::fingerprint() const {

@@ -24,6 +24,8 @@ class JobTables {
   bool ProgramsStep() const {
     return specification_.job().algorithm().program_steps();
   }
+  // The factor of the rate of the batch with this number in its run, from 0.
+  double RunFactor(int64_t batch) const;
   // The examples have such windows (data::ShardLayout).
   int64_t window() const { return specification_.window(); }
   int64_t size() const { return specification_.tables_size(); }

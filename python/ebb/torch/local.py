@@ -30,7 +30,9 @@ class DiLoCo:
 
     steps: batches of a run, which one hand-in covers. None: 50 at most, and fewer where
         the servers would make less than 20 steps.
-    rate, momentum: of the servers' steps. None: 0.7 and 0.9; without rounds 1 and 0.
+    rate, momentum: of the servers' steps. None: 1 and 0.5; without rounds 1 and 0.
+    warm_up: batches at the beginning of a run in which the rate of your optimizer grows to its
+        full height, as its moments begin anew. None: 10, and at most half of a run.
     rounds: whether the servers step once for the runs of all copies. Then the result is
         the same whatever died. False: a run is a step when it arrives.
     """
@@ -39,6 +41,7 @@ class DiLoCo:
     rate: Optional[float] = None
     momentum: Optional[float] = None
     rounds: bool = True
+    warm_up: Optional[int] = None
 
     def keys(self) -> Dict[str, Any]:
         """Returns the keys of the job file."""
@@ -47,6 +50,7 @@ class DiLoCo:
             ("period", self.steps),
             ("rate", self.rate),
             ("momentum", self.momentum),
+            ("run_warm_up", self.warm_up),
         ):
             if value is not None:
                 algorithm[key] = value
