@@ -151,12 +151,11 @@ void FillRuns(v1::Job* job) {
     if (!inner.has_kind()) inner.set_kind(v1::Optimizer::KIND_ADAMW);
     FillSchedule(*job, &inner);
   }
-  if (!algorithm.has_momentum()) {
-    const bool rounds = consistency.kind() == v1::Consistency::KIND_ROUNDS;
-    algorithm.set_momentum(rounds ? 0.5 : 0);
-  }
+  const bool rounds = consistency.kind() == v1::Consistency::KIND_ROUNDS;
+  const double weak = rounds ? 0.5 : 0;
+  if (!algorithm.has_momentum()) algorithm.set_momentum(weak);
   if (!algorithm.has_rate()) {
-    algorithm.set_rate(algorithm.momentum() > 0.5 ? 0.7 : 1);
+    algorithm.set_rate(algorithm.momentum() > weak ? 0.7 : 1);
   }
   v1::Optimizer outer = OuterRuleOf(algorithm);
   // Numbers that cannot be are reported where they were given.

@@ -46,6 +46,8 @@ constexpr int64_t kMostOfAPeriod = 1'000'000;  // The most of job.proto.
 // Late updates that together move an output by more than this do harm. Fewer
 // than eight never do (docs/decisions/0025-as-many-workers.md).
 constexpr double kToleratedMove = 8;
+// The first batches of a run, in which its rate grows.
+constexpr int64_t kMostOfAWarmUp = 10;
 constexpr double kLeastTolerated = 8;
 // Standardised features have 0.75 on average, those of Fashion-MNIST: there
 // eight updates move an output by up to 6, with which softmax regression and
@@ -278,7 +280,12 @@ void Fit::ChooseWorkers() {
 // Says how long a run is, and how many make a round.
 void Fit::ChooseRuns() {
   if (!TraitsOf(job_.algorithm().kind()).runs()) return;
-  if (!job_.algorithm().has_period()) ChoosePeriod();
+  v1::Algorithm& algorithm = *job_.mutable_algorithm();
+  if (!algorithm.has_period()) ChoosePeriod();
+  if (!algorithm.has_run_warm_up()) {
+    algorithm.set_run_warm_up(
+        std::clamp<int64_t>(algorithm.period() / 2, 0, kMostOfAWarmUp));
+  }
   v1::Consistency& consistency = *job_.mutable_consistency();
   if (consistency.has_examples() ||
       consistency.kind() != v1::Consistency::KIND_ROUNDS) {

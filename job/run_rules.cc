@@ -170,6 +170,13 @@ void RunRules::CheckLengths() {
                 "leave it out, or inner: {schedule: cosine}");
   }
   if (train.batch() < 1 || algorithm_.period() < 1) return;  // Said elsewhere.
+  if (algorithm_.run_warm_up() > algorithm_.period()) {
+    found_->Add("algorithm.run_warm_up",
+                absl::StrCat("a run of ", algorithm_.period(),
+                             " batches ends before its rate has grown for ",
+                             algorithm_.run_warm_up()),
+                absl::StrCat("run_warm_up: ", algorithm_.period() / 2));
+  }
   constexpr int64_t kMost = int64_t{1} << 24;
   const int64_t run =
       std::min(train.batch(), kMost) * std::min(algorithm_.period(), kMost);
@@ -228,13 +235,6 @@ void RunRules::CheckFilters() {
 }
 
 }  // namespace
-
-int32_t RunWarmUpOf(const v1::Algorithm& algorithm) {
-  constexpr int64_t kMost = 10;
-  return static_cast<int32_t>(algorithm.has_run_warm_up()
-                                  ? algorithm.run_warm_up()
-                                  : std::min(kMost, algorithm.period() / 2));
-}
 
 v1::Optimizer OuterRuleOf(const v1::Algorithm& algorithm) {
   v1::Optimizer rule;

@@ -4,8 +4,6 @@
 #ifndef EBB_JOB_RUN_RULES_H_
 #define EBB_JOB_RUN_RULES_H_
 
-#include <cstdint>
-
 #include "ebb/v1/job.pb.h"
 #include "job/base/complaints.h"
 #include "job/base/data_facts.h"
@@ -15,10 +13,6 @@ namespace ebb::job {
 // Returns the optimizer of the servers' outer steps, of which no key is absent:
 // nesterov at a constant rate, or sgd without momentum.
 v1::Optimizer OuterRuleOf(const v1::Algorithm& algorithm);
-
-// Returns in how many batches the inner rate grows at the beginning of a run
-// (WarmUpFactor).
-int32_t RunWarmUpOf(const v1::Algorithm& algorithm);
 
 // Checks a job that has its defaults. Without the data's facts it does not
 // compare a run with an epoch. Does nothing for other jobs.

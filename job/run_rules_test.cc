@@ -80,7 +80,7 @@ TEST(RunRulesTest, ByItselfItMakesRoundsOfARunForEachWorker) {
   EXPECT_EQ(job.optimizer().kind(), v1::Optimizer::KIND_NESTEROV);
   EXPECT_EQ(job.optimizer().rate(), 1);
   EXPECT_EQ(job.optimizer().momentum(), 0.5);
-  EXPECT_EQ(RunWarmUpOf(job.algorithm()), 10);
+  EXPECT_EQ(job.algorithm().run_warm_up(), 10);
   EXPECT_EQ(job.optimizer().schedule().kind(), v1::Schedule::KIND_CONSTANT);
 }
 
@@ -182,15 +182,23 @@ TEST(RunRulesTest, AMistakeInANumberIsNamedOnce) {
 
 TEST(RunRulesTest, TheRateOfARunGrowsForAtMostHalfOfIt) {
   const auto warm_up = [](const std::string& keys) {
-    return RunWarmUpOf(Full(absl::StrCat("algorithm: {kind: diloco, ", keys,
-                                         "}\ntrain: {batch: 64}\n"))
-                           .algorithm());
+    return Full(absl::StrCat("algorithm: {kind: diloco, ", keys,
+                             "}\ntrain: {batch: 64}\n"))
+        .algorithm()
+        .run_warm_up();
   };
   EXPECT_EQ(warm_up("period: 1"), 0);
   EXPECT_EQ(warm_up("period: 7"), 3);
   EXPECT_EQ(warm_up("period: 46"), 10);
   EXPECT_EQ(warm_up("period: 46, run_warm_up: 0"), 0);
   EXPECT_EQ(warm_up("period: 46, run_warm_up: 46"), 46);
+}
+
+TEST(RunRulesTest, ARateThatNeverGrowsIsRefused) {
+  EXPECT_THAT(SaidOf("algorithm: {kind: diloco, period: 5, run_warm_up: 10}\n"
+                     "train: {batch: 64}\n"),
+              Contains(HasSubstr("algorithm.run_warm_up: a run of 5 batches "
+                                 "ends before its rate has grown for 10")));
 }
 
 TEST(RunRulesTest, AStrongMomentumHasASmallerRate) {
@@ -202,6 +210,11 @@ TEST(RunRulesTest, AStrongMomentumHasASmallerRate) {
   };
   EXPECT_EQ(rate("momentum: 0.5"), 1);
   EXPECT_EQ(rate("momentum: 0.9"), 0.7);
+  EXPECT_EQ(Full("algorithm: {kind: diloco, momentum: 0.25}\n"
+                 "train: {batch: 64}\nconsistency: asp\n")
+                .algorithm()
+                .rate(),
+            0.7);
 }
 
 // With 4 workers 0.9 diverged in the spike of decision 0055, and 0.5 learned.

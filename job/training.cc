@@ -12,7 +12,6 @@
 #include "common/status_macros.h"
 #include "job/base/keys.h"
 #include "job/base/traits.h"
-#include "job/run_rules.h"
 #include "job/specification.h"
 #include "optimizer/optimizer.h"
 #include "workloads/seam/rules/rules.h"
@@ -150,7 +149,7 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
   if (algorithm.has_tolerated()) config.tolerated = algorithm.tolerated();
   if (TraitsOf(algorithm.kind()).runs()) {
     if (algorithm.has_period()) config.period = batches(algorithm.period());
-    config.run_warm_up = RunWarmUpOf(algorithm);
+    config.run_warm_up = batches(algorithm.run_warm_up());
     config.rounds = job.consistency().kind() == v1::Consistency::KIND_ROUNDS;
     config.program_steps = algorithm.program_steps();
     if (!config.program_steps) {

@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "algorithms/algorithm.h"
-#include "job/run_rules.h"
 #include "job/specification.h"
 #include "job/training.h"
 #include "worker/engine/messages.h"
@@ -43,8 +42,7 @@ JobTables::JobTables(const JobRecord& record) {
 }
 
 double JobTables::RunFactor(int64_t batch) const {
-  return WarmUpFactor(batch,
-                      job::RunWarmUpOf(specification_.job().algorithm()));
+  return WarmUpFactor(batch, specification_.job().algorithm().run_warm_up());
 }
 
 const std::string& JobTables::fingerprint() const {

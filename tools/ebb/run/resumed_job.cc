@@ -65,6 +65,19 @@ std::vector<std::string> ChosenForRun(const JobChoice& choice,
   if (job::TraitsOf(algorithm.kind()).runs()) {
     keep_count("algorithm.period", named.algorithm().has_period(),
                algorithm.period(), now.algorithm().period());
+    const v1::Algorithm& asked = named.algorithm();
+    if (!asked.has_run_warm_up()) {
+      keep("algorithm.run_warm_up", absl::StrCat(algorithm.run_warm_up()),
+           algorithm.run_warm_up() == now.algorithm().run_warm_up());
+    }
+    if (!asked.has_rate() && algorithm.has_rate()) {
+      keep("algorithm.rate", job::NumberText(algorithm.rate()),
+           algorithm.rate() == now.algorithm().rate());
+    }
+    if (!asked.has_momentum() && algorithm.has_momentum()) {
+      keep("algorithm.momentum", job::NumberText(algorithm.momentum()),
+           algorithm.momentum() == now.algorithm().momentum());
+    }
     if (!named.consistency().has_examples() &&
         before.consistency().has_examples()) {
       keep("consistency.examples", before.consistency().examples(),
