@@ -69,6 +69,8 @@ Scenario Cluster(const ReportOptions& options, int workers, int wanted,
   s.update = {absl::ZeroDuration(), absl::ZeroDuration()};
   s.prepare = {options.load_time * 0.5, options.load_time * 1.5};
   s.longest = absl::InfiniteDuration();
+  // Between two pushes of a worker there is a run.
+  s.patience += options.batch_time * (4.0 * options.period);
   s.most_events = std::numeric_limits<int64_t>::max();
   return s;
 }
@@ -146,8 +148,8 @@ absl::Status ReportOptions::Validate() const {
     return OutOfRange(absl::StrCat("rounds of ", rounds, " runs a worker"),
                       "1 to 1000, and how many batches a run has");
   }
-  if (rounds > 0 && clock_bound >= 0) {
-    return OutOfRange("rounds with a clock bound", "one of them");
+  if (period > 0 && clock_bound >= 0) {
+    return OutOfRange("runs with a clock bound", "one of them");
   }
   if (workers_per_server < 1) {
     return OutOfRange(absl::StrCat(workers_per_server, " workers per server"),
@@ -251,8 +253,10 @@ ReportRow RunReportRow(const ReportOptions& options, int workers) {
   }
   const Result result = RunScenario(run, s, options.seed);
   row.work = result.work;
-  const int64_t counted = s.plan.examples * s.plan.epochs;
-  row.repeated = result.total.computed / static_cast<double>(counted) - 1;
+  const auto counted = static_cast<double>(s.plan.examples * s.plan.epochs);
+  // A job of runs goes on for long after the last worker was lost.
+  row.repeated = (result.total.computed - counted) /
+                 (row.runs ? std::min(possible, counted) : counted);
   row.events = result.events;
   row.violation = result.violation;
   row.took = SteadyNow() - begin;

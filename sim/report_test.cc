@@ -120,6 +120,20 @@ TEST(ReportTest, ARunIsOnePushAndOnePull) {
   }
 }
 
+// Bug: the end of a run that takes longer than a minute counted as a
+// standstill.
+TEST(ReportTest, RunsMayTakeLong) {
+  ReportOptions options = RoughMarket();
+  options.market.losses_per_worker_hour = 0.5;
+  options.batch_time = absl::Seconds(2);
+  options.losses = 1;
+  options.period = 100;
+  for (const int rounds : {0, 1}) {
+    options.rounds = rounds;
+    EXPECT_EQ(RunReportRow(options, 4).violation, "");
+  }
+}
+
 // Bug: a round had runs for machines that are away, too.
 TEST(ReportTest, ARoundIsForTheWorkersThatAreThere) {
   ReportOptions options = RoughMarket();
@@ -212,6 +226,13 @@ TEST(ReportTest, SaysWhatIsOutOfItsRange) {
               HasSubstr("a batch of 2h; give 1ms to 1h"));
   EXPECT_THAT(why([](ReportOptions* o) { o->clock_bound = -2; }),
               HasSubstr("a clock bound of -2; give -1 (none) to 1000000"));
+  EXPECT_THAT(why([](ReportOptions* o) {
+                o->period = 5;
+                o->clock_bound = 3;
+              }),
+              HasSubstr("runs with a clock bound; give one of them"));
+  EXPECT_THAT(why([](ReportOptions* o) { o->rounds = 2; }),
+              HasSubstr("rounds of 2 runs a worker; give 1 to 1000, and how"));
   EXPECT_THAT(why([](ReportOptions* o) { o->workers_per_server = 1; }),
               HasSubstr("10000 servers for 10000 workers"));
 }

@@ -141,6 +141,8 @@ struct Scenario {
   absl::Duration measured_from, measured_until;
 
   absl::Duration longest = absl::Minutes(30);
+  // Nothing may stand still for so long once all is well.
+  absl::Duration patience = absl::Seconds(60);
   // More than these are a storm: a seed takes a few thousand.
   int64_t most_events = 300'000;
   // Values are compared at each step; a run at scale has only the oracle.

@@ -19,8 +19,6 @@ namespace {
 
 using scheduler::JobPhase;
 
-// Nothing may stand still for so long once all is well.
-constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr absl::Duration kOperatorLooks = absl::Milliseconds(250);
 
 // Does what a person would do: start everything, submit, look now and then.
@@ -188,7 +186,7 @@ class Run {
       if (!world_.calm || world_.checker().progress() != progress) {
         progress = world_.checker().progress();
         since = world_.now();
-      } else if (world_.now() - since > kPatience) {
+      } else if (world_.now() - since > world_.scenario().patience) {
         world_.Violate(
             absl::StrCat("I8: nothing advances any more. ", Explain()));
       }

@@ -231,11 +231,12 @@ std::string Facts(const AdviseFlags& flags, const Basis& basis) {
 }
 
 constexpr char kAssumed[] = R"(
-Assumed: workers wait for each other in rounds of local steps only, and never for
-the network or for servers, which are at most 70 % busy; servers and the scheduler stay, and share their
-machines. A machine is paid for while it is there. `workers` is how many are
-there on average: as many more are wanted as the market has away. Time and price
-are those of the middle of the draws, and of one tenth and nine tenths.
+Assumed: workers wait for each other in rounds of local steps only, and never
+for the network or for servers, which are at most 70 % busy; servers and the
+scheduler stay, and share their machines. A machine is paid for while it is
+there. `workers` is how many are there on average: as many more are wanted as the
+market has away. Time and price are those of the middle of the draws, and of one
+tenth and nine tenths.
 )";
 
 std::string Table(const Basis& basis, const std::vector<Offer>& offers,

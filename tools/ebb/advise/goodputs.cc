@@ -56,18 +56,30 @@ std::vector<std::string> FlagsOf(const SimulatedCluster& cluster,
   const int64_t rounds = std::min(cluster.rounds, kMostRounds);
   const int64_t batches =
       std::max(kBatches, kRounds * period * rounds * cluster.workers);
-  return {"--seed",         absl::StrCat(seed),
-          "--workers",      absl::StrCat(cluster.workers),
-          "--hazard",       absl::StrCat(cluster.rates.losses_per_worker_hour),
-          "--bulk",         absl::StrCat(cluster.rates.bulk),
-          "--away",         SecondsFlag(cluster.rates.away),
-          "--batch-time",   SecondsFlag(batch),
-          "--item-time",    SecondsFlag(std::max(batch, cluster.item)),
-          "--load-time",    SecondsFlag(std::max(kLeastTime, cluster.load)),
-          "--period",       absl::StrCat(period),
-          "--rounds",       absl::StrCat(rounds),
-          "--losses",       kLosses,
-          "--most-batches", absl::StrCat(batches)};
+  return {"--seed",
+          absl::StrCat(seed),
+          "--workers",
+          absl::StrCat(cluster.workers),
+          "--hazard",
+          absl::StrCat(cluster.rates.losses_per_worker_hour),
+          "--bulk",
+          absl::StrCat(cluster.rates.bulk),
+          "--away",
+          SecondsFlag(cluster.rates.away),
+          "--batch-time",
+          SecondsFlag(batch),
+          "--item-time",
+          SecondsFlag(rounds > 0 ? batch : std::max(batch, cluster.item)),
+          "--load-time",
+          SecondsFlag(std::max(kLeastTime, cluster.load)),
+          "--period",
+          absl::StrCat(period),
+          "--rounds",
+          absl::StrCat(rounds),
+          "--losses",
+          kLosses,
+          "--most-batches",
+          absl::StrCat(batches)};
 }
 
 // A simulator that runs, or has ended.

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 #include <utility>
 
@@ -45,7 +46,9 @@ std::string Assumptions(const sim::ReportOptions& options,
       options.market.losses_per_worker_hour, options.market.bulk,
       DurationText(options.market.away), source,
       absl::FormatDuration(options.batch_time),
-      absl::FormatDuration(options.item_time),
+      absl::FormatDuration(std::max(
+          options.rounds > 0 ? absl::ZeroDuration() : options.item_time,
+          options.batch_time * static_cast<double>(options.period))),
       absl::FormatDuration(options.load_time), ConsistencyText(options),
       options.period == 0 ? "batch"
                           : absl::StrCat("run of ", options.period, " batches"),
@@ -195,18 +198,17 @@ int SimReport(SimReportFlags flags) {
     good &= row.violation.empty();
     json["rows"].Add(RowJson(row));
     if (flags.json) continue;
-    std::cout << Line(row);
-    if (!row.violation.empty()) {
-      std::cout << "VIOLATION " << row.violation << "\n";
-    }
+    std::cout << (row.violation.empty()
+                      ? Line(row)
+                      : absl::StrCat("VIOLATION ", row.violation, "\n"));
   }
   if (flags.json) {
     std::cout << json.ToString();
   } else {
     std::cout << kLegend;
     if (good) {
-      std::cout << "Every invariant was checked at each step and held; each "
-                   "job was exact at its end.\n";
+      std::cout << "Every invariant was checked at each step, but for single "
+                   "weights, and held;\neach job was exact at its end.\n";
     }
   }
   return good ? kExitGood : kExitFailed;
