@@ -117,10 +117,13 @@ class _Cases:
                 self._ddp("ddp", f"ddp-w{workers}-s{seed}", workers, seed)
                 self._diloco("diloco", workers, seed)
                 self._diloco("diloco_asp", workers, seed)
-            self._one_process(
-                "accumulated", f"accumulated-w{workers}-s{first}", first, workers=workers,
-                accumulated=workers * self._options.steps,
-            )
+            # A step of many batches may be longer.
+            for factor in (1, 4):
+                self._one_process(
+                    "accumulated", f"accumulated-w{workers}-s{first}-rate-{factor}", first,
+                    workers=workers, accumulated=workers * self._options.steps,
+                    rate=factor * self._options.rate,
+                )
         for workers in () if options.quick else (1, 2, 16, 32):
             self._diloco("diloco", workers, first)
             self._diloco("diloco_asp", workers, first)
@@ -182,7 +185,7 @@ class _Cases:
         quick = self._options.quick
         self._add(
             row, f"{row}-w4-s{seed}", 5, program="torchft", workers=4, seed=seed,
-            steps=self._options.steps, outer_rate=RATE, outer_momentum=MOMENTUM, moments="kept",
+            steps=self._options.steps, outer_rate=1.0, outer_momentum=0.0, moments="kept",
             kills=kills, batch_time=0.3 if quick else 0.1, limit_s=300.0 if quick else 1800.0,
         )
 
@@ -224,16 +227,15 @@ class _Cases:
         rounds(outer_rate=0.7)
         if self._options.quick:
             return
-        for momentum in (0.0, 0.7, 0.9):
-            rounds(outer_momentum=momentum)
+        for rate, momentum in ((1.0, 0.0), (1.0, 0.7), (0.7, 0.9)):
+            rounds(outer_rate=rate, outer_momentum=momentum)
         rounds(warm_up=0)
         for steps in (50, 100):
             rounds(steps=steps)
-            late(steps=steps)
+        late(steps=50)
         late(outer_rate=0.7)
         for momentum in (0.25, 0.5):
-            late(outer_momentum=momentum)
-        late(warm_up=0)
+            late(outer_rate=0.7, outer_momentum=momentum)
         for factor in (0.5, 2.0):
             self._ddp("choice", f"choice_ddp-rate_factor-{factor:g}", 4, seed, factor)
 

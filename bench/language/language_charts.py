@@ -54,7 +54,11 @@ def _by_bytes(kept: Sequence[Kept]) -> charts.Image:
     """Returns losses beside the bytes that they cost, of one seed and 4 workers."""
     curves = []
     steps = targets.of_row(kept, "ddp", 4)[:1]
+    seldom = targets.of_row(kept, "accumulated", 4)
+    best = sorted((_loss(one), targets.seldom_bytes(one)) for one in seldom)[:1]
     curves.append(charts.Curve("DDP, bf16", [(targets.step_bytes(one), _loss(one)) for one in steps]))
+    points = [(step, loss) for loss, step in best]
+    curves.append(charts.Curve("DDP, as seldom", points))
     for kind, row in (("rounds", "diloco"), ("asp", "diloco_asp")):
         runs = targets.of_row(kept, row, 4)[:1] + [
             one for one in targets.of_row(kept, "choice")

@@ -198,9 +198,9 @@ def choice_rows(kept: Sequence[Kept]) -> List[List[str]]:
             made.append([f"{kind}: the defaults", f"{base:.3f}", ""])
         for one in others:
             loss = one["figures"]["loss"]
-            key, _, value = one["name"].replace(f"choice_{kind}-", "").partition("-")
+            name = one["name"].replace(f"choice_{kind}-", "").replace("-", " ")
             share = f"{loss / base:.3f}" if base else ""
-            made.append([f"{kind}: {key.replace('_', ' ')} {value}", f"{loss:.3f}", share])
+            made.append([f"{kind}: {name.replace('_', ' ')}", f"{loss:.3f}", share])
     return made
 
 

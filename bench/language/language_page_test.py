@@ -18,6 +18,7 @@ RUNS = [
         "kills", seed=1, loss=2.1, lost=0, doubled=0, sequences=100, recomputed=40, exact=True,
         killed={"copy": 3, "server": 1}, digest="a", curve=[(10, 4.0), (30, 3.0)],
         kills_at=[("copy", 12), ("server", 25), ("copy", 28)]),
+    kept("accumulated", name="accumulated-w4-s1-rate-4", loss=2.9, parameters=1000, _accumulated=200),
     kept("choice", name="choice_rounds-outer_rate-0.5", loss=4.2, parameters=1000),
 ]
 
@@ -49,7 +50,7 @@ class LanguagePageTest(unittest.TestCase):
         self.assertIn(">rounds<", images["workers"])
         for words in (">DDP<", ">rounds under kills<", ">a copy is killed<", ">a server is killed<"):
             self.assertIn(words, images["tokens"])
-        for words in (">DDP, bf16<", ">rounds, float32<"):
+        for words in (">DDP, bf16<", ">DDP, as seldom<", ">rounds, float32<"):
             self.assertIn(words, images["bytes"])
 
     def test_runs_that_begin_anew_are_apart_from_those_that_keep_moments(self):

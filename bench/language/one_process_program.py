@@ -25,8 +25,9 @@ def plain(study, most, each):
         study.set_rate(begin + (len(part) - 1) / 2)
         for sequences in part:
             study.backward(sequences)
-        for parameter in study.model.parameters():
-            parameter.grad /= len(part)
+        if len(part) > 1:
+            for parameter in study.model.parameters():
+                parameter.grad /= len(part)
         study.step()
 
 

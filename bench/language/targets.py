@@ -67,6 +67,11 @@ def step_bytes(one: Kept) -> float:
     return float(STEP_BYTES * one["figures"]["parameters"] / (settings["batch"] * settings["context"]))
 
 
+def seldom_bytes(one: Kept) -> float:
+    """Returns those of bf16 steps of many batches, of which each worker computes a part."""
+    return step_bytes(one) * float(one["settings"]["workers"] / one["settings"]["accumulated"])
+
+
 def run_bytes(one: Kept) -> float:
     """Returns the bytes a token of runs, by their settings."""
     settings = one["settings"]
