@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import tempfile
 import time
 from typing import Iterator, List, Tuple
@@ -93,11 +94,15 @@ class Files:
             ) from error
 
     def _bring(self, file: str, path: str, size: int) -> None:
-        # No other process writes there, and a file that is cut off stays there.
-        with tempfile.TemporaryDirectory(prefix="fetch-", dir=os.path.dirname(path)) as folder:
-            part = os.path.join(folder, file)
-            self._fetch(file, part, size)
-            os.replace(part, path)
+        # Under the lock no other process uses it. A process that was killed left its part there.
+        folder = f"{path}.fetch"
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder, mode=0o700)
+        try:
+            self._fetch(file, os.path.join(folder, "part"), size)
+            os.replace(os.path.join(folder, "part"), path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
         _make_room(self._cache, self._most_bytes)
 
     def _fetch(self, file: str, path: str, most_bytes: int) -> None:
@@ -149,7 +154,11 @@ def _locked(path: str) -> Iterator[None]:
     """Holds the lock of a window: one process fetches it, and no other drops it meanwhile."""
     with open(path, "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # A process that was forked meanwhile would hold it, too.
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _make_room(cache: str, most_bytes: int) -> None:
@@ -169,3 +178,4 @@ def _make_room(cache: str, most_bytes: int) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(path)  # Processes that have mapped it go on.
             held -= size
+            fcntl.flock(lock, fcntl.LOCK_UN)
