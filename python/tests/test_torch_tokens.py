@@ -497,6 +497,12 @@ def test_windows_that_do_not_fit_are_left_out_and_said(tmp_path):
             assert "window" not in keys_for(tokens, **options)["positions"]
 
 
+def test_the_caller_may_say_what_the_positions_are(tmp_path):
+    tokens = ebb.torch.Tokens(write(tmp_path / "a", list(range(4000)), window=400))
+    given = {"data": {"train": {"positions": 999}}}
+    assert keys_for(tokens, batch=401, settings=given)["positions"] == 999
+
+
 def test_packing_makes_windows_for_runs_of_fifty_batches(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"abcdefgh" * 200)
     said = run("data", "pack", "--tokens", 8, tmp_path / "a.txt", tmp_path / "packed")

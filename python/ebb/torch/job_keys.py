@@ -30,7 +30,7 @@ def keys_of(name: str, inputs: Inputs, options: Chosen) -> Dict[str, Any]:
             },
         },
         "data": {
-            "train": {"positions": inputs.positions},
+            "train": {"positions": dict(inputs.positions)},
         },
         "train": options.given("epochs", "batch"),
         "seed": options.seed,
@@ -57,7 +57,7 @@ def keys_of(name: str, inputs: Inputs, options: Chosen) -> Dict[str, Any]:
 def _without_misfit(keys: Dict[str, Any]) -> Dict[str, Any]:
     """Leaves the windows of the data out where what the caller chose does not fit into them."""
     positions = keys["data"]["train"]["positions"]
-    window = positions.get("window")
+    window = positions.get("window") if isinstance(positions, Mapping) else None
     chosen = _item_of(keys)
     if window is None or chosen is None:
         return keys
