@@ -204,6 +204,12 @@ def test_says_where_there_are_tokens(tmp_path, packed):
     with pytest.raises(ebb.NotFound) as error:
         ebb.torch.Tokens(tmp_path)
     assert "train" in error.value.hint
+    with pytest.raises(ebb.NotFound) as error:
+        ebb.torch.Tokens(tmp_path / "absent")
+    assert error.value.hint == "there is no such folder"
+    with pytest.raises(ebb.NotFound) as error:
+        ebb.torch.Tokens(tmp_path / "train" / "test")
+    assert "itself is a set, packed without --split" in error.value.hint
     with pytest.raises(ebb.Refused, match="ftp://host/a"):
         ebb.torch.Tokens("ftp://host/a")
 

@@ -277,6 +277,11 @@ def _check_sizes(files: token_files.Files, footer: _Footer) -> None:
 def _other(folder: str) -> str:
     if os.path.exists(os.path.join(folder, "train", _FOOTER)):
         return f"name {os.path.join(folder, 'train')} or {os.path.join(folder, 'test')}"
+    above, part = os.path.split(os.path.normpath(folder))
+    if part in ("train", "test") and os.path.exists(os.path.join(above, _FOOTER)):
+        return f"{above} itself is a set, packed without --split: name it, or pack again"
+    if not os.path.exists(folder):
+        return "there is no such folder"
     if os.path.exists(os.path.join(folder, "footer.ebbp")):
         return "it has packed examples, which job files name as packed: FOLDER"
     return "ebb data pack --tokens LENGTH TEXT FOLDER makes such a folder"
