@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+import line_log
 import loss_curve
-import sequences
 import small_gpt
 import torch
 import torch.distributed
@@ -23,7 +23,7 @@ def run(rank, settings, folder, results):
         "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=settings["workers"]
     )
     parallel = torch.nn.parallel.DistributedDataParallel(study.model)
-    log = sequences.Log(Path(folder, f"copy-{rank}.used"))
+    log = line_log.Log(Path(folder, f"copy-{rank}.used"))
     losses = loss_curve.Log(Path(folder, f"copy-{rank}.losses"))
     order = study.order()
     torch.distributed.barrier()

@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import line_log
 import loss_curve
-import sequences
 import small_gpt
 import torch
 
@@ -41,7 +41,7 @@ def main():
         ),
         settings={"filters": settings["filters"]} if settings["filters"] else None,
     )
-    log = sequences.Log(folder / f"{name}.computed")
+    log = line_log.Log(folder / f"{name}.computed")
     losses = loss_curve.Log(folder / f"{name}.losses")
     clock, batches = None, 0
     for batch in job:

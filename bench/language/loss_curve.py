@@ -4,10 +4,11 @@ Each copy logs the loss of a batch and when it had it, on the clock that all pro
 of a machine share.
 """
 
-import json
 import time
 from pathlib import Path
 from typing import Iterable, List, Tuple
+
+import line_log
 
 #: Points of a curve. Each is the mean of the batches around it.
 _POINTS = 60
@@ -16,30 +17,16 @@ _POINTS = 60
 Losses = List[Tuple[float, float]]
 
 
-class Log:
-    """A file to which one process appends."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        with file.open("a") as before:
-            before.write("\n")  # Another process may have been killed in its line.
+class Log(line_log.Log):
+    """The log of one process."""
 
     def add(self, loss: float) -> None:
-        with self._file.open("a") as file:
-            file.write(json.dumps([time.monotonic(), round(loss, 5)]) + "\n")
+        super().add([time.monotonic(), round(loss, 5)])
 
 
 def read(files: Iterable[Path]) -> Losses:
-    """Returns what the logs have, by time. It leaves out a line that was cut off."""
-    found: Losses = []
-    for file in files:
-        for line in file.read_text().splitlines():
-            try:
-                at, loss = json.loads(line)
-            except ValueError:
-                continue
-            found.append((at, loss))
-    return sorted(found)
+    """Returns what the logs have, by time."""
+    return sorted((at, loss) for at, loss in line_log.read(files))
 
 
 def curve(losses: Losses, batch_tokens: int) -> List[Tuple[int, float]]:

@@ -1,25 +1,14 @@
-"""Logs of the sequences that copies used, and how many of them are lost or doubled.
+"""The sequences that copies used, and how many of them are lost or doubled.
 
-A line of a log is a list of numbers of sequences. A copy that is killed loses at most
-the line that it was writing.
+A line of their logs (line_log.py) is a list of numbers of sequences.
 """
 
 import collections
 import dataclasses
-import json
 from pathlib import Path
 from typing import Iterable, List
 
-
-class Log:
-    """A file to which one process appends."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def add(self, numbers: Iterable[int]) -> None:
-        with self._file.open("a") as file:
-            file.write(json.dumps(list(numbers)) + "\n")
+import line_log
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,15 +22,8 @@ class Counted:
 
 
 def read(files: Iterable[Path]) -> List[int]:
-    """Returns the numbers in the logs. It leaves out a line that was cut off."""
-    found: List[int] = []
-    for file in files:
-        for line in file.read_text().splitlines():
-            try:
-                found += json.loads(line)
-            except ValueError:
-                continue
-    return found
+    """Returns the numbers in the logs."""
+    return [number for numbers in line_log.read(files) for number in numbers]
 
 
 def count(used: Iterable[int], sequences: int, epochs: int) -> Counted:

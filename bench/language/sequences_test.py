@@ -5,6 +5,7 @@ import unittest
 from pathlib import Path
 
 import language_for_tests  # noqa: F401
+import line_log
 import sequences
 from sequences import Counted
 
@@ -22,11 +23,14 @@ class SequencesTest(unittest.TestCase):
     def test_a_line_that_was_cut_off_is_left_out(self):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "copy-0.used")
-            log = sequences.Log(file)
+            log = line_log.Log(file)
             log.add([3, 1])
             log.add([2])
             file.write_text(file.read_text() + "[5, 6")
             self.assertEqual(sequences.read([file]), [3, 1, 2])
+            # Bug: the first line of the replica that went on was lost with it.
+            line_log.Log(file).add([7])
+            self.assertEqual(sequences.read([file]), [3, 1, 2, 7])
 
 
 if __name__ == "__main__":

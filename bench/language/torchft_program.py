@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-import sequences
+import line_log
 import small_gpt
 import torch
 import torch.distributed
@@ -69,7 +69,7 @@ def train(study, manager, folder, name):
         momentum=settings["outer_momentum"],
         nesterov=True,
     )
-    log = sequences.Log(folder / f"{name}.used")
+    log = line_log.Log(folder / f"{name}.used")
     rounds = len(order) // steps
     with DiLoCo(manager, [study.model], study.optimizer, outer, sync_every=steps):
         while manager.current_step() < rounds:
