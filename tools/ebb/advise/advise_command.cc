@@ -168,11 +168,9 @@ absl::StatusOr<Basis> Prepare(const AdviseFlags& flags) {
   basis.example_batch = static_cast<double>(plan.batch_by_epoch.front());
   basis.example_item = static_cast<double>(plan.shard_size);
   if (plan.algorithm.runs) {
-    // In rounds an item is a run.
-    basis.period = plan.rounds()
-                       ? (plan.shard_size - 1) / plan.batch_by_epoch.front() + 1
-                       : plan.algorithm.push_batches;
-    if (plan.rounds()) {
+    basis.period = plan.algorithm.push_batches;
+    if (plan.rounds()) {  // An item is a run.
+      basis.period = (plan.shard_size - 1) / plan.batch_by_epoch.front() + 1;
       basis.rounds = std::max(
           1, plan.consistency.round_items / std::max(1, plan.max_workers));
     }

@@ -52,12 +52,11 @@ std::string ModelCounts(const RunReport& report) {
 }
 
 std::string SpeedFigure(const RunReport& report) {
-  const double speed = report.examples_per_second();
-  if (report.tokens() == 0) {
-    return Figure(Short(speed), absl::StrCat(report.unit(), "s/s"));
+  if (report.tokens() > 0) {
+    return Figure(Short(report.tokens_per_second()), "tokens/s");
   }
-  return Figure(Short(speed * static_cast<double>(report.tokens())),
-                "tokens/s");
+  return Figure(Short(report.examples_per_second()),
+                absl::StrCat(report.unit(), "s/s"));
 }
 
 std::string Figures(const RunReport& report) {

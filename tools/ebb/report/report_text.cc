@@ -437,15 +437,13 @@ class ReportWriter {
   }
 
   void AddCourse() {
-    const double speed = report_.examples_per_second();
     Line("speed",
-         absl::StrCat(Short(speed), " ", report_.unit(), "s/s",
-                      report_.tokens() == 0
-                          ? ""
-                          : absl::StrCat(", ",
-                                         Short(speed * static_cast<double>(
-                                                           report_.tokens())),
-                                         " tokens/s")));
+         absl::StrCat(
+             Short(report_.examples_per_second()), " ", report_.unit(), "s/s",
+             report_.tokens() == 0
+                 ? ""
+                 : absl::StrCat(", ", Short(report_.tokens_per_second()),
+                                " tokens/s")));
     Line("restarts", RestartsText(report_));
     Learnt("rollbacks", RollbacksText(report_));
     Learnt("rate",

@@ -102,6 +102,9 @@ struct RunReport {
     return seconds > 0 && applied > 0 ? static_cast<double>(applied) / seconds
                                       : 0;
   }
+  double tokens_per_second() const {
+    return examples_per_second() * static_cast<double>(tokens());
+  }
   // Examples that workers computed more often than necessary, as their pushes
   // were lost or undone. It counts those that workers reported.
   int64_t recomputed() const;
