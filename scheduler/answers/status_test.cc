@@ -190,9 +190,10 @@ TEST_F(StatusTest, ACompleteJobSaysWhereItsValuesAre) {
   Register(3, true);
   EXPECT_EQ(where(), "");  // It trains.
   Register(4, true);
-  EXPECT_EQ(where(),
-            "its values are in the --state-dir of ps-0 only; there is no copy. "
-            "`ebb checkpoint export test -o FILE` takes the model home");
+  EXPECT_EQ(
+      where(),
+      "its values are in the --state-dir of ps-0 only; there is no copy. "
+      "`ebb checkpoint export test -o FILE.safetensors` takes the model home");
 }
 
 TEST_F(StatusTest, ACompleteJobNamesItsCopies) {

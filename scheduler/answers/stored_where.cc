@@ -54,7 +54,7 @@ std::string StoredWhere(const TrainingJob& job) {
                                  copied, " of ", partitions,
                                  " partitions, and nothing of the others"),
       ". `ebb checkpoint export ", job.record()->name,
-      " -o FILE` takes the model home");
+      " -o FILE.safetensors` takes the model home");
 }
 
 }  // namespace ebb::scheduler

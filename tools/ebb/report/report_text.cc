@@ -325,11 +325,12 @@ std::string PartsText(const RunReport& report) {
 // Says where the model is, which no server has in its memory any more.
 std::string ModelText(const RunReport& report) {
   if (!report.complete()) return "";
-  return absl::StrCat(
-      "in ", report.folder, "/state, a copy in ",
-      report.copies.empty() ? absl::StrCat(report.folder, "/shared")
-                            : report.copies,
-      "; `ebb checkpoint export ", report.folder, " -o FILE` takes it home");
+  return absl::StrCat("in ", report.folder, "/state, a copy in ",
+                      report.copies.empty()
+                          ? absl::StrCat(report.folder, "/shared")
+                          : report.copies,
+                      "; `ebb checkpoint export ", report.folder,
+                      " -o FILE.safetensors` takes it home");
 }
 
 // Writes the report, subject by subject, in lines "  name  text".

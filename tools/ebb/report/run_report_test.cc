@@ -581,7 +581,7 @@ TEST(RunReportTest, AGoodRunHasNoProblems) {
       "  workers         worker-0 33%, worker-1 67%\n"
       "  model           in runs/fashion-mlp-1/state, a copy in "
       "runs/fashion-mlp-1/shared; `ebb checkpoint export runs/fashion-mlp-1 -o "
-      "FILE` takes it home\n"
+      "FILE.safetensors` takes it home\n"
       "  run             runs/fashion-mlp-1/ (report.html, report.json, "
       "metrics.csv, logs)\n");
 }
