@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import collections
+import contextlib
 import dataclasses
 import mmap
 import os
@@ -322,6 +323,8 @@ class Session:
 
     def _exit(self) -> None:
         if self._pid == os.getpid():
+            with contextlib.suppress(Gone):  # Else what is out counts as failed.
+                self.link.send(seam.LEAVE)
             self.end()
 
     def __del__(self) -> None:

@@ -120,6 +120,16 @@ def test_the_rate_of_a_run_grows_as_long_as_it_is_told(address):
         assert farthest(_plain(runs, Net()), job.model) > 1e-4
 
 
+def test_small_pushes_and_pulls_change_the_values_a_little_and_always_alike(address):
+    settings = {"filters": {"push": "int8", "pull": "bf16"}}
+    jobs = [_submitted(address, f"local-small-{n}", Net(), settings=settings) for n in range(2)]
+    runs = [_train(job) for job in jobs]
+    assert runs[0] == runs[1]
+    assert farthest(jobs[0].model, jobs[1].model) == 0
+    assert 0 < farthest(_plain(runs[0], Net()), jobs[0].model) < 0.02
+    assert all(job.audit().exact for job in jobs)
+
+
 @pytest.mark.parametrize("name", ["SGD", "Adagrad", "RMSprop", "Adam", "Adamax", "NAdam", "RAdam"])
 def test_each_run_begins_with_the_state_that_the_optimizer_was_made_with(address, name):
     make = lambda model: getattr(torch.optim, name)(model.parameters(), lr=0.01)  # noqa: E731
@@ -198,9 +208,10 @@ for number, batch in enumerate(job.loader()):
 """
 
 
-def _program(address, word, rounds, *arguments):
+def _program(address, word="", rounds=True, *arguments, source=None):
+    source = source or _PROGRAM.format(word=word, rounds=rounds)
     return subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM.format(word=word, rounds=rounds), *arguments],
+        [sys.executable, "-c", source, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={
@@ -215,18 +226,89 @@ def _job_of(address, word):
     return ebb.connect(address).job(f"local-{word}")
 
 
-def test_a_program_that_dies_in_a_run_leaves_nothing_of_it(address):
-    with _program(address, "killed", True, "waits") as first:
+def _finish(address, word):
+    with _program(address, word, True) as program:
+        program.communicate()
+        assert program.returncode == 0
+    assert _job_of(address, word).audit().exact
+    return _job_of(address, word).state_dict()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(address):
+    return _finish(address, "undisturbed")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_program_that_ends_in_a_run_of_a_round_leaves_nothing_of_it(address, undisturbed, how):
+    word = f"ended-by-{how.name.lower()}"
+    with _program(address, word, True, "waits") as first:
         assert first.stdout.readline() == b"working\n"
-        first.kill()
-    for word in ("killed", "undisturbed"):
-        with _program(address, word, True) as program:
-            program.communicate()
-            assert program.returncode == 0
-    assert _job_of(address, "killed").audit().exact
-    undisturbed = _job_of(address, "undisturbed").state_dict()
-    for name, value in _job_of(address, "killed").state_dict().items():
+        first.send_signal(how)
+        if how == signal.SIGTERM:
+            first.stdin.write(b"\n")
+            first.stdin.close()
+            first.stdin = None
+        first.communicate()
+        assert first.returncode == -how
+    for name, value in _finish(address, word).items():
         assert (value == undisturbed[name]).all(), name
+
+
+_POISONED = """
+import os, torch, ebb.torch
+from torch_models import Data, Net, loss_of
+model = Net()
+job = ebb.torch.job(
+    "local-{word}", model, Data(64), batch=8, epochs=1, workers=1,
+    optimizer=torch.optim.AdamW(model.parameters(), lr=0.01),
+    local={local}, settings=dict(on_poison="skip"),
+)
+for batch in job.loader():
+    if 11 in job._work.out.batch.examples:
+        os._exit(9)
+    loss_of(model, batch).backward()
+    job.optimizer.step()
+"""
+
+
+# Bug: the engine of a program that died left in good order, so nothing was found.
+@pytest.mark.parametrize(
+    "word, local",
+    [
+        ("poisoned", None),
+        ("poisoned-rounds", "ebb.torch.DiLoCo(steps=4)"),
+        ("poisoned-asp", "ebb.torch.DiLoCo(steps=4, rounds=False)"),
+    ],
+)
+def test_a_batch_that_kills_programs_costs_three_of_them_and_no_other_batch(address, word, local):
+    source = _POISONED.format(word=word, local=local)
+    ended = []
+    while not ended or (ended[-1] == 9 and len(ended) < 5):
+        with _program(address, source=source) as program:
+            program.communicate()
+        ended.append(program.returncode)
+    assert ended == [9, 9, 9, 0]
+    audit = _job_of(address, word).audit()
+    assert audit.exact
+    assert audit.skipped == 8
+
+
+def test_a_program_that_exits_gives_its_batch_back(address):
+    source = _POISONED.format(word="exits", local="ebb.torch.DiLoCo(steps=4)")
+    source = source.replace("for batch in", "batches = iter(job.loader())\nfor batch in")
+    source = source.replace("in job.loader():", "in batches:")
+    exits = source.replace("os._exit(9)", "raise SystemExit(9)")
+    for _ in range(4):
+        with _program(address, source=exits) as program:
+            program.communicate()
+        assert program.returncode == 9
+    with _program(address, source=source.replace("os._exit(9)", "pass")) as program:
+        program.communicate()
+        assert program.returncode == 0
+    audit = _job_of(address, "exits").audit()
+    assert audit.exact
+    assert audit.skipped == 0
 
 
 def test_in_asp_runs_of_programs_that_work_at_once_count_once(address):

@@ -220,7 +220,11 @@ class Engine : private client::JobComputer {
   void End(client::JobEnd end);
   double RateFactorOf(const ComputeTask& task) const;
   void Watch();
-  void Leave(absl::string_view why, bool serves = false);
+  // How the program is there meanwhile.
+  enum class Program { kWaits, kGoesOn, kIsGone };
+  void Leave(absl::string_view why, Program program);
+  // It died, or closed its end unasked.
+  void Abandoned(absl::string_view why) { Leave(why, Program::kIsGone); }
   // The program computes the batch with which its run ends, if there is time.
   void EndRun(absl::Time deadline);
 
@@ -670,7 +674,7 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
     case Decision::Act::kLookUp:
       break;  // LookUp has an overload of its own.
     case Decision::Act::kLeave:
-      Leave("the program leaves");
+      Leave("the program leaves", Program::kWaits);
       decision.answer = EncodeBytes({Kind::kDone, kTaken, sequence});
       break;
   }
@@ -789,14 +793,21 @@ void Engine::EndRun(absl::Time deadline) {
   }
 }
 
-void Engine::Leave(absl::string_view why, bool serves) {
+void Engine::Leave(absl::string_view why, Program program) {
   LOG(INFO) << "worker=" << options_.shell.core.name << " leaves: " << why;
   {
-    // What was handed in counts, if it is still this worker's.
+    // What was handed in counts, if it is still this worker's. What a program
+    // died of may be a batch that it began early.
     MutexLock lock(&mu_);
+    const auto awaits_offer = [this, program] {
+      mu_.AssertHeld();
+      return conversation_.awaits_offer() ||
+             (program == Program::kIsGone && !conversation_.offered() &&
+              conversation_.begun_early());
+    };
     const absl::Time give_up =
         SteadyNow() + std::min(kOfferedWithin, options_.grace);
-    while (conversation_.awaits_offer() && SteadyNow() < give_up) {
+    while (awaits_offer() && SteadyNow() < give_up) {
       changed_.WaitFor(&mu_, give_up - SteadyNow());
     }
   }
@@ -805,11 +816,16 @@ void Engine::Leave(absl::string_view why, bool serves) {
   const absl::Time deadline = SteadyNow() + options_.grace;
   if (shell_ != nullptr) shell_->BeginDrain();
   // In rounds it drops the run.
-  if (shell_ != nullptr && serves && steps_ && !record_->plan.rounds()) {
+  if (shell_ != nullptr && program == Program::kGoesOn && steps_ &&
+      !record_->plan.rounds()) {
     EndRun(deadline - options_.grace / 4);  // Items go back in the rest.
   }
   {
     MutexLock lock(&mu_);
+    // Else a batch that kills its programs would go on to kill them.
+    if (program == Program::kIsGone && conversation_.is_out()) {
+      FinishFailed("the program that computed it died");
+    }
     leaving_ = true;
     changed_.SignalAll();
     left_.SignalAll();
@@ -843,25 +859,27 @@ void Engine::Serve() {
   for (;;) {
     switch (socket_.Wait(signals_.get(), patience)) {
       case ProgramSocket::Event::kDeath:
-        return Leave("its program is dead");
+        return Abandoned("its program is dead");
       case ProgramSocket::Event::kSignal: {
         signalfd_siginfo signal = {};
         if (read(signals_.get(), &signal, sizeof(signal)) <= 0) break;
-        return Leave("signal 15", /*serves=*/true);
+        return Leave("signal 15", Program::kGoesOn);
       }
       case ProgramSocket::Event::kNothing:
         if (options_.notice) {
           if (const auto notice = options_.notice())
-            return Leave(*notice, /*serves=*/true);
+            return Leave(*notice, Program::kGoesOn);
         }
         break;
       case ProgramSocket::Event::kMessage: {
         auto received = socket_.Receive();
         if (absl::IsUnavailable(received.status())) break;
-        if (!received.ok()) return Leave(received.status().message());
+        if (!received.ok()) return Abandoned(received.status().message());
         received_ = std::move(received->file);
         const auto request = ReadRequest(received->bytes);
-        if (!request.ok()) return Leave(request.status().message());
+        if (!request.ok()) {
+          return Leave(request.status().message(), Program::kWaits);
+        }
         Answer(*request);
         MutexLock lock(&mu_);
         if (leaving_) return;

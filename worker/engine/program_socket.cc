@@ -88,8 +88,8 @@ ProgramSocket::Event ProgramSocket::Wait(int signals,
           ? -1
           : static_cast<int>(absl::ToInt64Milliseconds(patience)) + 1;
   if (poll(ends, std::size(ends), timeout) <= 0) return Event::kNothing;
+  if (ends[2].revents != 0) return Event::kSignal;  // The program's, too.
   if (ends[1].revents != 0) return Event::kDeath;
-  if (ends[2].revents != 0) return Event::kSignal;
   return Event::kMessage;
 }
 
