@@ -351,6 +351,13 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileAs(
                                                  std::move(file));
 }
 
+absl::StatusOr<std::unique_ptr<const ByteRanges>> OpenBytes::RangesOf(
+    absl::string_view path) const {
+  if (ranges_) return ranges_(path);
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": only files of this machine are read here"));
+}
+
 OpenBytes OpenMemory(std::map<std::string, std::string> files) {
   std::vector<std::string> names;
   for (const auto& [path, bytes] : files) names.push_back(path);

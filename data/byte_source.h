@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -46,6 +47,18 @@ class ByteSource {
   virtual absl::Status CheckUnchanged() const { return absl::OkStatus(); }
 };
 
+// A file of which any part may be read, by any number of threads at once. It
+// stays the file that it was when it was opened, or cannot be read.
+class ByteRanges {
+ public:
+  virtual ~ByteRanges() = default;
+  virtual uint64_t size() const = 0;
+  // Fills `out` with the bytes from `offset` on, which must be there. Blocks.
+  // kUnavailable: they cannot be read now; kDataLoss: the file was changed
+  // since.
+  virtual absl::Status Read(uint64_t offset, std::span<char> out) const = 0;
+};
+
 // How a program reaches data: opens what a path names, and finds which files a
 // path stands for (find_files.h). Copies share what the functions share.
 //
@@ -59,9 +72,15 @@ class OpenBytes {
   // A function like FindFiles().
   using Find = std::function<absl::StatusOr<std::vector<std::string>>(
       absl::string_view path)>;
+  using Ranges =
+      std::function<absl::StatusOr<std::unique_ptr<const ByteRanges>>(
+          absl::string_view path)>;
 
-  OpenBytes(Open open, Find find)
-      : open_(std::move(open)), find_(std::move(find)) {}
+  // ranges: null where only files of this machine are read.
+  OpenBytes(Open open, Find find, Ranges ranges = nullptr)
+      : open_(std::move(open)),
+        find_(std::move(find)),
+        ranges_(std::move(ranges)) {}
   // Finds files of this machine. Implicit, for functions that only open.
   // NOLINTBEGIN(google-explicit-constructor)
   template <typename Function>
@@ -77,10 +96,15 @@ class OpenBytes {
       absl::string_view path) const {
     return find_(path);
   }
+  // For what is elsewhere (remote_files.h). kInvalidArgument: this program
+  // reads files of its machine alone.
+  absl::StatusOr<std::unique_ptr<const ByteRanges>> RangesOf(
+      absl::string_view path) const;
 
  private:
   Open open_;
   Find find_;
+  Ranges ranges_;
 };
 
 // Opens the file at `path`. If it begins as gzip, zstd, xz, bzip2 or lz4 do, it

@@ -176,7 +176,8 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                                       const Index* constants,
                                       const Encoding& encoding,
                                       const OpenBytes& open) {
-  if (spec.kind == SourceKind::kPacked) return LoadPacked(spec, constants);
+  if (spec.kind == SourceKind::kPacked)
+    return LoadPacked(spec, constants, open);
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,
                        OpenReader(spec, open, encoding));
   Dataset data;
@@ -318,7 +319,8 @@ int64_t Dataset::memory_bytes() const {
     const pack::Footer& footer = packed_->set->footer();
     // Two windows, and the compressed bytes of one column of each.
     const int64_t held = std::min<int64_t>(2, std::ssize(footer.windows));
-    return held * (footer.MostMemoryBytes() + footer.MostStoredBytes());
+    return held * (footer.MostMemoryBytes() + footer.MostStoredBytes() +
+                   packed_->set->fetched_bytes());
   }
   return of(labels_) + of(bytes_) + of(values_) + of(ids_) + of(keys_) +
          of(fields_) + of(offsets_) + of(numbers_);

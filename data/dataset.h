@@ -167,7 +167,8 @@ class Dataset {
                                       const Encoding& encoding,
                                       const OpenBytes& open);
   static absl::StatusOr<Dataset> LoadPacked(const SourceSpec& spec,
-                                            const Index* constants);
+                                            const Index* constants,
+                                            const OpenBytes& open);
   static absl::StatusOr<Dataset> LoadText(const SourceSpec& spec,
                                           const FoundEncoding& found,
                                           const OpenBytes& open);

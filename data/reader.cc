@@ -92,10 +92,14 @@ absl::StatusOr<std::vector<Input>> OpenFiles(const SourceSpec& spec,
 absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const SourceSpec& spec,
                                                    const OpenBytes& open,
                                                    const Encoding& encoding) {
+  const internal::Format& format = internal::FormatOf(spec.kind);
+  if (format.open_set) {
+    EBB_RETURN_IF_ERROR(spec.Validate());
+    return format.open_set(spec, open);
+  }
   EBB_ASSIGN_OR_RETURN(std::vector<Input> files, OpenFiles(spec, open));
-  EBB_ASSIGN_OR_RETURN(
-      std::unique_ptr<Reader> reader,
-      internal::FormatOf(spec.kind).open(spec, encoding, std::move(files)));
+  EBB_ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader,
+                       format.open(spec, encoding, std::move(files)));
   if (!spec.split.has_value()) return reader;
   return std::make_unique<SplitReader>(spec, encoding, std::move(reader));
 }
@@ -113,7 +117,8 @@ absl::StatusOr<std::vector<NamedFingerprint>> FingerprintFiles(
   std::vector<NamedFingerprint> result;
   if (spec.kind == SourceKind::kPacked) {
     EBB_RETURN_IF_ERROR(spec.Validate());
-    EBB_ASSIGN_OR_RETURN(const auto set, pack::PackedSet::Open(spec.path));
+    EBB_ASSIGN_OR_RETURN(const auto set,
+                         pack::PackedSet::Open(spec.path, open));
     result.push_back({spec.path, set->id()});
     return result;
   }

@@ -107,36 +107,105 @@ class Remote {
       ABSL_GUARDED_BY(mu_);
 };
 
-// Reads one part after the other of the object as it was when it was opened.
-class RemoteSource final : public ByteSource {
+// An object as it was when it was opened. Any number of threads read it.
+class RemoteObject final : public ByteRanges {
  public:
-  RemoteSource(std::shared_ptr<Remote> remote, std::string path, Place place,
+  // The first bytes of the object, if there is no cache.
+  struct Opened {
+    std::unique_ptr<RemoteObject> object;
+    std::string begin;
+  };
+
+  // Finds its size and its ETag.
+  static absl::StatusOr<Opened> Open(std::shared_ptr<Remote> remote,
+                                     std::string path, uint64_t most) {
+    EBB_RETURN_IF_ERROR(remote->Allowed(path));
+    EBB_ASSIGN_OR_RETURN(Place place, PlaceOf(path));
+    EBB_ASSIGN_OR_RETURN(ObjectStore* const store, remote->StoreOf(place));
+    const bool cached = remote->cache() != nullptr;
+    auto first = store->Get(place.key, {.bytes = cached ? 1 : most});
+    std::unique_ptr<RemoteObject> object(new RemoteObject(
+        std::move(remote), std::move(path), std::move(place), store));
+    if (absl::IsOutOfRange(first.status())) {
+      return Opened{std::move(object), ""};  // Empty.
+    }
+    EBB_RETURN_IF_ERROR(Named(object->path_, first.status()));
+    object->size_ = first->size;
+    object->etag_ = std::move(first->etag);
+    return Opened{std::move(object),
+                  cached ? std::string() : std::move(first->bytes)};
+  }
+
+  uint64_t size() const override { return size_; }
+
+  absl::Status Read(uint64_t offset, std::span<char> out) const override {
+    while (!out.empty()) {
+      const uint64_t bytes =
+          std::min<uint64_t>(remote_->options().range_bytes, out.size());
+      EBB_ASSIGN_OR_RETURN(const std::string part, Part(offset, bytes));
+      std::copy_n(part.data(), part.size(), out.data());
+      out = out.subspan(part.size());
+      offset += part.size();
+    }
+    return absl::OkStatus();
+  }
+
+  // Returns exactly so many bytes, which must be there.
+  absl::StatusOr<std::string> Part(uint64_t offset, uint64_t bytes) const {
+    const std::string key =
+        absl::StrCat(path_, "\n", etag_, "\n", offset, "\n", bytes);
+    internal::RangeCache* const cache =
+        etag_.empty() ? nullptr : remote_->cache();
+    if (cache != nullptr) {
+      if (auto kept = cache->Find(key)) return *std::move(kept);
+    }
+    auto part = store_->Get(
+        place_.key, {.offset = offset, .bytes = bytes, .if_match = etag_});
+    if (absl::IsOutOfRange(part.status()) ||
+        (part.ok() && (part->size != size_ || part->bytes.size() != bytes))) {
+      return Named(path_, absl::AbortedError(""));
+    }
+    EBB_RETURN_IF_ERROR(Named(path_, part.status()));
+    if (cache != nullptr) cache->Keep(key, part->bytes);
+    return std::move(part->bytes);
+  }
+
+  const Remote& remote() const { return *remote_; }
+
+ private:
+  RemoteObject(std::shared_ptr<Remote> remote, std::string path, Place place,
                ObjectStore* store)
       : remote_(std::move(remote)),
         path_(std::move(path)),
         place_(std::move(place)),
         store_(store) {}
 
-  // Finds its size and its ETag.
-  absl::Status Begin() {
-    const bool cached = remote_->cache() != nullptr;
-    const uint64_t bytes = cached ? 1 : remote_->options().range_bytes;
-    auto first = store_->Get(place_.key, {.bytes = bytes});
-    if (absl::IsOutOfRange(first.status())) return absl::OkStatus();  // Empty.
-    EBB_RETURN_IF_ERROR(Named(path_, first.status()));
-    size_ = first->size;
-    etag_ = std::move(first->etag);
-    if (!cached) {
-      part_ = std::move(first->bytes);
-      next_ = part_.size();
-    }
-    return absl::OkStatus();
-  }
+  const std::shared_ptr<Remote> remote_;
+  const std::string path_;
+  const Place place_;
+  ObjectStore* const store_;  // remote_ owns it.
+  uint64_t size_ = 0;
+  std::string etag_;
+};
+
+// Reads one part after the other.
+class RemoteSource final : public ByteSource {
+ public:
+  explicit RemoteSource(RemoteObject::Opened opened)
+      : object_(std::move(opened.object)),
+        part_(std::move(opened.begin)),
+        next_(part_.size()) {}
 
   absl::StatusOr<size_t> Read(std::span<char> out) override {
     if (at_ == part_.size()) {
-      if (next_ >= size_) return 0;
-      EBB_RETURN_IF_ERROR(NextPart());
+      const uint64_t rest = object_->size() - next_;
+      if (rest == 0) return 0;
+      EBB_ASSIGN_OR_RETURN(
+          part_,
+          object_->Part(
+              next_, std::min(object_->remote().options().range_bytes, rest)));
+      next_ += part_.size();
+      at_ = 0;
     }
     const size_t n = std::min(out.size(), part_.size() - at_);
     std::copy_n(part_.data() + at_, n, out.data());
@@ -145,38 +214,7 @@ class RemoteSource final : public ByteSource {
   }
 
  private:
-  absl::Status NextPart() {
-    const uint64_t bytes =
-        std::min(remote_->options().range_bytes, size_ - next_);
-    const std::string key =
-        absl::StrCat(path_, "\n", etag_, "\n", next_, "\n", bytes);
-    internal::RangeCache* const cache =
-        etag_.empty() ? nullptr : remote_->cache();
-    std::optional<std::string> kept;
-    if (cache != nullptr) kept = cache->Find(key);
-    if (!kept.has_value()) {
-      auto part = store_->Get(
-          place_.key, {.offset = next_, .bytes = bytes, .if_match = etag_});
-      if (absl::IsOutOfRange(part.status()) ||
-          (part.ok() && (part->size != size_ || part->bytes.size() != bytes))) {
-        return Named(path_, absl::AbortedError(""));
-      }
-      EBB_RETURN_IF_ERROR(Named(path_, part.status()));
-      if (cache != nullptr) cache->Keep(key, part->bytes);
-      kept = std::move(part->bytes);
-    }
-    part_ = *std::move(kept);
-    next_ += part_.size();
-    at_ = 0;
-    return absl::OkStatus();
-  }
-
-  const std::shared_ptr<Remote> remote_;
-  const std::string path_;
-  const Place place_;
-  ObjectStore* const store_;  // remote_ owns it.
-  uint64_t size_ = 0;
-  std::string etag_;
+  const std::unique_ptr<RemoteObject> object_;
   std::string part_;
   size_t at_ = 0;      // In the part.
   uint64_t next_ = 0;  // The next part begins there.
@@ -184,14 +222,20 @@ class RemoteSource final : public ByteSource {
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenOne(
     const std::shared_ptr<Remote>& remote, absl::string_view path) {
-  EBB_RETURN_IF_ERROR(remote->Allowed(path));
-  EBB_ASSIGN_OR_RETURN(Place place, PlaceOf(path));
-  EBB_ASSIGN_OR_RETURN(ObjectStore* const store, remote->StoreOf(place));
-  auto source = std::make_unique<RemoteSource>(remote, std::string(path),
-                                               std::move(place), store);
-  EBB_RETURN_IF_ERROR(source->Begin());
+  EBB_ASSIGN_OR_RETURN(RemoteObject::Opened opened,
+                       RemoteObject::Open(remote, std::string(path),
+                                          remote->options().range_bytes));
+  auto source = std::make_unique<RemoteSource>(std::move(opened));
   if (!remote->options().decompress) return source;
   return internal::Decompressed(std::string(path), std::move(source));
+}
+
+absl::StatusOr<std::unique_ptr<const ByteRanges>> OpenRanges(
+    const std::shared_ptr<Remote>& remote, absl::string_view path) {
+  EBB_ASSIGN_OR_RETURN(
+      RemoteObject::Opened opened,
+      RemoteObject::Open(remote, std::string(path), /*most=*/1));
+  return std::move(opened.object);
 }
 
 absl::StatusOr<std::vector<std::string>> Find(
@@ -255,6 +299,11 @@ OpenBytes WithRemoteFiles(OpenBytes files, RemoteFilesOptions options) {
           [remote, files](absl::string_view path)
               -> absl::StatusOr<std::vector<std::string>> {
             return IsRemote(path) ? Find(remote, path) : files.FilesOf(path);
+          },
+          [remote, files](absl::string_view path)
+              -> absl::StatusOr<std::unique_ptr<const ByteRanges>> {
+            if (IsRemote(path)) return OpenRanges(remote, path);
+            return files.RangesOf(path);
           }};
 }
 

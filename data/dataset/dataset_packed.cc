@@ -227,9 +227,10 @@ absl::StatusOr<Dataset> Dataset::Packed::LoadWindow(
 }
 
 absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
-                                            const Index* constants) {
+                                            const Index* constants,
+                                            const OpenBytes& open) {
   EBB_RETURN_IF_ERROR(spec.Validate());
-  EBB_ASSIGN_OR_RETURN(auto set, pack::PackedSet::Open(spec.path));
+  EBB_ASSIGN_OR_RETURN(auto set, pack::PackedSet::Open(spec.path, open));
   const pack::Footer& footer = set->footer();
   // A model that does not look at labels needs none.
   const bool labels =

@@ -57,6 +57,10 @@ struct Format {
   absl::StatusOr<std::unique_ptr<Reader>> (*open)(
       const SourceSpec& spec, const Encoding& encoding,
       std::vector<Input> files) = nullptr;
+  // In the place of these two, for what is no files but a set of its own, which
+  // has been split already.
+  absl::StatusOr<std::unique_ptr<Reader>> (*open_set)(
+      const SourceSpec& spec, const OpenBytes& open) = nullptr;
   // FindEncoding(). Null: columns never have text.
   absl::StatusOr<FoundEncoding> (*survey)(const SourceSpec& spec,
                                           Input file) = nullptr;

@@ -83,12 +83,6 @@ class PackedReader : public Reader {
   int64_t examples_ = 0;  // So many were given out.
 };
 
-// A packed set's files are opened by the reader.
-absl::StatusOr<std::vector<Input>> NoFiles(const SourceSpec& /*spec*/,
-                                           const OpenBytes& /*open*/) {
-  return std::vector<Input>();
-}
-
 absl::Status ValidatePacked(const SourceSpec& spec) {
   if (spec.path.empty()) {
     return WrongOption(
@@ -109,10 +103,9 @@ std::string MeaningOfPacked(const SourceSpec& spec, absl::string_view common) {
                       spec.packed.keep_missing ? " missing=keep" : "");
 }
 
-absl::StatusOr<std::unique_ptr<Reader>> OpenPacked(
-    const SourceSpec& spec, const Encoding& /*encoding*/,
-    std::vector<Input> /*files*/) {
-  EBB_ASSIGN_OR_RETURN(auto set, pack::PackedSet::Open(spec.path));
+absl::StatusOr<std::unique_ptr<Reader>> OpenPacked(const SourceSpec& spec,
+                                                   const OpenBytes& open) {
+  EBB_ASSIGN_OR_RETURN(auto set, pack::PackedSet::Open(spec.path, open));
   return std::make_unique<PackedReader>(std::move(set));
 }
 
@@ -128,8 +121,7 @@ Format PackedFormat() {
           .layout = LayoutOfPacked,
           .validate = ValidatePacked,
           .meaning = MeaningOfPacked,
-          .files = NoFiles,
-          .open = OpenPacked};
+          .open_set = OpenPacked};
 }
 
 }  // namespace ebb::data::internal

@@ -6,20 +6,20 @@
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/regular_file.h"
 #include "common/status_macros.h"
 #include "data/bytes/wide.h"
 #include "data/pack/running_hash.h"
+#include "data/pack/window_bytes.h"
+#include "data/scheme.h"
 
 namespace ebb::data::pack {
 namespace {
@@ -60,32 +60,66 @@ bool AllNumbers(std::span<const float> values, bool gaps) {
               : LargestBits(values.data(), values.size()) < kInfinity;
 }
 
-absl::StatusOr<int64_t> SizeOf(const Fd& file, const std::string& path) {
-  EBB_ASSIGN_OR_RETURN(const FileState state, FileState::Of(file, path));
-  return state.bytes;
-}
-
-absl::Status EndsEarly(const std::string& path, int64_t bytes) {
-  return absl::DataLossError(
-      absl::StrCat(path, " ends at byte ", bytes, "; pack again"));
-}
-
-// Reads exactly so many bytes.
-absl::Status ReadAt(const Fd& file, int64_t offset, char* to, int64_t bytes,
-                    const std::string& path) {
-  while (bytes > 0) {
-    const ssize_t n = pread(file.get(), to, static_cast<size_t>(bytes), offset);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      return absl::UnavailableError(
-          absl::StrCat(path, " cannot be read: ", strerror(errno)));
-    }
-    if (n == 0) return EndsEarly(path, offset);
-    offset += n;
-    to += n;
-    bytes -= n;
+int64_t EndOf(const WindowEntry& window) {
+  int64_t end = window.offset;
+  for (size_t i = 0; i < window.columns.size(); ++i) {
+    if (i > 0) end = window.offset + Aligned(end - window.offset);
+    end += window.columns[i].stored_bytes;
   }
-  return absl::OkStatus();
+  return end;
+}
+
+// Says what is in the folder that has no footer. `there` tells of a path within
+// it.
+absl::Status NoFooter(const std::string& folder,
+                      absl::FunctionRef<bool(absl::string_view)> there) {
+  if (there("footer.ebbt")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder,
+        " has packed tokens, and workers of job files read no tokens; train "
+        "on them by a PyTorch script: ebb.torch.Tokens(\"",
+        folder, "\")"));
+  }
+  return absl::NotFoundError(
+      absl::StrCat(folder, " is no packed set: it has no ", kFooterName, "; ",
+                   there(absl::StrCat("train/", kFooterName))
+                       ? absl::StrCat("its parts are ", folder,
+                                      "/train and, perhaps, ", folder, "/test")
+                       : std::string("`ebb data pack` makes one")));
+}
+
+absl::StatusOr<std::string> FooterElsewhere(const std::string& folder,
+                                            const OpenBytes& open) {
+  auto bytes =
+      ReadWhole(open, absl::StrCat(folder, "/", kFooterName), kMostFooterBytes);
+  if (!absl::IsNotFound(bytes.status())) return bytes;
+  return NoFooter(folder, [&](absl::string_view name) {
+    return open(absl::StrCat(folder, "/", name)).ok();
+  });
+}
+
+absl::StatusOr<std::string> FooterInFolder(const std::string& folder) {
+  const std::string path = absl::StrCat(folder, "/", kFooterName);
+  auto bytes = ReadWhole(path, kMostFooterBytes);
+  std::error_code ignored;
+  if (std::filesystem::exists(folder, ignored) &&
+      !std::filesystem::is_directory(folder, ignored)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder,
+        " is a file, and a packed set is a folder; `ebb data pack` "
+        "makes one of the file"));
+  }
+  if (!absl::IsNotFound(bytes.status())) return bytes;
+  return NoFooter(folder, [&](absl::string_view name) {
+    return access(absl::StrCat(folder, "/", name).c_str(), R_OK) == 0;
+  });
+}
+
+absl::Status OtherSize(const std::string& path, int64_t found,
+                       int64_t expected) {
+  return absl::DataLossError(absl::StrCat(
+      path, " has ", found, " bytes, but the footer says ", expected,
+      ": it is of another set, or was not copied as a whole"));
 }
 
 template <typename Number>
@@ -117,74 +151,77 @@ char* RoomOf(Column column, int64_t bytes, Window* window) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const PackedSet>> PackedSet::Open(
-    const std::string& folder) {
-  if (absl::StrContains(folder, "://")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder,
-                     ": packed sets are read in place; name a folder that is "
-                     "on this machine or mounted there"));
-  }
-  const std::string path = absl::StrCat(folder, "/", kFooterName);
-  auto file = OpenRegularFile(path, path);
-  std::error_code ignored;
-  if (std::filesystem::exists(folder, ignored) &&
-      !std::filesystem::is_directory(folder, ignored)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder,
-        " is a file, and a packed set is a folder; `ebb data pack` "
-        "makes one of the file"));
-  }
-  if (absl::IsNotFound(file.status())) {
-    if (access(absl::StrCat(folder, "/footer.ebbt").c_str(), R_OK) == 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          folder,
-          " has packed tokens, and workers of job files read no tokens; train "
-          "on them by a PyTorch script: ebb.torch.Tokens(\"",
-          folder, "\")"));
-    }
-    const std::string part = absl::StrCat(folder, "/train/", kFooterName);
-    return absl::NotFoundError(absl::StrCat(
-        folder, " is no packed set: it has no ", kFooterName, "; ",
-        access(part.c_str(), R_OK) == 0
-            ? absl::StrCat("its parts are ", folder, "/train and, perhaps, ",
-                           folder, "/test")
-            : std::string("`ebb data pack` makes one")));
-  }
-  EBB_RETURN_IF_ERROR(file.status());
-  EBB_ASSIGN_OR_RETURN(const int64_t size, SizeOf(*file, path));
-  if (size > kMostFooterBytes) {
-    return absl::DataLossError(
-        absl::StrCat(path, " has ", size, " bytes, which no footer has"));
-  }
-  std::string bytes(static_cast<size_t>(size), '\0');
-  EBB_RETURN_IF_ERROR(ReadAt(*file, 0, bytes.data(), size, path));
+    const std::string& path, const OpenBytes& open) {
+  const bool elsewhere = HasScheme(path);
+  // "s3://bucket/a/" and "a/" are folders, too.
+  std::string folder = path;
+  while (elsewhere && absl::EndsWith(folder, "/")) folder.pop_back();
+  EBB_ASSIGN_OR_RETURN(
+      const std::string bytes,
+      elsewhere ? FooterElsewhere(folder, open) : FooterInFolder(folder));
   auto footer = Footer::Decode(bytes);
   if (!footer.ok()) {
-    return absl::Status(footer.status().code(),
-                        absl::StrCat(path, " ", footer.status().message()));
+    return absl::Status(
+        footer.status().code(),
+        absl::StrCat(folder, "/", kFooterName, " ", footer.status().message()));
   }
   const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
-  FileFingerprint id = {size, hash.high64, hash.low64};
+  FileFingerprint id = {std::ssize(bytes), hash.high64, hash.low64};
   for (const int64_t one : footer->file_bytes) id.bytes += one;
-  std::shared_ptr<PackedSet> set(new PackedSet(folder, *std::move(footer), id));
-  for (size_t i = 0; i < set->footer_.file_bytes.size(); ++i) {
+  std::shared_ptr<PackedSet> set(
+      new PackedSet(std::move(folder), *std::move(footer), id, open));
+  if (!elsewhere) EBB_RETURN_IF_ERROR(set->CompareSizes());
+  return set;
+}
+
+absl::Status PackedSet::CompareSizes() const {
+  for (size_t i = 0; i < footer_.file_bytes.size(); ++i) {
     const std::string name =
-        absl::StrCat(folder, "/", WindowsName(static_cast<int64_t>(i)));
-    auto windows = OpenRegularFile(name, name);
-    if (absl::IsNotFound(windows.status())) {
+        absl::StrCat(folder_, "/", WindowsName(static_cast<int64_t>(i)));
+    const auto found = SizeOfFile(name);
+    if (absl::IsNotFound(found.status())) {
       return absl::NotFoundError(
           absl::StrCat(name, " is missing; bring it back, or pack again"));
     }
-    EBB_RETURN_IF_ERROR(windows.status());
-    EBB_ASSIGN_OR_RETURN(const int64_t found, SizeOf(*windows, name));
-    if (found != set->footer_.file_bytes[i]) {
-      return absl::DataLossError(
-          absl::StrCat(name, " has ", found, " bytes, but the footer says ",
-                       set->footer_.file_bytes[i],
-                       ": it is of another set, or was not copied as a whole"));
+    EBB_RETURN_IF_ERROR(found.status());
+    if (*found != footer_.file_bytes[i]) {
+      return OtherSize(name, *found, footer_.file_bytes[i]);
     }
   }
-  return set;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WindowBytes> PackedSet::BytesOf(
+    const WindowEntry& window) const {
+  if (!HasScheme(folder_)) {
+    // A set may have more files than a process may have open.
+    return WindowBytes::InFile(PathOf(window));
+  }
+  EBB_ASSIGN_OR_RETURN(auto elsewhere, Elsewhere(window.file));
+  return WindowBytes::Elsewhere(std::move(elsewhere), window.offset,
+                                EndOf(window));
+}
+
+absl::StatusOr<std::shared_ptr<const ByteRanges>> PackedSet::Elsewhere(
+    int64_t file) const {
+  {
+    MutexLock lock(&mu_);
+    if (elsewhere_[file] != nullptr) return elsewhere_[file];
+  }
+  const std::string path = absl::StrCat(folder_, "/", WindowsName(file));
+  EBB_ASSIGN_OR_RETURN(std::shared_ptr<const ByteRanges> ranges,
+                       open_.RangesOf(path));
+  const auto found = static_cast<int64_t>(ranges->size());
+  if (found != footer_.file_bytes[file]) {
+    return OtherSize(path, found, footer_.file_bytes[file]);
+  }
+  MutexLock lock(&mu_);
+  elsewhere_[file] = ranges;
+  return ranges;
+}
+
+int64_t PackedSet::fetched_bytes() const {
+  return HasScheme(folder_) ? 2 * WindowBytes::kFetchedBytes : 0;
 }
 
 std::string PackedSet::PathOf(const WindowEntry& window) const {
@@ -202,24 +239,11 @@ bool PackedSet::Checked(int64_t window, const FileState& state) const {
   return checked_[window] == state;
 }
 
-absl::StatusOr<std::shared_ptr<const MappedBytes>> PackedSet::MapColumn(
-    const Fd& file, const FileState& state, int64_t offset, int64_t bytes,
-    const std::string& path) {
-  if (bytes == 0) return nullptr;
-  if (state.bytes < offset + bytes) return EndsEarly(path, state.bytes);
-  auto mapped = MappedBytes::Map(file, state, offset, bytes, path);
-  if (absl::IsFailedPrecondition(mapped.status())) return nullptr;
-  return mapped;
-}
-
 absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
   const WindowEntry& entry = footer_.windows[window];
-  const std::string path = PathOf(entry);
-  // A set may have more files than a process may have open.
-  EBB_ASSIGN_OR_RETURN(const Fd file, OpenRegularFile(path, path));
-  // Before it is read: what changes meanwhile is found the next time.
-  EBB_ASSIGN_OR_RETURN(const FileState state, FileState::Of(file, path));
-  const bool checks = !Checked(window, state);
+  EBB_ASSIGN_OR_RETURN(WindowBytes stored, BytesOf(entry));
+  // What changes meanwhile is found the next time.
+  const bool checks = !stored.state() || !Checked(window, *stored.state());
   const std::vector<Column> kinds = footer_.Columns();
   out->examples = entry.examples;
   out->mapped = nullptr;
@@ -246,8 +270,7 @@ absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
         kinds[i] == Column::kBytes || kinds[i] == Column::kValues;
     bool copies = true;
     if (way == Way::kMap && raw && features && !footer_.rows()) {
-      EBB_ASSIGN_OR_RETURN(
-          out->mapped, MapColumn(file, state, offset, column.raw_bytes, path));
+      EBB_ASSIGN_OR_RETURN(out->mapped, stored.Map(offset, column.raw_bytes));
       copies = out->mapped == nullptr;
     }
     char* to = nullptr;
@@ -265,7 +288,7 @@ absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
          at += piece) {
       const int64_t n = std::min(piece, column.stored_bytes - at);
       if (copies) {
-        EBB_RETURN_IF_ERROR(ReadAt(file, offset + at, copy + at, n, path));
+        EBB_RETURN_IF_ERROR(stored.Read(offset + at, copy + at, n));
       }
       if (!checks) continue;
       hash.Add(from + at, static_cast<size_t>(n));
@@ -283,8 +306,8 @@ absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
     }
   }
   if (out->mapped != nullptr && out->mapped->lost()) {
-    return absl::UnavailableError(
-        absl::StrCat(path, " cannot be read, or was written to meanwhile"));
+    return absl::UnavailableError(absl::StrCat(
+        PathOf(entry), " cannot be read, or was written to meanwhile"));
   }
   if (checks && hash.Get() != entry.hash) {
     return Damaged(window, "its checksum is wrong");
@@ -296,7 +319,7 @@ absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
   EBB_RETURN_IF_ERROR(CheckRows(window, *out));
   if (checks) {
     MutexLock lock(&mu_);
-    checked_[window] = state;
+    checked_[window] = stored.state();
   }
   return absl::OkStatus();
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "data/pack/packed_set.h"
 #include "data/reader.h"
+#include "data/remote_files.h"
 #include "data/tokens/token_set.h"
 #include "tools/command/command.h"
 
@@ -98,7 +99,8 @@ int CatTokens(const CatFlags& flags) {
 
 int Cat(const CatFlags& flags) {
   if (data::tokens::IsTokenSet(flags.folder)) return CatTokens(flags);
-  const auto set = data::pack::PackedSet::Open(flags.folder);
+  const auto set = data::pack::PackedSet::Open(
+      flags.folder, data::WithRemoteFiles(data::OpenFile, {}));
   if (!set.ok()) return Report(set.status());
   const data::pack::Footer& footer = (*set)->footer();
   const int64_t examples = footer.index.examples;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "data/pack/packed_set.h"
+#include "data/remote_files.h"
 #include "data/tokens/token_set.h"
 #include "tools/command/command.h"
 #include "tools/text/console.h"
@@ -55,7 +56,8 @@ int VerifyTokenSet(const std::string& folder) {
 
 int VerifyPackedSet(const std::string& folder) {
   if (data::tokens::IsTokenSet(folder)) return VerifyTokenSet(folder);
-  const auto set = data::pack::PackedSet::Open(folder);
+  const auto set = data::pack::PackedSet::Open(
+      folder, data::WithRemoteFiles(data::OpenFile, {}));
   if (!set.ok()) return Report(set.status());
   const data::pack::Footer& footer = (*set)->footer();
   int64_t damaged = 0;
