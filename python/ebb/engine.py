@@ -6,8 +6,9 @@
         engine.push(batch, loss_sum)
 
 The engine is ``ebb-worker --serve``. It leases items, pulls values into
-``values``, pushes ``sums``, and leaves in good order when this process ends,
-however it ends. An engine that dies is started again by the next call.
+``values``, pushes ``sums``, and leaves in good order when this process exits. If
+the process is killed or crashes, the batch that it has counts as failed. An engine
+that dies is started again by the next call.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Deque, List, Optional
 
 import numpy as np
 
-from ebb import programs, seam
+from ebb import programs, seam, termination
 from ebb.batches import Table
 from ebb.command import renamed
 from ebb.engine_link import LOG, Left, Link, late
@@ -153,6 +153,7 @@ class Session:
                 f"the engine was asked to leave before it joined job {self.link.job}"
             ) from None
         _SESSIONS.add(self)
+        termination.watch(self)
 
     def revive(self, deadline: Optional[float]) -> None:
         """Starts another engine where the last one died.
@@ -315,6 +316,11 @@ class Session:
         process, self.link.process = self.link.process, None
         if process is not None:
             process.close(self.grace + 1)
+        termination.forget(self)
+
+    def is_own(self) -> bool:
+        """Returns whether this process joined; a child that was forked since did not."""
+        return self._pid == os.getpid()
 
     def _forget(self) -> None:
         """In a forked child: only the process that joined speaks to the engine."""
@@ -322,10 +328,14 @@ class Session:
             self.link.process.forget()
 
     def _exit(self) -> None:
-        if self._pid == os.getpid():
-            with contextlib.suppress(Gone):  # Else what is out counts as failed.
-                self.link.send(seam.LEAVE)
-            self.end()
+        if not self.is_own():
+            return
+        # Else what is out counts as failed. The answer is awaited: what a closed
+        # socket has not read may drop what it sent.
+        with contextlib.suppress(Gone, Left, TimeoutError, OSError):
+            deadline = time.monotonic() + self.grace + 1
+            self.link.receive(self.link.send(seam.LEAVE), deadline)
+        self.end()
 
     def __del__(self) -> None:
         self._exit()

@@ -245,10 +245,6 @@ def test_a_program_that_ends_in_a_run_of_a_round_leaves_nothing_of_it(address, u
     with _program(address, word, True, "waits") as first:
         assert first.stdout.readline() == b"working\n"
         first.send_signal(how)
-        if how == signal.SIGTERM:
-            first.stdin.write(b"\n")
-            first.stdin.close()
-            first.stdin = None
         first.communicate()
         assert first.returncode == -how
     for name, value in _finish(address, word).items():
@@ -294,19 +290,24 @@ def test_a_batch_that_kills_programs_costs_three_of_them_and_no_other_batch(addr
     assert audit.skipped == 8
 
 
-def test_a_program_that_exits_gives_its_batch_back(address):
-    source = _POISONED.format(word="exits", local="ebb.torch.DiLoCo(steps=4)")
+# Bug: a message of the engine that was not read yet dropped the program's LEAVE.
+@pytest.mark.parametrize("local", [None, "ebb.torch.DiLoCo(steps=4)"])
+@pytest.mark.parametrize(
+    "how, code", [("raise SystemExit(9)", 9), ("os.kill(os.getpid(), 15)", -signal.SIGTERM)]
+)
+def test_a_program_that_exits_gives_its_batch_back(address, how, code, local):
+    word = f"exits-{abs(code)}-{bool(local)}".lower()
+    source = _POISONED.format(word=word, local=local)
     source = source.replace("for batch in", "batches = iter(job.loader())\nfor batch in")
     source = source.replace("in job.loader():", "in batches:")
-    exits = source.replace("os._exit(9)", "raise SystemExit(9)")
     for _ in range(4):
-        with _program(address, source=exits) as program:
+        with _program(address, source=source.replace("os._exit(9)", how)) as program:
             program.communicate()
-        assert program.returncode == 9
+        assert program.returncode == code
     with _program(address, source=source.replace("os._exit(9)", "pass")) as program:
         program.communicate()
         assert program.returncode == 0
-    audit = _job_of(address, "exits").audit()
+    audit = _job_of(address, word).audit()
     assert audit.exact
     assert audit.skipped == 0
 

@@ -8,7 +8,7 @@
 //   out ──Fail, or Next before Push──> back, as a failure
 //   out ──LookUp──> back, as a part of an evaluation, whose next part is given
 //                   as the answer to LookUp
-//    └──the engine leaves──> back, without a failure
+//    └──the engine leaves──> back, without a failure, unless the program died
 //
 // The next batch may be given before it is offered: ahead, while the program
 // computes the one before, or while the sums of that one are still being taken.

@@ -89,8 +89,9 @@ ProgramSocket::Event ProgramSocket::Wait(int signals,
           : static_cast<int>(absl::ToInt64Milliseconds(patience)) + 1;
   if (poll(ends, std::size(ends), timeout) <= 0) return Event::kNothing;
   if (ends[2].revents != 0) return Event::kSignal;  // The program's, too.
-  if (ends[1].revents != 0) return Event::kDeath;
-  return Event::kMessage;
+  // What it said before it died counts.
+  if (ends[0].revents != 0) return Event::kMessage;
+  return Event::kDeath;
 }
 
 absl::StatusOr<ProgramSocket::Received> ProgramSocket::Receive() {
@@ -101,8 +102,12 @@ absl::StatusOr<ProgramSocket::Received> ProgramSocket::Receive() {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
-  const ssize_t got =
-      recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  const auto receive = [&] {
+    return recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  };
+  ssize_t got = receive();
+  // The other end closed without having read all. What it sent is still there.
+  if (got < 0 && errno == ECONNRESET) got = receive();
   if (got < 0) {
     if (errno == EAGAIN || errno == EINTR) {
       return absl::UnavailableError("there is no message");

@@ -31,8 +31,8 @@ class ProgramSocket {
   pid_t program() const { return program_; }
 
   enum class Event { kNothing, kMessage, kSignal, kDeath };
-  // Blocks until there is a message, the program is dead, or a signal can be
-  // read from `signals`; at most for `patience`.
+  // Blocks until there is a message, the program is dead and has said no more,
+  // or a signal can be read from `signals`; at most for `patience`.
   Event Wait(int signals, absl::Duration patience) const;
 
   struct Received {

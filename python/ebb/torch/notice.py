@@ -10,6 +10,8 @@ import signal
 import threading
 from typing import Any
 
+from ebb import termination
+
 
 class LeavesOnTerm:
     """Passes SIGTERM on to the engine, which ends the run after one more batch.
@@ -21,9 +23,9 @@ class LeavesOnTerm:
     def __init__(self, engine: Any) -> None:
         self._engine = engine
         self._came = False
+        self._before = signal.getsignal(signal.SIGTERM)
         self._set = (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+            threading.current_thread() is threading.main_thread() and termination.is_ours()
         )
         if self._set:
             signal.signal(signal.SIGTERM, self._pass_on)
@@ -31,7 +33,7 @@ class LeavesOnTerm:
     def _pass_on(self, *_: Any) -> None:
         process = self._engine.pid
         if self._came or process is None:
-            self._end()
+            termination.end()
         self._came = True
         if process is not None:
             os.kill(process, signal.SIGTERM)
@@ -40,10 +42,6 @@ class LeavesOnTerm:
         """Ends the process if the signal came."""
         if self._set:
             self._set = False
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, self._before)
             if self._came:
-                self._end()
-
-    def _end(self) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
+                termination.end()

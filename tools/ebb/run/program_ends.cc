@@ -35,11 +35,14 @@ std::string LogTail(absl::string_view log) {
 
 bool ProgramEnds::EndsRun(const ProgramEnd& end) {
   constexpr int kMostFailures = 3;
+  // A batch that kills programs is found and may be left out, which takes some.
+  constexpr int kMostDeaths = 6;
   constexpr absl::Duration kSteady = absl::Seconds(20);
   if (end.planned) return false;
   int& failures = failures_[end.program];
   failures = end.life > kSteady ? 1 : failures + 1;
-  if (failures >= kMostFailures) return true;
+  const bool died = end.end.signal != 0 && end.has_job;
+  if (failures >= (died ? kMostDeaths : kMostFailures)) return true;
   if (end.end.signal == 0 && end.own_error) return true;
   // Without a job the program has not begun: it would fail again. Only a signal
   // from outside may not come again.

@@ -34,8 +34,8 @@ struct ProgramEnd {
 class ProgramEnds {
  public:
   // Returns whether the run is over: the program would fail again, or has
-  // failed three times in a row. One that lived for 20 s did not fail at its
-  // start, and begins a new row.
+  // failed three times in a row, or was killed six times on a job. One that
+  // lived for 20 s did not fail at its start, and begins a new row.
   bool EndsRun(const ProgramEnd& end);
 
  private:

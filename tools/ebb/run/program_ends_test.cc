@@ -38,6 +38,13 @@ TEST(ProgramEndsTest, ThreeFailuresInARowEndTheRun) {
   EXPECT_TRUE(ends.EndsRun(Exit(1)));
 }
 
+// Bug: a run ended by the death with which the scheduler found the batch.
+TEST(ProgramEndsTest, DeathsAtABatchMayBeMore) {
+  ProgramEnds ends;
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(ends.EndsRun(Killed(SIGSEGV)));
+  EXPECT_TRUE(ends.EndsRun(Killed(SIGSEGV)));
+}
+
 TEST(ProgramEndsTest, AProgramThatLivedForLongBeginsANewRow) {
   ProgramEnds ends;
   EXPECT_FALSE(ends.EndsRun(Exit(1)));
