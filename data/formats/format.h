@@ -57,7 +57,7 @@ struct Format {
   absl::StatusOr<std::unique_ptr<Reader>> (*open)(
       const SourceSpec& spec, const Encoding& encoding,
       std::vector<Input> files) = nullptr;
-  // In the place of these two, for what is no files but a set of its own, which
+  // In the place of these two, for a set that opens its own files, and
   // has been split already.
   absl::StatusOr<std::unique_ptr<Reader>> (*open_set)(
       const SourceSpec& spec, const OpenBytes& open) = nullptr;
