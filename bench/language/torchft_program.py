@@ -67,7 +67,7 @@ def train(study, manager, folder, name):
         study.model.parameters(),
         lr=settings["outer_rate"],
         momentum=settings["outer_momentum"],
-        nesterov=True,
+        nesterov=settings["outer_momentum"] > 0,
     )
     log = line_log.Log(folder / f"{name}.used")
     rounds = len(order) // steps
