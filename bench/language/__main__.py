@@ -53,6 +53,9 @@ def _flags() -> argparse.Namespace:
     add("--quick", action="store_true",
         help="give a rough result without a verdict in a few minutes: a smaller model, 40,000 "
         "characters, one seed")
+    add("--large", action="store_true",
+        help="compare AdamW, DDP and rounds with a model of 1.8 million parameters, without a "
+        "verdict")
     add("--folder", type=Path, default=Path("runs/language"),
         help="folder that keeps the figures (%(default)s)")
     add("--page", type=Path, help="write a page with the tables, and charts into images/ beside it")
@@ -71,6 +74,8 @@ def _flags() -> argparse.Namespace:
         help="interpreter for torchft, with PyTorch 2.7 or newer (that of --python)")
     add("--cost", action="store_true", help="only print the cases and what they cost")
     flags = parser.parse_args()
+    if flags.quick and flags.large:
+        parser.error("--quick and --large: one of them")
     flags.text = flags.text or Path(_TEXT)
     flags.torchft_python = flags.torchft_python or flags.python
     return flags
@@ -84,14 +89,16 @@ class _Bench:
             text=str(flags.text.resolve()) if there else "",
             seeds=flags.seeds, cores=flags.cores, steps=flags.steps, traces=_traces(),
         )
-        self._options = cases.quick(chosen) if flags.quick else chosen
+        self._size = "quick" if flags.quick else "large" if flags.large else ""
+        sizes = {"quick": cases.quick, "large": cases.large}
+        self._options = sizes[self._size](chosen) if self._size else chosen
         torchft = (flags.folder / "torchft").resolve()
         self._runs = runs.Runs(flags.python, flags.torchft_python, torchft)
         self._versions = runs.versions(flags.python)
         others = self._versions
         if flags.torchft_python != flags.python:
             others = runs.versions(flags.torchft_python)
-        prefix = "quick-" if flags.quick else ""
+        prefix = f"{self._size}-" if self._size else ""
         by_row = {"torchft": others, "torchft_kills": others}
         self._kept = KeptCases(flags.folder, prefix, self._versions, by_row)
         self._failures: Dict[str, str] = {}
@@ -117,13 +124,15 @@ class _Bench:
         kept = [found for found in map(self._kept.load, every) if found]
         options.tell("")
         shown = [one for one in kept if any(one["name"] == case.name for case in wanted)]
-        print(language_page.terminal_text(shown, verdicts=not flags.quick), end="")
+        print(language_page.terminal_text(shown, verdicts=not self._size), end="")
         for name, why in self._failures.items():
             print(f"not measured: {name}: {why}")
         if flags.page:
             self._write(kept, look)
         held = all(one.holds for one in targets.all_targets(shown))
-        return 0 if flags.quick or (held and not self._failures) else 1
+        if self._failures and not flags.quick:
+            return 1
+        return 0 if held or self._size else 1
 
     def _look(self) -> Dict[str, Any]:
         """Measures a few batches of the study's model."""
@@ -153,7 +162,7 @@ class _Bench:
 
     def _write(self, kept: List[targets.Kept], look: Dict[str, Any]) -> None:
         flags = self._flags
-        command = "ebb bench language" + (" --quick" if flags.quick else "")
+        command = "ebb bench language" + (f" --{self._size}" if self._size else "")
         command += f" --seeds {' '.join(map(str, flags.seeds))}"
         settings = {**self._options.model, "steps": self._options.steps}
         page = language_page.PageOptions(

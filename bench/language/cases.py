@@ -12,6 +12,7 @@ ROWS = {
     "diloco": "ebb.torch, rounds",
     "diloco_asp": "ebb.torch, a step when a run arrives",
     "moments": "rounds in one process",
+    "late": "asp in one process",
     "torchft": "torchft's DiLoCo",
     "kills": "ebb.torch, rounds, under kills",
     "torchft_kills": "torchft's DiLoCo, replicas killed",
@@ -49,13 +50,18 @@ _MARKET_BATCH_S, _MARKET_S, _MARKET_SPEED = 1.2, 4800.0, 20.0
 class Options:
     """How large the study is.
 
-    cores: processors that emulated workers may use together. batch_s: CPU seconds of a batch.
+    rows: those that it has. pairs: workers of the runs with each seed. more_workers: those with
+    the first seed alone. cores: processors that emulated workers may use together. batch_s: CPU
+    seconds of a batch.
     """
 
     text: str
     seeds: Sequence[int] = (1, 2, 3)
     cores: float = 1.5
     quick: bool = False
+    rows: Sequence[str] = tuple(ROWS)
+    pairs: Sequence[int] = (4, 8)
+    more_workers: Sequence[int] = (1, 2, 16, 32)
     characters: int = 0
     layers: int = 2
     width: int = 96
@@ -76,8 +82,16 @@ class Options:
 def quick(options: Options) -> Options:
     """A look that takes minutes: a smaller model, less text, one seed."""
     return dataclasses.replace(
-        options, quick=True, seeds=options.seeds[:1], characters=40_000, layers=1, width=32,
-        epochs=1, steps=4, batch_s=0.015,
+        options, quick=True, seeds=options.seeds[:1], pairs=(4,), more_workers=(),
+        characters=40_000, layers=1, width=32, epochs=1, steps=4, batch_s=0.015,
+    )
+
+
+def large(options: Options) -> Options:
+    """Whether a larger model does as well: 1.8 million parameters, in the rows that are compared."""
+    return dataclasses.replace(
+        options, rows=("adamw", "ddp", "diloco"), seeds=options.seeds[:1], pairs=(4,),
+        more_workers=(), layers=4, width=192, epochs=1, batch_s=0.1,
     )
 
 
@@ -101,7 +115,7 @@ class Case:
 
 def all_cases(options: Options, batches: int) -> List[Case]:
     """batches: of all epochs."""
-    return _Cases(options, batches).made
+    return [one for one in _Cases(options, batches).made if one.row in options.rows]
 
 
 class _Cases:
@@ -112,7 +126,7 @@ class _Cases:
         for seed in options.seeds:
             self._one_process("adamw", f"adamw-s{seed}", seed)
             self._rounds("adamw_outer", 1, seed)
-        for workers in (4,) if options.quick else (4, 8):
+        for workers in options.pairs:
             for seed in options.seeds:
                 self._ddp("ddp", f"ddp-w{workers}-s{seed}", workers, seed)
                 self._diloco("diloco", workers, seed)
@@ -124,11 +138,12 @@ class _Cases:
                     workers=workers, accumulated=workers * self._options.steps,
                     rate=factor * self._options.rate,
                 )
-        for workers in () if options.quick else (1, 2, 16, 32):
+        for workers in options.more_workers:
             self._diloco("diloco", workers, first)
             self._diloco("diloco_asp", workers, first)
         for moments in MOMENTS:
             self._rounds("moments", 4, first, moments)
+        self._late(first)
         self._torchft("torchft", first, {})
         self._kills(first)
         self._torchft("torchft_kills", first, {"copy": 10.0})
@@ -151,6 +166,17 @@ class _Cases:
             outer_momentum=MOMENTUM, moments=moments,
             warm_up=min(_WARM_UP, self._options.steps // 2) if moments == "anew" else 0,
         )
+
+    def _late(self, seed: int) -> None:
+        """What an outer momentum does to runs that arrive late."""
+        workers = 4
+        for momentum, delayed in ((0.0, 0), (0.5, 0), (0.5, workers), (0.9, workers)):
+            name = f"late-w{workers}-s{seed}-momentum-{momentum:g}" + ("-delayed" if delayed else "")
+            self._add(
+                "late", name, program="late", seed=seed, workers=workers,
+                steps=self._options.steps, outer_rate=RATE, outer_momentum=momentum,
+                delayed=delayed, warm_up=min(_WARM_UP, self._options.steps // 2),
+            )
 
     def _ddp(self, row: str, name: str, workers: int, seed: int, factor: float = 1.0) -> None:
         self._add(
@@ -227,15 +253,13 @@ class _Cases:
         rounds(outer_rate=0.7)
         if self._options.quick:
             return
-        for rate, momentum in ((1.0, 0.0), (1.0, 0.7), (0.7, 0.9)):
+        for rate, momentum in ((1.0, 0.0), (0.7, 0.9)):
             rounds(outer_rate=rate, outer_momentum=momentum)
         rounds(warm_up=0)
         for steps in (50, 100):
             rounds(steps=steps)
         late(steps=50)
         late(outer_rate=0.7)
-        for momentum in (0.25, 0.5):
-            late(outer_rate=0.7, outer_momentum=momentum)
         for factor in (0.5, 2.0):
             self._ddp("choice", f"choice_ddp-rate_factor-{factor:g}", 4, seed, factor)
 

@@ -3,7 +3,7 @@
 import unittest
 
 import language_for_tests  # noqa: F401
-from cases import ROWS, START_S, Options, all_cases, quick
+from cases import ROWS, START_S, Options, all_cases, large, quick
 
 OPTIONS = Options(text="a.txt", traces=("spot/one.csv",))
 BATCHES = 7808
@@ -18,7 +18,7 @@ class CasesTest(unittest.TestCase):
         for name in (
             "adamw-s3", "ddp-w8-s2", "accumulated-w4-s1-rate-4", "diloco-w4-s1", "diloco-w32-s1", "diloco_asp-w16-s1",
             "moments-w4-s1-kept", "moments-w4-s1-anew", "moments-w4-s1-mean", "kills-w4-s1", "torchft_kills-w4-s1",
-            "market-one-asp", "choice_rounds-outer_rate-0.7", "choice_asp-outer_rate-0.7-outer_momentum-0.25",
+            "market-one-asp", "choice_rounds-outer_rate-0.7", "choice_asp-outer_rate-0.7", "late-w4-s1-momentum-0.9-delayed",
             "choice_ddp-rate_factor-2"):
             self.assertIn(name, names)
 
@@ -45,6 +45,10 @@ class CasesTest(unittest.TestCase):
         self.assertEqual(seeds, {1})
         workers = {one.settings["workers"] for one in every if "workers" in one.settings}
         self.assertEqual(workers, {1, 4})
+
+    def test_a_larger_model_has_the_rows_that_are_compared(self):
+        names = [one.name for one in all_cases(large(OPTIONS), 3904)]
+        self.assertEqual(names, ["adamw-s1", "ddp-w4-s1", "diloco-w4-s1"])
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ def page(kept: Sequence[Kept], shown: Sequence[charts.Image], options: PageOptio
     made += _section("Bytes", _BYTES_HEADER, _byte_rows(kept), _BYTES_TEXT)
     made += _section("Spot markets", _MARKET_HEADER, _market_rows(kept), _MARKET_TEXT)
     made += _section("Defaults", _CHOICE_HEADER, choice_rows(kept), _CHOICE_TEXT)
+    made += _section("Momentum in asp", _LATE_HEADER, late_rows(kept), _LATE_TEXT)
     made += "\n## What two cores do not show\n\n" + _NARROW
     if options.failures:
         made += "\n## Not measured\n\n"
@@ -201,6 +202,30 @@ def choice_rows(kept: Sequence[Kept]) -> List[List[str]]:
             name = one["name"].replace(f"choice_{kind}-", "").replace("-", " ")
             share = f"{loss / base:.3f}" if base else ""
             made.append([f"{kind}: {name.replace('_', ' ')}", f"{loss:.3f}", share])
+    return made
+
+
+_LATE_HEADER = ["workers", "outer momentum", "loss", "/ none"]
+_LATE_TEXT = (
+    "One seed, in one process, in which runs arrive as those of so many workers that are about as fast as each "
+    "other. The outer rate is 1, and each way is divided by one more than the steps since its run began. *Delayed* changes "
+    "the momentum once after as many steps as there are workers "
+    "([Liu et al. 2024](https://arxiv.org/abs/2401.09135))."
+)
+
+
+def late_rows(kept: Sequence[Kept]) -> List[List[str]]:
+    """What an outer momentum does to runs that arrive late."""
+    made = []
+    for workers in sorted({one["settings"]["workers"] for one in targets.of_row(kept, "late")}):
+        there = targets.of_row(kept, "late", workers)
+        without = [one["figures"]["loss"] for one in there if not one["settings"]["outer_momentum"]]
+        for one in there:
+            settings, loss = one["settings"], one["figures"]["loss"]
+            momentum = settings["outer_momentum"]
+            name = f"{momentum:g}, {'delayed' if settings['delayed'] else 'at each step'}" if momentum else "none"
+            share = f"{loss / without[0]:.3f}" if without and momentum else ""
+            made.append([str(workers), name, f"{loss:.3f}", share])
     return made
 
 

@@ -60,6 +60,16 @@ class LanguagePageTest(unittest.TestCase):
             "rounds in one process, each worker keeps its moments",
             "rounds in one process, moments begin anew"])
 
+    def test_momentum_in_asp_is_compared_with_none_at_equal_workers(self):
+        rows = language_page.late_rows([
+            kept("late", loss=2.0, workers=8, _outer_momentum=0.0, _delayed=0),
+            kept("late", loss=3.0, workers=8, _outer_momentum=0.5, _delayed=8),
+            kept("late", loss=4.0, workers=4, _outer_momentum=0.5, _delayed=0)])
+        self.assertEqual(rows, [
+            ["4", "0.5, at each step", "4.000", ""],
+            ["8", "none", "2.000", ""],
+            ["8", "0.5, delayed", "3.000", "1.500"]])
+
     def test_a_terminal_has_losses_and_targets(self):
         text = language_page.terminal_text(RUNS[:2])
         self.assertIn("ebb.torch, rounds", text)

@@ -53,6 +53,7 @@ class Runs:
         """Makes the run, and returns its figures. Raises Failed."""
         make = {
             "one_process": self._one_process,
+            "late": self._late,
             "ddp": self._ddp,
             "diloco": self._diloco,
             "torchft": self._torchft_run,
@@ -69,6 +70,9 @@ class Runs:
 
     def _one_process(self, settings: Mapping[str, Any]) -> Figures:
         return self._result("one_process_program.py", json.dumps(settings))
+
+    def _late(self, settings: Mapping[str, Any]) -> Figures:
+        return self._result("late_program.py", json.dumps(settings))
 
     def _ddp(self, settings: Mapping[str, Any]) -> Figures:
         with _folder() as folder:
@@ -159,20 +163,20 @@ class Runs:
                 kills = _Kills(settings["kills"], {"copy": names}, settings["seed"], kill)
                 began = time.monotonic()
                 ended = 0.0
-                while any(one.poll() is None for one in replicas.values()):
-                    # One that has ended has the result. Alone, another never makes a step.
-                    if any(one.poll() == 0 for one in replicas.values()):
-                        ended = ended or time.monotonic()
-                        if time.monotonic() > ended + _AFTER_S:
-                            break
-                    else:
-                        kills.look()
+                while True:
                     late = time.monotonic() - began > settings["limit_s"]
                     failed = [name for name, one in replicas.items() if one.poll() not in (None, 0)]
                     if late or failed:
                         said = (folder / f"{(failed or names)[0]}.log").read_text().strip()
                         why = "ended with an error" if failed else "did not end"
                         raise Failed(f"a replica of torchft {why}: {said[-600:]}")
+                    # One that has ended has the result. Alone, another never makes a step.
+                    done = [one.poll() == 0 for one in replicas.values()]
+                    ended = (ended or time.monotonic()) if any(done) else 0.0
+                    if all(done) or (ended and time.monotonic() > ended + _AFTER_S):
+                        break
+                    if not ended:
+                        kills.look()
                     time.sleep(_LOOK_S)
             finally:
                 for one in replicas.values():
