@@ -105,6 +105,7 @@ void RowHistories::Match(const server::Partition& partition,
 
 void RowHistories::Keep(PartitionId p, const MarkSet& marks,
                         const std::vector<State>& states) {
+  if (states.empty()) return;
   std::vector<State>& known = known_[{p, marks.Encode()}];
   for (const State& state : states) {
     const bool is_new = std::ranges::none_of(
