@@ -154,6 +154,8 @@ void WorkerShares::OfferWork(Context* context) {
         return state_.cluster.workers.at(worker).wants <= 0;
       });
     }
+    // Not a look at each idle worker after each message.
+    if (!job->parts().evaluations.MayEvaluateToo()) continue;
     for (const SessionId worker : workers) {
       if (job->parts().evaluations.EvaluateToo(
               state_.cluster.workers.at(worker), context))

@@ -29,6 +29,8 @@ class Evaluations {
   // A snapshot waits for a worker that evaluates it.
   bool WantsEvaluator() const;
   void Evaluate(SessionId worker, Context* context);
+  // One worker alone evaluates, and another may do so, too.
+  bool MayEvaluateToo() const { return evaluator_.MayLeaseAgain(); }
   // The worker, for which there is no item, evaluates what a slower one
   // evaluates. False: nobody needs it.
   bool EvaluateToo(const WorkerInfo& worker, Context* context);
