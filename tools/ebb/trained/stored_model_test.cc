@@ -96,6 +96,19 @@ TEST_F(StoredModelTest, ExportedModelsComeBackWhole) {
   EXPECT_EQ(again->incomplete, "");
 }
 
+// Bug: equal models of a script had exports that differ in a path that was
+// gone.
+TEST_F(StoredModelTest, AnExportDoesNotSayWhereItsFirstValuesWere) {
+  StoredModel stored = Model("softmax", {1, 2, 3, 4, 5, 6});
+  stored.job.mutable_model()->set_initial("/tmp/ebb-1/initial.safetensors");
+  const auto loaded = CreateStoredModel(stored, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const auto again = Exported(stored, (*loaded)->model->description());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_FALSE(again->job.model().has_initial());
+  EXPECT_EQ(again->job.model().kind(), "softmax");
+}
+
 TEST_F(StoredModelTest, AnExportSaysThatItIsNotTheResult) {
   StoredModel stored = Model("softmax", {1, 2, 3, 4, 5, 6});
   stored.incomplete = "the job is not complete";

@@ -60,8 +60,12 @@ ModelExport GradientTools::BeginExport(const StoredModel& stored,
   ModelExport all;
   all.model = std::move(description);
   all.metadata[tools::kModelKey] = all.model.ToLine();
+  // What it began with is in its values. Programs give it as a file of their
+  // own that is gone, and equal models would have exports that differ.
+  v1::Job job = stored.job;
+  job.mutable_model()->clear_initial();
   all.metadata[worker::kExportJob] =
-      job::JobToYaml(stored.job, job::YamlStyle::kCompact);
+      job::JobToYaml(job, job::YamlStyle::kCompact);
   all.metadata[worker::kExportIndex] =
       absl::Base64Escape(stored.index.Encode());
   if (!stored.incomplete.empty()) {
