@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/storage/folder_owner.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
@@ -584,6 +585,31 @@ TEST(RunReportTest, AGoodRunHasNoProblems) {
       "FILE.safetensors` takes it home\n"
       "  run             runs/fashion-mlp-1/ (report.html, report.json, "
       "metrics.csv, logs)\n");
+}
+
+// Bug: the note about so few steps was in the log of a copy alone.
+TEST(RunReportTest, WarnsOfFewOuterStepsOfAScript) {
+  RunReport report = Good();
+  report.script = "gpt.py";
+  v1::Job& job = report.job;
+  job.mutable_algorithm()->set_kind(v1::Algorithm::KIND_DILOCO);
+  job.mutable_consistency()->set_kind(v1::Consistency::KIND_ROUNDS);
+  const int64_t epoch = report.status.examples() / job.train().epochs();
+  job.mutable_consistency()->set_examples(absl::StrCat(epoch));
+  job.mutable_train()->set_batch(64);
+  const auto warned = [&] {
+    RunReport judged = report;
+    Judge(&judged);
+    return absl::StrJoin(judged.warnings, "\n");
+  };
+  EXPECT_THAT(warned(), HasSubstr("the servers made 8 steps in all"));
+  job.mutable_consistency()->set_examples(absl::StrCat(epoch / 100));
+  EXPECT_THAT(warned(), Not(HasSubstr("steps in all")));
+  job.mutable_consistency()->set_kind(v1::Consistency::KIND_ASP);
+  job.mutable_algorithm()->set_period(1'000'000);
+  EXPECT_THAT(warned(), HasSubstr("steps in all"));
+  report.script.clear();  // It was told when the job was checked.
+  EXPECT_THAT(warned(), Not(HasSubstr("steps in all")));
 }
 
 // Bug: nothing said that the quality of such a model is not known.

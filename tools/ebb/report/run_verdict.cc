@@ -2,12 +2,14 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "job/base/traits.h"
 #include "job/base/values.h"
@@ -37,6 +39,32 @@ void JudgeSkipped(RunReport* report) {
   } else {
     report->warnings.push_back(text);
   }
+}
+
+// Warns of so few steps of the servers that hardly anything is learned. A
+// script was told so when it submitted the job, in its own log.
+void JudgeOuterSteps(RunReport* report) {
+  constexpr int64_t kFew = 10;
+  const v1::Job& job = report->job;
+  if (report->script.empty() || !job::TraitsOf(job.algorithm().kind()).runs()) {
+    return;
+  }
+  const int64_t epochs = std::max<int64_t>(1, job.train().epochs());
+  const int64_t epoch = report->status.examples() / epochs;
+  // A round, which may be an epoch; or a run, which is a step of its own.
+  int64_t each = epoch;
+  if (job.consistency().kind() != v1::Consistency::KIND_ROUNDS) {
+    each = job.algorithm().period() * job.train().batch();
+  } else if (!absl::SimpleAtoi(job.consistency().examples(), &each)) {
+    each = epoch;
+  }
+  if (each <= 0) return;
+  const int64_t steps = (epoch + each - 1) / each * epochs;
+  if (steps >= kFew) return;
+  report->warnings.push_back(absl::StrCat(
+      "the servers made ", Count(steps, "step"),
+      " in all, and so few change little: take a smaller period, fewer "
+      "workers, or more epochs"));
 }
 
 // Says what helps a model that learns its training data by heart.
@@ -158,6 +186,7 @@ void Judge(RunReport* report) {
   if (!report->status.late_updates().empty()) {
     report->warnings.push_back(report->status.late_updates());
   }
+  JudgeOuterSteps(report);
   JudgeCourse(report);
 }
 
