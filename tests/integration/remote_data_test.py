@@ -84,6 +84,10 @@ class RemoteDataTest(JobTestCase):
         self.assertGreater(self.ask("/-/count"), before)
         self.assertEqual(report["audit"]["applied"], EPOCHS * rows)
 
+    def put(self, key, body):
+        urllib.request.urlopen(urllib.request.Request(
+            f"{self.url}/bucket/{key}", data=body, method="PUT"),
+            timeout=10).read()
 
     def test_files_of_a_bucket(self):
         self.ask("/-/faults", json.dumps(
@@ -141,6 +145,36 @@ class RemoteDataTest(JobTestCase):
                                f"train: {{epochs: {EPOCHS}, batch: 20}}\n")
                 report, _ = self.run_to_the_end(folder, "job.yaml")
                 self.assertEqual(report["audit"]["applied"], EPOCHS * ROWS)
+
+    def test_packed_sets_of_both(self):
+        folder = self.new_folder()
+        with open(os.path.join(folder, "all.csv"), "wb") as file:
+            file.write(rows(1, 1500, True))
+        self.run_ebb(folder, "data", "pack", "csv:all.csv", "packed",
+                     "--split", "0.2", "--window", "64")
+        for part in ("train", "test"):
+            for name in os.listdir(os.path.join(folder, "packed", part)):
+                path = os.path.join(folder, "packed", part, name)
+                with open(path, "rb") as file:
+                    self.put(f"packed/{part}/{name}", file.read())
+                os.remove(path)
+        self.ask("/-/faults", json.dumps(
+            [{"kind": "503 SlowDown", "skip": 9, "count": 4},
+             {"kind": "cut", "skip": 14, "count": 3},
+             {"kind": "reset", "skip": 6, "count": 3}]).encode())
+        said = self.run_ebb(folder, "data", "verify", "s3://bucket/packed/train")
+        self.assertIn("1,216 examples in 19 windows, all of them sound", said)
+        for place in ("s3://bucket/packed", f"{self.url}/bucket/packed"):
+            with self.subTest(place):
+                folder = self.new_folder()
+                with open(os.path.join(folder, "job.yaml"), "w") as file:
+                    file.write(
+                        "name: remote\nmodel: softmax\n"
+                        f"data: {{train: {{packed: {place}/train}},"
+                        f" test: {{packed: {place}/test}}}}\n"
+                        f"train: {{epochs: {EPOCHS}, batch: 16}}\n")
+                report, _ = self.run_to_the_end(folder, "job.yaml")
+                self.assertEqual(report["audit"]["applied"], EPOCHS * 1216)
 
     def test_what_is_missing_is_named(self):
         folder = self.new_folder()
