@@ -88,7 +88,7 @@ def quick(options: Options) -> Options:
 
 
 def large(options: Options) -> Options:
-    """Whether a larger model does as well: 1.8 million parameters, in the rows that are compared."""
+    """Compares the main rows with a model of 1.8 million parameters."""
     return dataclasses.replace(
         options, rows=("adamw", "ddp", "diloco"), seeds=options.seeds[:1], pairs=(4,),
         more_workers=(), layers=4, width=192, epochs=1, batch_s=0.1,
@@ -168,7 +168,7 @@ class _Cases:
         )
 
     def _late(self, seed: int) -> None:
-        """What an outer momentum does to runs that arrive late."""
+        """Adds runs that arrive late, with an outer momentum and without."""
         workers = 4
         for momentum, delayed in ((0.0, 0), (0.5, 0), (0.5, workers), (0.9, workers)):
             name = f"late-w{workers}-s{seed}-momentum-{momentum:g}" + ("-delayed" if delayed else "")

@@ -215,7 +215,7 @@ _LATE_TEXT = (
 
 
 def late_rows(kept: Sequence[Kept]) -> List[List[str]]:
-    """What an outer momentum does to runs that arrive late."""
+    """The losses of runs that arrive late, by their outer momentum."""
     made = []
     for workers in sorted({one["settings"]["workers"] for one in targets.of_row(kept, "late")}):
         there = targets.of_row(kept, "late", workers)

@@ -242,7 +242,7 @@ bool PackedSet::Checked(int64_t window, const FileState& state) const {
 absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
   const WindowEntry& entry = footer_.windows[window];
   EBB_ASSIGN_OR_RETURN(WindowBytes stored, BytesOf(entry));
-  // What changes meanwhile is found the next time.
+  // A change meanwhile is found the next time.
   const bool checks = !stored.state() || !Checked(window, *stored.state());
   const std::vector<Column> kinds = footer_.Columns();
   out->examples = entry.examples;

@@ -28,7 +28,7 @@ absl::StatusOr<int64_t> SizeOfFile(const std::string& path);
 // Used by one thread.
 class WindowBytes {
  public:
-  // What is fetched at once of bytes that are elsewhere, and held.
+  // So much is fetched at once of bytes that are elsewhere, and held.
   static constexpr int64_t kFetchedBytes = int64_t{8} << 20;
 
   // A file of this machine, which is open as long as this is there.

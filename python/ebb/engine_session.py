@@ -318,9 +318,10 @@ class Session:
             process.close(self.grace + 1)
         termination.forget(self)
 
-    def is_own(self) -> bool:
-        """Returns whether this process joined; a child that was forked since did not."""
-        return self._pid == os.getpid()
+    def own_engine(self) -> Optional[int]:
+        """Returns the process of the engine, if this process started it, and not a parent."""
+        process = self.link.process
+        return process.child.pid if process and self._pid == os.getpid() else None
 
     def _forget(self) -> None:
         """In a forked child: only the process that joined speaks to the engine."""
@@ -328,7 +329,7 @@ class Session:
             self.link.process.forget()
 
     def _exit(self) -> None:
-        if not self.is_own():
+        if self._pid != os.getpid():
             return
         # Else what is out counts as failed. The answer is awaited: what a closed
         # socket has not read may drop what it sent.

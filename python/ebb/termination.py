@@ -12,15 +12,23 @@ import signal
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any, Optional, Protocol
 
-if TYPE_CHECKING:
-    from ebb.engine_session import Session
+
+class Session(Protocol):
+    """An object that may have an engine."""
+
+    #: Seconds that the engine takes to leave, at most.
+    grace: float
+
+    def own_engine(self) -> Optional[int]:
+        """Returns the process of the engine, if this process started it."""
+
 
 _joined: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 
-def watch(session: "Session") -> None:
+def watch(session: Session) -> None:
     """Lets SIGTERM end the engine of the session, and then the process.
 
     Nothing changes in a program with a handler of its own, and in other threads
@@ -33,7 +41,7 @@ def watch(session: "Session") -> None:
         signal.signal(signal.SIGTERM, _leave)
 
 
-def forget(session: "Session") -> None:
+def forget(session: Session) -> None:
     """The session has no engine any more."""
     _joined.discard(session)
     if _joined or threading.current_thread() is not threading.main_thread():
@@ -57,12 +65,12 @@ def _leave(*_: Any) -> None:
     deadline = time.monotonic()
     files = []
     for session in list(_joined):
-        process = session.link.process
-        if process is None or not session.is_own():
+        engine = session.own_engine()
+        if engine is None:
             continue
         try:
-            files.append(os.pidfd_open(process.child.pid))
-            os.kill(process.child.pid, signal.SIGTERM)
+            files.append(os.pidfd_open(engine))
+            os.kill(engine, signal.SIGTERM)
         except OSError:
             continue  # It has ended.
         deadline = max(deadline, time.monotonic() + session.grace + 1)
