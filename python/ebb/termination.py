@@ -61,6 +61,16 @@ def end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _in_child() -> None:
+    # It has no engine, and ends at once.
+    _joined.clear()
+    if signal.getsignal(signal.SIGTERM) is _leave:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
 def _leave(*_: Any) -> None:
     deadline = time.monotonic()
     files = []
