@@ -3,15 +3,13 @@
 import copy
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from torch import nn  # noqa: E402
+from torch_copies import started  # noqa: E402
 from torch_models import Data, Net, farthest, loss_of  # noqa: E402
 
 import ebb  # noqa: E402
@@ -208,18 +206,8 @@ for number, batch in enumerate(job.loader()):
 """
 
 
-def _program(address, word="", rounds=True, *arguments, source=None):
-    source = source or _PROGRAM.format(word=word, rounds=rounds)
-    return subprocess.Popen(
-        [sys.executable, "-c", source, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={
-            **os.environ,
-            "EBB_SCHEDULER": address,
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
-        },
-    )
+def _program(address, word, rounds, *arguments):
+    return started(address, _PROGRAM.format(word=word, rounds=rounds), *arguments)
 
 
 def _job_of(address, word):
@@ -249,67 +237,6 @@ def test_a_program_that_ends_in_a_run_of_a_round_leaves_nothing_of_it(address, u
         assert first.returncode == -how
     for name, value in _finish(address, word).items():
         assert (value == undisturbed[name]).all(), name
-
-
-_POISONED = """
-import os, torch, ebb.torch
-from torch_models import Data, Net, loss_of
-model = Net()
-job = ebb.torch.job(
-    "local-{word}", model, Data(64), batch=8, epochs=1, workers=1,
-    optimizer=torch.optim.AdamW(model.parameters(), lr=0.01),
-    local={local}, settings=dict(on_poison="skip"),
-)
-for batch in job.loader():
-    if 11 in job._work.out.batch.examples:
-        os._exit(9)
-    loss_of(model, batch).backward()
-    job.optimizer.step()
-"""
-
-
-# Bug: the engine of a program that died left in good order, so nothing was found.
-@pytest.mark.parametrize(
-    "word, local",
-    [
-        ("poisoned", None),
-        ("poisoned-rounds", "ebb.torch.DiLoCo(steps=4)"),
-        ("poisoned-asp", "ebb.torch.DiLoCo(steps=4, rounds=False)"),
-    ],
-)
-def test_a_batch_that_kills_programs_costs_three_of_them_and_no_other_batch(address, word, local):
-    source = _POISONED.format(word=word, local=local)
-    ended = []
-    while not ended or (ended[-1] == 9 and len(ended) < 5):
-        with _program(address, source=source) as program:
-            program.communicate()
-        ended.append(program.returncode)
-    assert ended == [9, 9, 9, 0]
-    audit = _job_of(address, word).audit()
-    assert audit.exact
-    assert audit.skipped == 8
-
-
-# Bug: a message of the engine that was not read yet dropped the program's LEAVE.
-@pytest.mark.parametrize("local", [None, "ebb.torch.DiLoCo(steps=4)"])
-@pytest.mark.parametrize(
-    "how, code", [("raise SystemExit(9)", 9), ("os.kill(os.getpid(), 15)", -signal.SIGTERM)]
-)
-def test_a_program_that_exits_gives_its_batch_back(address, how, code, local):
-    word = f"exits-{abs(code)}-{bool(local)}".lower()
-    source = _POISONED.format(word=word, local=local)
-    source = source.replace("for batch in", "batches = iter(job.loader())\nfor batch in")
-    source = source.replace("in job.loader():", "in batches:")
-    for _ in range(4):
-        with _program(address, source=source.replace("os._exit(9)", how)) as program:
-            program.communicate()
-        assert program.returncode == code
-    with _program(address, source=source.replace("os._exit(9)", "pass")) as program:
-        program.communicate()
-        assert program.returncode == 0
-    audit = _job_of(address, word).audit()
-    assert audit.exact
-    assert audit.skipped == 0
 
 
 def test_in_asp_runs_of_programs_that_work_at_once_count_once(address):
