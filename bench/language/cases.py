@@ -42,6 +42,8 @@ _ROUND_COPIES = 2
 _LONG_ROUND = 4
 #: CPU seconds until a process has PyTorch and the text.
 START_S = 6.0
+#: What a batch of the example costs, in batches of the study.
+_EXAMPLE_COST = 6
 #: Market seconds of a batch, and seconds of the market.
 _MARKET_BATCH_S, _MARKET_S, _MARKET_SPEED = 1.2, 4800.0, 20.0
 
@@ -237,10 +239,13 @@ class _Cases:
                 self.made.append(Case(f"market-{name}-{kind}", "market", settings))
 
     def _speed(self, seed: int) -> None:
-        pairs, most = (1, 128) if self._options.quick else (7, 400)
+        pairs, most = (1, 128) if self._options.quick else (5, 150)
+        # As large as the example is if nothing else is said.
+        as_example = {} if self._options.quick else {"layers": 3, "context": 64, "batch": 16}
+        cost = 1 if self._options.quick else _EXAMPLE_COST
         self._add(
-            "speed", "speed", 2 * pairs, 2 * pairs * most / self._batches, program="speed",
-            seed=seed, pairs=pairs, most_batches=most, workers=1, steps=BYTES_STEPS,
+            "speed", "speed", 2 * pairs, 2 * pairs * most * cost / self._batches, program="speed",
+            seed=seed, pairs=pairs, most_batches=most, workers=1, steps=BYTES_STEPS, **as_example,
         )
 
     def _choices(self, seed: int) -> None:
@@ -259,7 +264,6 @@ class _Cases:
         for steps in (50, 100):
             rounds(steps=steps)
         late(steps=50)
-        late(outer_rate=0.7)
         for factor in (0.5, 2.0):
             self._ddp("choice", f"choice_ddp-rate_factor-{factor:g}", 4, seed, factor)
 

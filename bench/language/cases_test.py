@@ -18,7 +18,7 @@ class CasesTest(unittest.TestCase):
         for name in (
             "adamw-s3", "ddp-w8-s2", "accumulated-w4-s1-rate-4", "diloco-w4-s1", "diloco-w32-s1", "diloco_asp-w16-s1",
             "moments-w4-s1-kept", "moments-w4-s1-anew", "moments-w4-s1-mean", "kills-w4-s1", "torchft_kills-w4-s1",
-            "market-one-asp", "choice_rounds-outer_rate-0.7", "choice_asp-outer_rate-0.7", "late-w4-s1-momentum-0.9-delayed",
+            "market-one-asp", "choice_rounds-outer_rate-0.7", "choice_asp-steps-50", "late-w4-s1-momentum-0.9-delayed",
             "choice_ddp-rate_factor-2"):
             self.assertIn(name, names)
 

@@ -1,7 +1,7 @@
 """A copy that trains by runs of local steps of ebb.torch: diloco_program.py SETTINGS FOLDER.
 
 It joins the cluster of EBB_SCHEDULER. It logs in FOLDER which sequences it computed, and
-their losses, and copy-0 writes the result there.
+their losses, unless "logs" is false, and copy-0 writes the result there.
 """
 
 import json
@@ -41,8 +41,9 @@ def main():
         ),
         settings={"filters": settings["filters"]} if settings["filters"] else None,
     )
-    log = line_log.Log(folder / f"{name}.computed")
-    losses = loss_curve.Log(folder / f"{name}.losses")
+    logs = settings.get("logs", True)
+    log = line_log.Log(folder / f"{name}.computed") if logs else None
+    losses = loss_curve.Log(folder / f"{name}.losses") if logs else None
     clock, batches = None, 0
     for batch in job:
         clock = clock or small_gpt.Clock()
@@ -51,10 +52,12 @@ def main():
         job.optimizer.zero_grad()
         loss = study.backward(numbers)
         study.clip()
-        log.add(numbers.tolist())
+        if log:
+            log.add(numbers.tolist())
         time.sleep(max(0.0, settings["batch_time"] - (time.monotonic() - begun)))
         job.optimizer.step()
-        losses.add(loss)
+        if losses:
+            losses.add(loss)
         batches += 1
         took = clock.read()
     if name == "copy-0":

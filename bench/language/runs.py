@@ -217,6 +217,7 @@ class Runs:
                     sides[side] = self._one_process({**settings, "steps": 0})
                 else:
                     copy = {**settings, **_UNDISTURBED, "characters": _characters(settings)}
+                    copy["logs"] = False  # The loop without ebb has none.
                     sides[side] = self._diloco(copy)
             bare, ours = sides["bare"], sides["ours"]
             each = [one["seconds"] / one["batches"] for one in (bare, ours)]

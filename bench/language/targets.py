@@ -117,7 +117,7 @@ def all_targets(kept: Sequence[Kept]) -> List[Target]:
         made.append(_at_least(what, one["figures"]["goodput"], 0.97))
     for one in of_row(kept, "speed"):
         speed = Spread.of(one["figures"]["ratios"])
-        what = "speed of a copy / the loop without ebb"
+        what = "speed of a copy / the loop without ebb, the example"
         made.append(_at_least(what, speed.median, 0.97, speed.text()))
         cpu = Spread.of(one["figures"]["cpu_ratios"])
         made.append(Target("the same in CPU time of the process", cpu.text()))
