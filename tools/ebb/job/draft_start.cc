@@ -27,25 +27,6 @@ namespace ebb::tools {
 
 namespace {
 
-// Says how many rounds servers keep, unless the job does: rounds of small data
-// are shorter than the disk takes to write one.
-void KeepRounds(int64_t parameters, Draft* draft) {
-  if (draft->file.job.has_consistency()) return;
-  constexpr int64_t kMostBytes = int64_t{1} << 26;
-  constexpr int64_t kMost = 1000;
-  v1::Consistency& consistency = *draft->full.mutable_consistency();
-  // A run that goes on is the job that it was.
-  if (draft->stored && draft->stored->job().consistency().kind() ==
-                           v1::Consistency::KIND_ROUNDS) {
-    consistency.set_rounds_in_memory(
-        draft->stored->job().consistency().rounds_in_memory());
-    return;
-  }
-  const int64_t bytes = parameters * static_cast<int64_t>(sizeof(float));
-  consistency.set_rounds_in_memory(std::max(
-      consistency.rounds_in_memory(), std::min(kMostBytes / bytes, kMost)));
-}
-
 InitialValues::Differences DifferencesOf(const v1::Model& model,
                                          const job::JobFacts& facts) {
   InitialValues::Differences differences =
@@ -125,6 +106,24 @@ absl::StatusOr<InitialRows::Tables> RowTablesOf(const server::JobRule& rule,
 }
 
 }  // namespace
+
+void KeepRounds(int64_t parameters, Draft* draft) {
+  if (draft->file.job.consistency().has_rounds_in_memory()) return;
+  constexpr int64_t kMostBytes = int64_t{1} << 26;
+  constexpr int64_t kMost = 1000;
+  v1::Consistency& consistency = *draft->full.mutable_consistency();
+  // A run that goes on is the job that it was.
+  if (draft->stored && draft->stored->job().consistency().kind() ==
+                           v1::Consistency::KIND_ROUNDS) {
+    consistency.set_rounds_in_memory(
+        draft->stored->job().consistency().rounds_in_memory());
+    return;
+  }
+  const int64_t bytes =
+      std::max<int64_t>(1, parameters) * static_cast<int64_t>(sizeof(float));
+  consistency.set_rounds_in_memory(std::max(
+      consistency.rounds_in_memory(), std::min(kMostBytes / bytes, kMost)));
+}
 
 void ChooseStart(const data::Dataset& train, Draft* draft,
                  job::JobFacts* facts) {

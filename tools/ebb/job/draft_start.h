@@ -2,6 +2,7 @@
 #ifndef EBB_TOOLS_EBB_JOB_DRAFT_START_H_
 #define EBB_TOOLS_EBB_JOB_DRAFT_START_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -18,6 +19,11 @@ namespace ebb::tools {
 // do not need the data for it.
 void ChooseStart(const data::Dataset& train, Draft* draft,
                  job::JobFacts* facts);
+
+// Says how many rounds of so many parameters servers keep until they are
+// durable, unless the job does: rounds of small models are shorter than the
+// disk takes to write one.
+void KeepRounds(int64_t parameters, Draft* draft);
 
 // Makes the first values: those that were chosen, `start`, or `model.initial`.
 // A run that goes on begins with what it began with. `initial` is left as it is

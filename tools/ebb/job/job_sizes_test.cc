@@ -86,7 +86,8 @@ TEST_F(JobSizesTest, OfRunsItSaysWhatOneIsAndWhatEachSideHolds) {
       "a.csv", data,
       absl::StrCat("model: softmax\ndata: {train: {csv: ", folder_ / "a.csv",
                    "}}\ntrain: {batch: 2}\nworkers: {max: 4}\n"
-                   "algorithm: {kind: diloco, period: 5}\n"));
+                   "algorithm: {kind: diloco, period: 5}\n"
+                   "consistency: {kind: rounds, rounds_in_memory: 2}\n"));
   const auto sizes = SizesOf(prepared);
   ASSERT_TRUE(sizes.ok()) << sizes.status();
   // 8 parameters: values and new ones, the velocity, two kept rounds and the

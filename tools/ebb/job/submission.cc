@@ -216,6 +216,10 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   prepared.label = LabelColumn(full, facts.columns);
   prepared.choices =
       job::FitToData(*draft.known.train, ParametersOf(facts), &full);
+  if (job::TraitsOf(full.algorithm().kind()).runs() &&
+      full.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
+    KeepRounds(ParametersOf(facts), &draft);
+  }
   AddLabelChoice(file.job, full, index, &prepared.choices);
   for (job::Choice& choice : draft.begun.choices) {
     prepared.choices.push_back(std::move(choice));
