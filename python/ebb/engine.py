@@ -14,6 +14,7 @@ that dies is started again by the next call.
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import os
 import re
@@ -449,7 +450,11 @@ class Engine:
             return
         loss = seam.UNKNOWN_LOSS if loss_sum is None else loss_sum + 0.0
         body = seam.STEPPED_BODY.pack(batch.ticket, loss) + seam.text(not_finite)
-        self._end_answer(seam.STEPPED, body, seam.NOT_FINITE if not_finite else 0)
+        if not_finite or not math.isfinite(loss_sum or 0.0):
+            self._end_answer(seam.STEPPED, body, seam.NOT_FINITE if not_finite else 0)
+            return
+        with _Survived(self):
+            self._link.send(seam.STEPPED, body)  # Its answer comes before the next batch.
 
     def fail(self, batch: Batch, why: str) -> None:
         """Says that the batch cannot be computed, and why.
