@@ -240,7 +240,7 @@ class _Cases:
 
     def _speed(self, seed: int) -> None:
         pairs, most = (1, 128) if self._options.quick else (5, 150)
-        # As large as the example is if nothing else is said.
+        # Its model is as large as the example is if nothing else is said.
         as_example = {} if self._options.quick else {"layers": 3, "context": 64, "batch": 16}
         cost = 1 if self._options.quick else _EXAMPLE_COST
         self._add(
