@@ -318,18 +318,21 @@ class _Lighthouse:
     """torchft's own server, which knows the replicas; its address is what ``with`` names."""
 
     def __init__(self, python: str, program: str, replicas: int, more: Mapping[str, str]) -> None:
+        # A file, as it logs each round: a pipe would be full, and it would wait.
+        self._said = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
             [python, "-B", program, "lighthouse", str(replicas)],
             env={**os.environ, **more},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True,
         )
 
     def __enter__(self) -> str:
         assert self._process.stdout is not None
         address = self._process.stdout.readline().strip()
         if not address:
-            assert self._process.stderr is not None
-            said = self._process.stderr.read().strip().splitlines() or ["nothing"]
+            self._process.wait()
+            self._said.seek(0)
+            said = self._said.read().strip().splitlines() or ["nothing"]
             self.__exit__()
             raise Failed(f"torchft's lighthouse did not start: {said[-1]}")
         return address
@@ -337,6 +340,7 @@ class _Lighthouse:
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.communicate()
+        self._said.close()
 
 
 def versions(python: str) -> str:

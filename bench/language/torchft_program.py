@@ -24,7 +24,7 @@ from torchft.manager import Manager
 from torchft.process_group import ProcessGroupGloo
 
 _LOOK_S = 0.1
-_TIMEOUT = datetime.timedelta(seconds=600)
+_TIMEOUT = datetime.timedelta(seconds=60)
 
 
 def lighthouse(replicas):
