@@ -307,6 +307,10 @@ int Dataset::order_version() const {
   return window_ == 0 ? kOrderVersion : kWindowOrderVersion;
 }
 
+bool Dataset::fetches() const {
+  return packed_ != nullptr && packed_->set->fetched_bytes() > 0;
+}
+
 void Dataset::Expect(int64_t window) const {
   if (packed_ != nullptr) packed_->cache.Expect(window);
 }

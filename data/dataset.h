@@ -110,6 +110,8 @@ class Dataset {
   // The examples of each window of a packed set: those of window w are numbered
   // from w * window(). 0: all examples are in memory.
   int64_t window() const { return window_; }
+  // Its windows are fetched from a bucket or a web server, which takes time.
+  bool fetches() const;
   // The version of the order (data/order.h) in which its examples are trained.
   int order_version() const;
   // The examples of this window will be wanted soon. Does not block.

@@ -319,6 +319,18 @@ absl::Status TrainingComputer::NameExample(absl::Status status,
                    job.PlaceOf(batch.numbers[row], options_.open, stop)));
 }
 
+absl::StatusOr<const TrainingBatch*> TrainingComputer::ReadBatch(
+    LoadedJob* job, ItemId item, int64_t begin, int64_t end,
+    std::span<const client::ExampleRun> ahead) {
+  if (!job->train.fetches()) {
+    return job->reader->Read(item, begin, end, ahead);
+  }
+  // A window may take longer to come than a lease lives.
+  const auto step = [this] { ++steps_; };
+  const Stepping stepping(step);
+  return job->reader->Read(item, begin, end, ahead);
+}
+
 absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
                                             client::ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
@@ -342,7 +354,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   }
   const absl::Time tried = SteadyNow();
   const auto read =
-      job->reader->Read(task.item, task.begin, task.end, task.ahead);
+      ReadBatch(job.get(), task.item, task.begin, task.end, task.ahead);
   if (data::IsAway(read.status())) {
     result->cancelled = true;
     return WaitForData(Part::kTraining, *task.record, tried, read.status());
@@ -470,7 +482,7 @@ absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindBatchRows(
     const client::FindRows& batch, LoadedJob* job) {
   const JobPlan& plan = batch.record->plan;
   EBB_ASSIGN_OR_RETURN(const TrainingBatch* const read,
-                       job->reader->Read(batch.item, batch.begin, batch.end));
+                       ReadBatch(job, batch.item, batch.begin, batch.end, {}));
   EBB_ASSIGN_OR_RETURN(TrainingBatch made,
                        MadeBatch(*job, *read, /*test=*/false));
   return KeyedBatch::RowsOf(plan, std::move(made));

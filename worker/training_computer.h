@@ -105,6 +105,10 @@ class TrainingComputer : public client::JobComputer {
   // An error of one example, with its place in the data.
   absl::Status NameExample(absl::Status status, const TrainingBatch& batch,
                            const LoadedJob& job) const;
+  // The batch of the job's data.
+  absl::StatusOr<const TrainingBatch*> ReadBatch(
+      LoadedJob* job, ItemId item, int64_t begin, int64_t end,
+      std::span<const client::ExampleRun> ahead);
   absl::Status ComputeBatch(const client::ComputeTask& task,
                             client::ComputeResult* result);
   absl::Status MakeTask(const client::ComputeTask& task, LoadedJob* job,
@@ -120,7 +124,7 @@ class TrainingComputer : public client::JobComputer {
   static absl::StatusOr<TrainingBatch> MadeBatch(const LoadedJob& job,
                                                  const TrainingBatch& read,
                                                  bool test);
-  static absl::StatusOr<client::BatchRowsPtr> FindBatchRows(
+  absl::StatusOr<client::BatchRowsPtr> FindBatchRows(
       const client::FindRows& batch, LoadedJob* job);
   absl::StatusOr<client::BatchRowsPtr> FindTestRows(const JobPlan& plan,
                                                     int64_t begin,

@@ -26,6 +26,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kSet[] = "s3://bucket/sets/points";
 constexpr int64_t kExamples = 100, kWindow = 10;
@@ -196,6 +197,31 @@ TEST_F(PackedElsewhereTest, WindowsThatChangeOrAreOthersAreNamed) {
   EXPECT_EQ(code(*Load(kSet)), absl::StatusCode::kNotFound);
 }
 
+// Bug: a file that was put there anew stayed lost until the worker was new.
+TEST_F(PackedElsewhereTest, WhatIsMendedIsReadAgain) {
+  const auto data = Load(kSet);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_TRUE(data->fetches());
+  const std::string good = ReadAllOf(absl::StrCat(local_, "/", WindowsName(0)));
+  std::string other = good;
+  for (char& byte : other) byte = static_cast<char>(byte ^ 1);
+  Put(WindowsName(0), other);
+  EXPECT_EQ(ValuesOf(*data, {0}).status().code(), absl::StatusCode::kDataLoss);
+  Put(WindowsName(0), good);
+  EXPECT_TRUE(ValuesOf(*data, All()).ok());
+}
+
+// Bug: examples were blamed for a key that ran out.
+TEST_F(PackedElsewhereTest, ARefusalLaterIsAnOutage) {
+  const auto data = Load(kSet);
+  ASSERT_TRUE(data.ok()) << data.status();
+  server_.SetFaults(R"([{"kind": "403 AccessDenied", "count": 1000000}])");
+  EXPECT_EQ(ValuesOf(*data, {0}).status().code(),
+            absl::StatusCode::kUnavailable);
+  server_.SetFaults("[]");
+  EXPECT_TRUE(ValuesOf(*data, {0}).ok());
+}
+
 TEST_F(PackedElsewhereTest, WhatIsNoSetIsNamed) {
   const auto why = [&](const std::string& path) {
     return std::string(Load(path).status().message());
@@ -212,6 +238,9 @@ TEST_F(PackedElsewhereTest, WhatIsNoSetIsNamed) {
   // Workers are told which places they may read.
   options_.sources = {"s3://bucket/other/"};
   EXPECT_EQ(Load(kSet).status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(why("https://host/points?signature=secret"),
+              AllOf(HasSubstr("a packed set has several files"),
+                    Not(HasSubstr("secret"))));
   EXPECT_THAT(why("gs://bucket/points"), HasSubstr("write s3://bucket/points"));
   const absl::Status local = Dataset::Load(SpecOf(kSet)).status();
   EXPECT_THAT(std::string(local.message()),

@@ -153,6 +153,13 @@ char* RoomOf(Column column, int64_t bytes, Window* window) {
 absl::StatusOr<std::shared_ptr<const PackedSet>> PackedSet::Open(
     const std::string& path, const OpenBytes& open) {
   const bool elsewhere = HasScheme(path);
+  if (elsewhere && !absl::StartsWith(path, "s3://") &&
+      absl::StrContains(path, '?')) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path.substr(0, path.find('?')),
+        ": a packed set has several files, and a URL with ? names one; put "
+        "the set where it is read without a signature"));
+  }
   // "s3://bucket/a/" and "a/" are folders, too.
   std::string folder = path;
   while (elsewhere && absl::EndsWith(folder, "/")) folder.pop_back();
@@ -221,7 +228,7 @@ absl::StatusOr<std::shared_ptr<const ByteRanges>> PackedSet::Elsewhere(
 }
 
 int64_t PackedSet::fetched_bytes() const {
-  return HasScheme(folder_) ? 2 * WindowBytes::kFetchedBytes : 0;
+  return HasScheme(folder_) ? 4 * WindowBytes::kFetchedBytes : 0;
 }
 
 std::string PackedSet::PathOf(const WindowEntry& window) const {
@@ -240,6 +247,26 @@ bool PackedSet::Checked(int64_t window, const FileState& state) const {
 }
 
 absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
+  absl::Status status = ReadOnce(window, out, way);
+  if (status.ok() || !HasScheme(folder_)) return status;
+  if (absl::IsDataLoss(status)) {
+    // The same bytes may have been put there again, with another ETag: the
+    // checksum decides.
+    Forget(footer_.windows[window].file);
+    status = ReadOnce(window, out, way);
+  }
+  // The set could be opened: no example is to blame for a key that ran out.
+  return absl::IsPermissionDenied(status)
+             ? absl::UnavailableError(status.message())
+             : status;
+}
+
+void PackedSet::Forget(int64_t file) const {
+  MutexLock lock(&mu_);
+  elsewhere_[file] = nullptr;
+}
+
+absl::Status PackedSet::ReadOnce(int64_t window, Window* out, Way way) const {
   const WindowEntry& entry = footer_.windows[window];
   EBB_ASSIGN_OR_RETURN(WindowBytes stored, BytesOf(entry));
   // A change meanwhile is found the next time.

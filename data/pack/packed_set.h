@@ -60,7 +60,8 @@ class PackedSet {
   const FileFingerprint& id() const { return id_; }
 
   // Memory that Read() takes beside the window while it reads what is
-  // elsewhere: a part, and the same on its way from there. Nothing in a folder.
+  // elsewhere: a part, and copies of it on its way from there and to the disk.
+  // Nothing in a folder.
   int64_t fetched_bytes() const;
 
   // kMap: the features of dense data stay in the file, mapped, if they are not
@@ -84,8 +85,11 @@ class PackedSet {
         checked_(footer_.windows.size()),
         elsewhere_(footer_.file_bytes.size()) {}
 
+  absl::Status ReadOnce(int64_t window, Window* out, Way way) const;
   // In a folder.
   absl::Status CompareSizes() const;
+  // The file is opened again when it is next read.
+  void Forget(int64_t file) const;
   absl::StatusOr<WindowBytes> BytesOf(const WindowEntry& window) const;
   // The bytes of a file of windows that is elsewhere, which it then keeps.
   absl::StatusOr<std::shared_ptr<const ByteRanges>> Elsewhere(

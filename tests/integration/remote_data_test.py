@@ -158,14 +158,14 @@ class RemoteDataTest(JobTestCase):
                 with open(path, "rb") as file:
                     self.put(f"packed/{part}/{name}", file.read())
                 os.remove(path)
-        self.ask("/-/faults", json.dumps(
-            [{"kind": "503 SlowDown", "skip": 9, "count": 4},
-             {"kind": "cut", "skip": 14, "count": 3},
-             {"kind": "reset", "skip": 6, "count": 3}]).encode())
         said = self.run_ebb(folder, "data", "verify", "s3://bucket/packed/train")
         self.assertIn("1,216 examples in 19 windows, all of them sound", said)
         for place in ("s3://bucket/packed", f"{self.url}/bucket/packed"):
             with self.subTest(place):
+                self.ask("/-/faults", json.dumps(
+                    [{"kind": "503 SlowDown", "skip": 9, "count": 4},
+                     {"kind": "cut", "skip": 14, "count": 3},
+                     {"kind": "reset", "skip": 6, "count": 3}]).encode())
                 folder = self.new_folder()
                 with open(os.path.join(folder, "job.yaml"), "w") as file:
                     file.write(
