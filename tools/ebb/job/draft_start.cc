@@ -107,7 +107,7 @@ absl::StatusOr<InitialRows::Tables> RowTablesOf(const server::JobRule& rule,
 
 }  // namespace
 
-void KeepRounds(int64_t parameters, Draft* draft) {
+void KeepRounds(int64_t bytes, Draft* draft) {
   if (draft->file.job.consistency().has_rounds_in_memory()) return;
   constexpr int64_t kMostBytes = int64_t{1} << 26;
   constexpr int64_t kMost = 1000;
@@ -119,10 +119,9 @@ void KeepRounds(int64_t parameters, Draft* draft) {
         draft->stored->job().consistency().rounds_in_memory());
     return;
   }
-  const int64_t bytes =
-      std::max<int64_t>(1, parameters) * static_cast<int64_t>(sizeof(float));
   consistency.set_rounds_in_memory(std::max(
-      consistency.rounds_in_memory(), std::min(kMostBytes / bytes, kMost)));
+      consistency.rounds_in_memory(),
+      std::min(kMostBytes / std::max<int64_t>(1, bytes), kMost)));
 }
 
 void ChooseStart(const data::Dataset& train, Draft* draft,
@@ -134,7 +133,10 @@ void ChooseStart(const data::Dataset& train, Draft* draft,
       workloads::ToolsOf(draft->full.model()).Begin(input, &draft->full);
   draft->Fail(begun.status(), "data.train");
   if (!begun.ok()) return;
-  if (begun->kept_parameters > 0) KeepRounds(begun->kept_parameters, draft);
+  if (begun->kept_parameters > 0) {
+    KeepRounds(begun->kept_parameters * static_cast<int64_t>(sizeof(float)),
+               draft);
+  }
   if (begun->before) facts->initial = begun->before;
   for (const std::string& note : begun->notes) draft->notes.push_back(note);
   draft->begun = *std::move(begun);

@@ -218,7 +218,11 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
       job::FitToData(*draft.known.train, ParametersOf(facts), &full);
   if (job::TraitsOf(full.algorithm().kind()).runs() &&
       full.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
-    KeepRounds(ParametersOf(facts), &draft);
+    // Servers keep whole blocks of each partition.
+    const int64_t parameters =
+        std::max(ParametersOf(facts), std::max<int64_t>(1, full.partitions()) *
+                                          JobPlan().block_floats);
+    KeepRounds(parameters * static_cast<int64_t>(sizeof(float)), &draft);
   }
   AddLabelChoice(file.job, full, index, &prepared.choices);
   for (job::Choice& choice : draft.begun.choices) {
