@@ -39,10 +39,10 @@ bool ProgramEnds::EndsRun(const ProgramEnd& end) {
   constexpr int kMostDeaths = 6;
   constexpr absl::Duration kSteady = absl::Seconds(20);
   if (end.planned) return false;
-  int& failures = failures_[end.program];
-  failures = end.life > kSteady ? 1 : failures + 1;
   const bool died = end.end.signal != 0 && end.has_job;
-  if (failures >= (died ? kMostDeaths : kMostFailures)) return true;
+  int& row = (died ? deaths_ : failures_)[end.program];
+  row = end.life > kSteady ? 1 : row + 1;
+  if (row >= (died ? kMostDeaths : kMostFailures)) return true;
   if (end.end.signal == 0 && end.own_error) return true;
   // Without a job the program has not begun: it would fail again. Only a signal
   // from outside may not come again.

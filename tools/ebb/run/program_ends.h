@@ -39,7 +39,9 @@ class ProgramEnds {
   bool EndsRun(const ProgramEnd& end);
 
  private:
-  std::map<std::string, int> failures_;  // In a row, by program.
+  // In a row, by program: on a job, by a signal; and all others.
+  std::map<std::string, int> deaths_;
+  std::map<std::string, int> failures_;
 };
 
 }  // namespace ebb::tools
