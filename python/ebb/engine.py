@@ -446,6 +446,10 @@ class Engine:
         not_finite: what of the batch's gradient is not finite, also of the run's last
             batch. It counts as failed, and this raises NonFinite.
         """
+        if batch.ends_run and not not_finite and not batch.answered:
+            raise Refused(
+                f"{batch!r} ends its run: sums are handed in with it", "push(batch, loss)"
+            )
         if not self._begin_answer(batch):
             return
         loss = seam.UNKNOWN_LOSS if loss_sum is None else loss_sum + 0.0

@@ -50,6 +50,12 @@ def forget(session: Session) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def put_back(handler: Any) -> None:
+    """Sets the handler that stood before another; that of engines, if there are any."""
+    nothing = handler is _leave and not _joined
+    signal.signal(signal.SIGTERM, signal.SIG_DFL if nothing else handler)
+
+
 def is_ours() -> bool:
     """Returns whether SIGTERM ends the process, at once or when its engines left."""
     return signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, _leave)

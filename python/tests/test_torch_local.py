@@ -298,6 +298,22 @@ def test_a_rollback_lowers_the_rates_of_the_copy(address):
     assert job.audit().exact
 
 
+# Bug: nothing read the engine's answer, and the batch counted as failed.
+def test_the_batch_that_ends_a_run_is_not_told_as_one_of_its_middle(address):
+    job = _submitted(address, "local-ends", Net(), epochs=1)
+    refused = 0
+    for batch in job.loader():
+        out = job._work.out.batch
+        if out.ends_run:
+            with pytest.raises(ebb.Refused, match="ends its run: sums are handed in with it"):
+                job._work._engine.stepped(out, 1.0)
+            refused += 1
+        loss_of(job.model, batch).backward()
+        job.optimizer.step()
+    assert refused == _EXAMPLES // _BATCH // _STEPS
+    assert job.audit().exact
+
+
 def _clipped(model):
     torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
 

@@ -23,6 +23,7 @@ class LeavesOnTerm:
     def __init__(self, engine: Any) -> None:
         self._engine = engine
         self._came = False
+        self._pid = os.getpid()
         self._before = signal.getsignal(signal.SIGTERM)
         self._set = (
             threading.current_thread() is threading.main_thread() and termination.is_ours()
@@ -32,7 +33,8 @@ class LeavesOnTerm:
 
     def _pass_on(self, *_: Any) -> None:
         process = self._engine.pid
-        if self._came or process is None:
+        # A child that was forked has no engine.
+        if self._came or process is None or os.getpid() != self._pid:
             termination.end()
         self._came = True
         if process is not None:
@@ -42,6 +44,6 @@ class LeavesOnTerm:
         """Ends the process if the signal came."""
         if self._set:
             self._set = False
-            signal.signal(signal.SIGTERM, self._before)
+            termination.put_back(self._before)
             if self._came:
                 termination.end()
