@@ -153,6 +153,12 @@ char* RoomOf(Column column, int64_t bytes, Window* window) {
 absl::StatusOr<std::shared_ptr<const PackedSet>> PackedSet::Open(
     const std::string& path, const OpenBytes& open) {
   const bool elsewhere = HasScheme(path);
+  if (absl::StartsWith(path, "ebb://")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path,
+        ": packed sets are read in place; name a folder that is on this "
+        "machine or mounted there, or a bucket"));
+  }
   if (elsewhere && !absl::StartsWith(path, "s3://") &&
       absl::StrContains(path, '?')) {
     return absl::InvalidArgumentError(absl::StrCat(

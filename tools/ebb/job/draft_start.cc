@@ -119,9 +119,9 @@ void KeepRounds(int64_t bytes, Draft* draft) {
         draft->stored->job().consistency().rounds_in_memory());
     return;
   }
-  consistency.set_rounds_in_memory(std::max(
-      consistency.rounds_in_memory(),
-      std::min(kMostBytes / std::max<int64_t>(1, bytes), kMost)));
+  consistency.set_rounds_in_memory(
+      std::max(consistency.rounds_in_memory(),
+               std::min(kMostBytes / std::max<int64_t>(1, bytes), kMost)));
 }
 
 void ChooseStart(const data::Dataset& train, Draft* draft,

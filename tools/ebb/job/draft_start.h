@@ -20,9 +20,9 @@ namespace ebb::tools {
 void ChooseStart(const data::Dataset& train, Draft* draft,
                  job::JobFacts* facts);
 
-// Says how many rounds servers keep until they are durable, unless the job does:
-// rounds of small models are shorter than the disk takes to write one. `bytes`:
-// of one round.
+// Says how many rounds servers keep until they are durable, unless the job
+// does: rounds of small models are shorter than the disk takes to write one.
+// `bytes`: of one round.
 void KeepRounds(int64_t bytes, Draft* draft);
 
 // Makes the first values: those that were chosen, `start`, or `model.initial`.
