@@ -38,8 +38,8 @@ LIMITS = [
     ("docs/data.md", "A job cannot split a packed set later",
      "model: linear\ndata: {train: {packed: houses.packed}, split: 0.2}\n",
      "a packed set is split when it is packed"),
-    ("docs/data.md", "`ebb://` data sets and buckets are not read window by "
-     "window", "model: linear\ndata: {train: {packed: s3://bucket/x}}\n",
+    ("docs/data.md", "`ebb://` data sets are not read window by window",
+     "model: linear\ndata: {train: {packed: ebb://x}}\n",
      "packed sets are read in place"),
     ("docs/data.md", "A sparse set is not standardised: say `standardise: "
      "false`", "model: logistic\ndata: {train: {packed: rows.packed}}\n",

@@ -15,6 +15,7 @@
 #include "common/status_macros.h"
 #include "ebb/v1/job.pb.h"
 #include "job/base/mistake.h"
+#include "job/base/traits.h"
 #include "job/validate.h"
 #include "server/job_rule.h"
 #include "tools/ebb/job/job_paths.h"
@@ -105,11 +106,10 @@ absl::StatusOr<InitialRows::Tables> RowTablesOf(const server::JobRule& rule,
   return rows;
 }
 
-}  // namespace
-
-void KeepRounds(int64_t bytes, Draft* draft) {
-  if (draft->file.job.consistency().has_rounds_in_memory()) return;
-  constexpr int64_t kMostBytes = int64_t{1} << 26;
+// Says how many rounds of so many bytes servers keep until they are durable, at
+// most `most_bytes` of them: rounds of small models are shorter than the disk
+// takes to write one.
+void KeepRounds(int64_t bytes, int64_t most_bytes, Draft* draft) {
   constexpr int64_t kMost = 1000;
   v1::Consistency& consistency = *draft->full.mutable_consistency();
   // A run that goes on is the job that it was.
@@ -121,7 +121,25 @@ void KeepRounds(int64_t bytes, Draft* draft) {
   }
   consistency.set_rounds_in_memory(
       std::max(consistency.rounds_in_memory(),
-               std::min(kMostBytes / std::max<int64_t>(1, bytes), kMost)));
+               std::min(most_bytes / std::max<int64_t>(1, bytes), kMost)));
+}
+
+}  // namespace
+
+void KeepRoundsOfRuns(int64_t parameters, Draft* draft) {
+  const v1::Job& job = draft->full;
+  if (!job::TraitsOf(job.algorithm().kind()).runs() ||
+      job.consistency().kind() != v1::Consistency::KIND_ROUNDS ||
+      draft->file.job.consistency().has_rounds_in_memory()) {
+    return;
+  }
+  // So little that a server of 128 MiB has room for it.
+  constexpr int64_t kMostBytes = int64_t{1} << 23;
+  // Servers keep whole blocks of each partition.
+  const int64_t floats =
+      std::max(parameters,
+               std::max<int64_t>(1, job.partitions()) * JobPlan().block_floats);
+  KeepRounds(floats * static_cast<int64_t>(sizeof(float)), kMostBytes, draft);
 }
 
 void ChooseStart(const data::Dataset& train, Draft* draft,
@@ -133,9 +151,10 @@ void ChooseStart(const data::Dataset& train, Draft* draft,
       workloads::ToolsOf(draft->full.model()).Begin(input, &draft->full);
   draft->Fail(begun.status(), "data.train");
   if (!begun.ok()) return;
-  if (begun->kept_parameters > 0) {
+  if (begun->kept_parameters > 0 && !draft->file.job.has_consistency()) {
+    constexpr int64_t kMostBytes = int64_t{1} << 26;
     KeepRounds(begun->kept_parameters * static_cast<int64_t>(sizeof(float)),
-               draft);
+               kMostBytes, draft);
   }
   if (begun->before) facts->initial = begun->before;
   for (const std::string& note : begun->notes) draft->notes.push_back(note);

@@ -20,10 +20,9 @@ namespace ebb::tools {
 void ChooseStart(const data::Dataset& train, Draft* draft,
                  job::JobFacts* facts);
 
-// Says how many rounds servers keep until they are durable, unless the job
-// does: rounds of small models are shorter than the disk takes to write one.
-// `bytes`: of one round.
-void KeepRounds(int64_t bytes, Draft* draft);
+// Says how many rounds servers keep of a job of runs with so many parameters,
+// unless the job does.
+void KeepRoundsOfRuns(int64_t parameters, Draft* draft);
 
 // Makes the first values: those that were chosen, `start`, or `model.initial`.
 // A run that goes on begins with what it began with. `initial` is left as it is

@@ -216,14 +216,7 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   prepared.label = LabelColumn(full, facts.columns);
   prepared.choices =
       job::FitToData(*draft.known.train, ParametersOf(facts), &full);
-  if (job::TraitsOf(full.algorithm().kind()).runs() &&
-      full.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
-    // Servers keep whole blocks of each partition.
-    const int64_t parameters =
-        std::max(ParametersOf(facts), std::max<int64_t>(1, full.partitions()) *
-                                          JobPlan().block_floats);
-    KeepRounds(parameters * static_cast<int64_t>(sizeof(float)), &draft);
-  }
+  KeepRoundsOfRuns(ParametersOf(facts), &draft);
   AddLabelChoice(file.job, full, index, &prepared.choices);
   for (job::Choice& choice : draft.begun.choices) {
     prepared.choices.push_back(std::move(choice));
