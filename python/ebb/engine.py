@@ -13,7 +13,6 @@ that dies is started again by the next call.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import mmap
 import os
@@ -545,10 +544,8 @@ class Engine:
         does not answer. No example is lost in any case.
         """
         self._check()
-        with contextlib.suppress(Gone, Left, TimeoutError):
-            if self._session.is_joined:
-                deadline = time.monotonic() + self._session.grace + 1
-                self._link.receive(self._link.send(seam.LEAVE), deadline)
+        if self._session.is_joined:
+            self._session.leave()
         self._finished(self.ended or "left")
 
     def __enter__(self) -> "Engine":

@@ -311,6 +311,16 @@ class Session:
         self._note_death(process.child.returncode, complaint)
         return False
 
+    def leave(self) -> None:
+        """Lets the engine leave: else what is out counts as failed.
+
+        The answer is awaited, for what a closed socket has not read may drop what it
+        sent. Returns also if the engine is gone or does not answer.
+        """
+        with contextlib.suppress(Gone, Left, TimeoutError):
+            deadline = time.monotonic() + self.grace + 1
+            self.link.receive(self.link.send(seam.LEAVE), deadline)
+
     def end(self) -> None:
         """Waits until the engine has ended."""
         process, self.link.process = self.link.process, None
@@ -331,11 +341,8 @@ class Session:
     def _exit(self) -> None:
         if self._pid != os.getpid():
             return
-        # Else what is out counts as failed. The answer is awaited: what a closed
-        # socket has not read may drop what it sent.
-        with contextlib.suppress(Gone, Left, TimeoutError, OSError):
-            deadline = time.monotonic() + self.grace + 1
-            self.link.receive(self.link.send(seam.LEAVE), deadline)
+        with contextlib.suppress(OSError):
+            self.leave()
         self.end()
 
     def __del__(self) -> None:
