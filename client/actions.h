@@ -203,13 +203,21 @@ struct LoseEvaluation {};
 struct Expect {
   PulledValuesPtr values;
 };
+// Look for examples of data that grows beyond the first `known` of the job;
+// beside whatever is computed, and in place of a look that is under way. Then
+// OnDataReached, when there are some or after a while.
+struct LookForData {
+  JobRecordPtr record;
+  int64_t known = 0;
+};
 struct LogEvent {
   std::string text;
 };
 
 using ClientAction =
     std::variant<SendScheduler, SendPush, SendPull, SendClock, PrepareJob,
-                 FindRows, Compute, Expect, Evaluate, LoseEvaluation, LogEvent>;
+                 FindRows, Compute, Expect, Evaluate, LoseEvaluation,
+                 LookForData, LogEvent>;
 using ClientActions = std::vector<ClientAction>;
 
 }  // namespace ebb::client

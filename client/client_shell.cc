@@ -18,6 +18,10 @@ namespace {
 // The core says when it wants to be called next; should it ever name a time
 // that stays in the past, this keeps the thread from spinning.
 constexpr absl::Duration kShortestTick = absl::Milliseconds(1);
+// A look for more data is answered after this, whether there is some or not
+// (SchedulerOptions::look_timeout), and repeated after this.
+constexpr absl::Duration kLongestLook = absl::Seconds(5);
+constexpr absl::Duration kBetweenLooks = absl::Milliseconds(200);
 constexpr absl::Duration kSweepInterval = absl::Seconds(5);
 constexpr absl::Duration kRetiredPause = absl::Milliseconds(10);
 // More than a connection that fails takes to do so (connect_timeout).
@@ -81,6 +85,7 @@ ClientShell::ClientShell(ClientShellOptions options, rpc::Transport* transport,
 
 ClientShell::~ClientShell() {
   std::vector<Outgoing> dropped;  // Destroyed without the lock.
+  std::thread look;
   {
     MutexLock lock(&mu_);
     stopped_ = true;
@@ -88,9 +93,12 @@ ClientShell::~ClientShell() {
     timer_.SignalAll();
     work_.SignalAll();
     rows_wanted_.SignalAll();
+    look_wanted_.SignalAll();
+    look.swap(look_thread_);
   }
   work_thread_.join();
   rows_thread_.join();
+  if (look.joinable()) look.join();
   time_thread_.join();
   std::shared_ptr<Connection> connection;
   std::map<std::string, Channel> channels;
@@ -237,6 +245,16 @@ void ClientShell::Do(FindRows action) {
 }
 
 void ClientShell::Do(Expect action) { computer_->Expect(action.values); }
+
+void ClientShell::Do(LookForData action) {
+  MutexLock lock(&mu_);
+  if (stopped_) return;
+  look_ = std::move(action);
+  look_wanted_.Signal();
+  if (!look_thread_.joinable()) {
+    look_thread_ = std::thread([this] { WorkOnLooks(); });
+  }
+}
 
 void ClientShell::Assign(Task task) {
   MutexLock lock(&mu_);
@@ -460,6 +478,52 @@ void ClientShell::WorkOnRows() {
         core->OnRowsFound(batch, std::move(rows), now, out);
       });
     });
+  }
+}
+
+void ClientShell::WorkOnLooks() {
+  for (;;) {
+    LookForData look;
+    {
+      MutexLock lock(&mu_);
+      while (!look_ && !stopped_) look_wanted_.Wait(&mu_);
+      if (stopped_) return;
+      look = *std::exchange(look_, std::nullopt);
+    }
+    Look(look);
+  }
+}
+
+void ClientShell::Look(const LookForData& look) {
+  const absl::Time until = SteadyNow() + kLongestLook;
+  for (;;) {
+    const auto reach = computer_->LookForData(look.record, look.known);
+    if (!reach.ok()) {
+      bool tell = false;
+      {
+        MutexLock lock(&mu_);
+        tell = !stopped_ && logged_look_.Due(SteadyNow());
+      }
+      if (tell) {
+        Log(absl::StrCat("job=", look.record->name,
+                         " cannot look for more data, trying again: ",
+                         reach.status().message()));
+      }
+    }
+    const bool more =
+        reach.ok() && (reach->examples > look.known || reach->ended);
+    if (more || SteadyNow() >= until) {
+      return Step([&](TrainingCore* core, absl::Time, ClientActions* out) {
+        core->OnDataReached(look.record->id,
+                            reach.ok() ? reach->examples : look.known,
+                            reach.ok() && reach->ended, out);
+      });
+    }
+    MutexLock lock(&mu_);
+    // Another look takes the place of this one.
+    if (stopped_ || look_) return;
+    look_wanted_.WaitFor(&mu_, kBetweenLooks);
+    if (stopped_ || look_) return;
   }
 }
 

@@ -138,6 +138,7 @@ class ClientShell {
   void Do(LogEvent action);
   void Do(FindRows action);
   void Do(Expect action);
+  void Do(LookForData action);
   void Assign(Task task);
   // Returns the connection to a server; makes it if there is none. For the
   // carrying thread only.
@@ -146,9 +147,12 @@ class ClientShell {
   void OnMessage(int64_t connection, SchedulerToWorker message);
   void OnClosed(int64_t connection, const absl::Status& status);
 
-  void Work();        // The computing thread.
-  void WorkOnRows();  // The one that finds rows.
-  void KeepTime();    // The other one.
+  void Work();         // The computing thread.
+  void WorkOnRows();   // The one that finds rows.
+  void WorkOnLooks();  // The one that looks for data.
+  // Looks again and again, until there is more or it is time to answer.
+  void Look(const LookForData& look);
+  void KeepTime();  // The other one.
   // Computes a batch, and applies the job's algorithm and filter.
   ComputeResult ComputeBatch(const ComputeTask& task);
   void Connect();
@@ -181,6 +185,9 @@ class ClientShell {
   // A batch of each job, and one of test data.
   std::deque<FindRows> rows_tasks_ ABSL_GUARDED_BY(mu_);
 
+  CondVar look_wanted_;  // Wakes LookForData.
+  std::optional<LookForData> look_ ABSL_GUARDED_BY(mu_);
+
   // When the core wants a tick, and when KeepTime will look next.
   absl::Time next_tick_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   absl::Time wakes_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
@@ -197,6 +204,7 @@ class ClientShell {
   absl::Time reconnect_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   int failures_ ABSL_GUARDED_BY(mu_) = 0;
   RareTelling logged_failure_ ABSL_GUARDED_BY(mu_);
+  RareTelling logged_look_ ABSL_GUARDED_BY(mu_);
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
 
   std::map<std::string, Channel> channels_ ABSL_GUARDED_BY(mu_);
@@ -210,6 +218,7 @@ class ClientShell {
   std::thread time_thread_;
   std::thread work_thread_;
   std::thread rows_thread_;
+  std::thread look_thread_ ABSL_GUARDED_BY(mu_);  // From the first look on.
 };
 
 }  // namespace ebb::client

@@ -66,7 +66,12 @@ void ItemLeases::End(ItemId item, LeaseEnd end, ClientActions* out) {
 }
 
 void ItemLeases::EndDone(ClientActions* out) {
-  for (const ItemId item : job_.items.Done()) End(item, LeaseEnd::kDone, out);
+  for (const ItemId item : job_.items.Done()) {
+    // The rest of an item may come, if data grows.
+    const bool whole =
+        job_.items.Find(item)->progress.size() == job_.plan().ItemSize(item);
+    End(item, whole ? LeaseEnd::kDone : LeaseEnd::kReturned, out);
+  }
 }
 
 void ItemLeases::EndRound(int64_t round, ClientActions* out) {

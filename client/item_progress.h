@@ -21,7 +21,8 @@ namespace ebb::client {
 
 class ItemProgress {
  public:
-  // `hints` are marks that may be wrong; one per partition.
+  // `size`: as much of the item as the worker may compute. `hints` are marks
+  // that may be wrong; one per partition.
   ItemProgress(ItemId item, int64_t size, const std::vector<int64_t>& hints,
                int32_t partitions)
       : item_(item), size_(size), positions_(partitions) {

@@ -78,6 +78,19 @@ class JobComputer {
   virtual std::optional<EvaluationResult> Evaluate(
       const EvaluateTask& task) = 0;
 
+  // How many examples of data that grows there are, from the job's first on,
+  // and whether there will be no more. One look, which ends soon.
+  struct DataReach {
+    int64_t examples = 0;
+    bool ended = false;
+  };
+  // Looks beyond the first `known`. On a thread of its own. kUnavailable: the
+  // data is away for now.
+  virtual absl::StatusOr<DataReach> LookForData(const JobRecordPtr& /*record*/,
+                                                int64_t /*known*/) {
+    return absl::UnimplementedError("this computer knows no data that grows");
+  }
+
   // No further part comes of the evaluation before: what was kept for one is of
   // no use. It may have had its last part, or none.
   virtual void EvaluationLost() {}

@@ -47,8 +47,12 @@ void LeasedItems::Take(const JobPlan& plan, Lease lease, absl::Time now) {
       std::find_if(items_.begin(), items_.end(), [&](const LeasedItem& held) {
         return lease.item < held.progress.item();
       });
-  LeasedItem taken{ItemProgress(lease.item, plan.ItemSize(lease.item),
-                                lease.hints, plan.partitions),
+  // Whole batches of what is there.
+  int64_t size = plan.ItemSize(lease.item);
+  if (plan.grows && lease.reached < size) {
+    size = lease.reached - lease.reached % plan.BatchSize(lease.item);
+  }
+  LeasedItem taken{ItemProgress(lease.item, size, lease.hints, plan.partitions),
                    std::move(lease.skipped),
                    {}};
   taken.careful = lease.careful;

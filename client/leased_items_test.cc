@@ -158,5 +158,24 @@ TEST_F(LeasedItemsTest, LeavesSomethingWhileAnItemHasANextBatch) {
   EXPECT_FALSE(items_.LeavesSomething());
 }
 
+TEST_F(LeasedItemsTest, OfDataThatGrowsItHasTheWholeBatchesThatAreThere) {
+  plan_.grows = true;
+  plan_.last_epoch_examples = 10;
+  plan_.batch_by_epoch = {2};
+  const auto take = [&](ItemId item, int64_t reached) {
+    Lease lease;
+    lease.item = item;
+    lease.reached = reached;
+    items_.Take(plan_, std::move(lease), now_);
+    return items_.Find(item)->progress.size();
+  };
+  EXPECT_EQ(take(kFirst, 4), 4);
+  EXPECT_EQ(take(kSecond, 3), 2);
+  EXPECT_EQ(take(kThird, 2), 2);  // The last, which is shorter.
+  items_.Clear();
+  EXPECT_EQ(take(kFirst, 0), 0);
+  EXPECT_THAT(items_.Done(), ElementsAre(kFirst));
+}
+
 }  // namespace
 }  // namespace ebb::client

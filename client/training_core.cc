@@ -132,6 +132,11 @@ void TrainingCore::Handle(EvaluationLease lease, absl::Time /*now*/,
   evaluation_.Take(std::move(lease), out);
 }
 
+void TrainingCore::Handle(WatchData watch, absl::Time /*now*/,
+                          ClientActions* out) {
+  out->push_back(LookForData{std::move(watch.record), watch.known});
+}
+
 void TrainingCore::Handle(const LeaseLost& lost, absl::Time /*now*/,
                           ClientActions* /*out*/) {
   if (JobWork* work = Find(lost.job)) work->Lose(lost);
@@ -323,6 +328,13 @@ void TrainingCore::OnEvaluated(const std::optional<EvaluationResult>& result,
   evaluation_.OnEvaluated(result, out);
   ComputerIsFree(now);
   Advance(now, out);
+}
+
+void TrainingCore::OnDataReached(JobId job, int64_t examples, bool ended,
+                                 ClientActions* out) const {
+  if (!worker_.connected) return;
+  out->push_back(SendScheduler{
+      DataReached{worker_.options.session, job, examples, ended}});
 }
 
 // --- Time and leaving --------------------------------------------------------

@@ -82,6 +82,9 @@ class TrainingCore {
   void OnComputed(ComputeResult result, absl::Time now, ClientActions* out);
   void OnEvaluated(const std::optional<EvaluationResult>& result,
                    absl::Time now, ClientActions* out);
+  // So many examples of the job are there; `ended`: there will be no more.
+  void OnDataReached(JobId job, int64_t examples, bool ended,
+                     ClientActions* out) const;
 
   // Call at NextTick() or later.
   void OnTick(absl::Time now, ClientActions* out);
@@ -115,6 +118,7 @@ class TrainingCore {
   void Handle(EvaluationLease lease, absl::Time now, ClientActions* out);
   void Handle(const LeaseLost& lost, absl::Time now, ClientActions* out);
   void Handle(const Placement& placement, absl::Time now, ClientActions* out);
+  void Handle(WatchData watch, absl::Time now, ClientActions* out);
 
   // Null: nothing is remembered of the job.
   JobWork* Find(JobId job);

@@ -9,7 +9,7 @@ namespace ebb::job {
 
 // Returns whether `ended` is what becomes of `whole` if it ends early: the same
 // job with fewer epochs, and rounds, whose operations or evaluations may end it
-// (WithEpochs).
+// (WithEnd).
 bool EndsEarlyAs(const v1::Job& whole, const v1::Job& ended);
 
 // Gives `job` the epochs, and rounds, of `whole`.

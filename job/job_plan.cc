@@ -499,6 +499,9 @@ uint64_t LayoutHash(uint64_t index_hash, int order_version,
   for (const int64_t batch : plan.batch_by_epoch) {
     hash = HashAppend(hash, static_cast<uint64_t>(batch));
   }
+  if (plan.grows) {
+    hash = HashAppend(hash, static_cast<uint64_t>(plan.last_epoch_examples));
+  }
   return hash;
 }
 

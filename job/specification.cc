@@ -344,7 +344,7 @@ v1::SparseTable ToProto(const SparseTable& table) {
   return message;
 }
 
-absl::StatusOr<JobRecord> WithEpochs(const JobRecord& record, int32_t epochs) {
+absl::StatusOr<JobRecord> WithEnd(const JobRecord& record, const JobEnd& end) {
   EBB_ASSIGN_OR_RETURN(v1::Specification specification,
                        ReadSpecification(record));
   const std::string& index = specification.train_index();
@@ -361,12 +361,14 @@ absl::StatusOr<JobRecord> WithEpochs(const JobRecord& record, int32_t epochs) {
     }
   }
   JobRecord shorter = record;
-  shorter.plan.epochs = epochs;
+  shorter.plan.epochs = end.epochs;
+  shorter.plan.last_epoch_examples = end.last_epoch_examples;
   shorter.plan.layout_hash = LayoutHash(index_hash, version, shorter.plan);
   v1::Job& job = *specification.mutable_job();
-  job.mutable_train()->set_epochs(epochs);
+  // The job says no epochs, if its data grows.
+  if (!record.plan.grows) job.mutable_train()->set_epochs(end.epochs);
   if (job.algorithm().has_max_rounds()) {
-    job.mutable_algorithm()->set_max_rounds(epochs);
+    job.mutable_algorithm()->set_max_rounds(end.epochs);
   }
   shorter.specification.clear();  // It would be appended to.
   if (!Serialize(specification, &shorter.specification)) {

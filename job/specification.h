@@ -32,10 +32,10 @@ namespace ebb::job {
 absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
                                         const JobFacts& facts);
 
-// The same job with that many of its epochs: it ended before the others began.
+// The same job with that end: it ended before the epochs behind it began.
 // DataLoss, FailedPrecondition: the specification cannot be read, or its data
 // is in an order that this ebb does not know.
-absl::StatusOr<JobRecord> WithEpochs(const JobRecord& record, int32_t epochs);
+absl::StatusOr<JobRecord> WithEnd(const JobRecord& record, const JobEnd& end);
 
 // DataLoss when the record's specification cannot be read;
 // FailedPrecondition when a newer ebb wrote it.

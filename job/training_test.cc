@@ -64,13 +64,14 @@ TEST(TrainingTest, AShorterJobIsThatOfAShorterFile) {
     return *MakeJobRecord(
         JobOf(absl::StrCat("train: {epochs: ", epochs, "}\n")), facts);
   };
-  const auto shorter = WithEpochs(record_of(9), 4);
+  const auto shorter = WithEnd(record_of(9), {.epochs = 4});
   ASSERT_TRUE(shorter.ok()) << shorter.status();
   EXPECT_EQ(shorter->plan.epochs, 4);
   EXPECT_EQ(shorter->plan.layout_hash, record_of(4).plan.layout_hash);
   EXPECT_EQ(ReadSpecification(*shorter)->job().train().epochs(), 4);
   facts.train_index = "another";
-  EXPECT_TRUE(absl::IsFailedPrecondition(WithEpochs(record_of(9), 4).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      WithEnd(record_of(9), {.epochs = 4}).status()));
 }
 
 TEST(TrainingTest, ASpecificationSaysWhatItsLossIs) {

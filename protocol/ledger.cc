@@ -1,6 +1,8 @@
 #include "protocol/ledger.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "common/example_hash.h"
@@ -109,7 +111,7 @@ constexpr int64_t kMaxCount = int64_t{1} << 62;
     return false;
   }
   *item = {static_cast<int32_t>(epoch), static_cast<int32_t>(shard)};
-  return true;
+  return plan.HasItem(*item);
 }
 
 // At most `left` examples, which shrinks by them.
@@ -208,11 +210,33 @@ void Compare(const LedgerRow& expected, const LedgerRow& found,
   }
 }
 
-// Returns whether any of the rows is of an item of the epoch.
-template <typename Rows>
-bool HasRowOf(const Rows& rows, int32_t epoch) {
-  const auto first = rows.lower_bound(ItemId{epoch, 0});
-  return first != rows.end() && first->first.epoch == epoch;
+// Returns the epochs that the ledger has anything of; ascending. A long job that
+// was interrupted has many others, and all of them are missing.
+std::set<int32_t> TouchedEpochs(const Ledger& ledger) {
+  std::set<int32_t> epochs;
+  for (const auto& [epoch, row] : ledger.epochs()) epochs.insert(epoch);
+  for (const auto& [item, row] : ledger.open_rows()) epochs.insert(item.epoch);
+  for (const SkippedRange& range : ledger.skipped()) {
+    epochs.insert(range.item.epoch);
+  }
+  return epochs;
+}
+
+// Returns where the item ends by what the ledger has of it: what was applied is
+// a prefix, but for what is skipped in it.
+int64_t AppliedEnd(const JobPlan& plan, const Ledger& ledger, ItemId item) {
+  const auto row = ledger.open_rows().find(item);
+  if (row == ledger.open_rows().end()) return 0;
+  int64_t end = row->second.count;
+  std::vector<SkippedRange> skipped;
+  std::ranges::copy_if(
+      ledger.skipped(), std::back_inserter(skipped),
+      [&](const SkippedRange& range) { return range.item == item; });
+  std::ranges::sort(skipped, {}, &SkippedRange::begin);
+  for (const SkippedRange& range : skipped) {
+    if (range.begin <= end) end += range.end - range.begin;
+  }
+  return std::min(end, plan.ItemSize(item));
 }
 
 }  // namespace
@@ -220,30 +244,34 @@ bool HasRowOf(const Rows& rows, int32_t epoch) {
 AuditResult AuditLedger(const JobPlan& plan, const Ledger& ledger) {
   AuditResult result;
   result.partitions = 1;
-  result.expected = int64_t{plan.epochs} * plan.examples;
   result.applied = ledger.Total().count;
   result.skipped = ledger.skipped_examples();
   std::map<ItemId, LedgerRow> skipped;
   for (const SkippedRange& range : ledger.skipped()) {
     skipped[range.item] += ExpectedRow(range.item, range.begin, range.end);
   }
-  for (int32_t epoch = 0; epoch < plan.epochs; ++epoch) {
-    const auto row = ledger.epochs().find(epoch);
-    // It was neither applied nor skipped, so all of it is missing, whatever its
-    // examples are. A long job that was interrupted has many such epochs.
-    if (row == ledger.epochs().end() && !HasRowOf(ledger.open_rows(), epoch) &&
-        !HasRowOf(skipped, epoch)) {
-      result.missing += plan.examples;
-      continue;
+  const std::set<int32_t> touched = TouchedEpochs(ledger);
+  if (!plan.endless()) {
+    result.expected = plan.AllExamples();
+    result.missing = result.expected;
+    for (const int32_t epoch : touched) {
+      result.missing -= plan.EpochExamples(epoch);
     }
+  }
+  for (const int32_t epoch : touched) {
+    const auto row = ledger.epochs().find(epoch);
     LedgerRow folded;  // The right sum of the folded items of this epoch.
-    for (int32_t shard = 0; shard < plan.shards(); ++shard) {
+    for (int32_t shard = 0; shard < plan.ShardsOf(epoch); ++shard) {
       const ItemId item{epoch, shard};
-      LedgerRow expected = ExpectedRow(plan, item);
       const bool is_folded =
           row != ledger.epochs().end() &&
           (row->second.folded.empty() ? row->second.items == plan.shards()
                                       : row->second.folded[shard]);
+      const int64_t end = plan.endless() && !is_folded
+                              ? AppliedEnd(plan, ledger, item)
+                              : plan.ItemSize(item);
+      LedgerRow expected = ExpectedRow(item, 0, end);
+      if (plan.endless()) result.expected += end;
       LedgerRow found;
       if (is_folded) {
         folded += expected;

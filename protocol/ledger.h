@@ -90,7 +90,9 @@ class Ledger {
 
 // The verdict on one partition's ledger, or the sum over partitions.
 struct AuditResult {
-  int64_t expected = 0;  // Examples × epochs (× partitions in a sum).
+  // All examples of the job (× partitions in a sum); while it has no end,
+  // those below the end of what was applied of each item.
+  int64_t expected = 0;
   int64_t applied = 0;
   int64_t missing = 0;
   int64_t doubled = 0;
@@ -111,7 +113,8 @@ struct AuditResult {
 
 // Compares a ledger with the data: missing = sum of max(0, expected - count)
 // over items, doubled = sum of max(0, count - expected); a wrong hash at the
-// right count is one of each. Derived from no mark.
+// right count is one of each. Derived from no mark. While a job has no end, it
+// finds doubled examples, and items that lack some before the last.
 AuditResult AuditLedger(const JobPlan& plan, const Ledger& ledger);
 
 }  // namespace ebb

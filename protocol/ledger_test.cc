@@ -82,6 +82,50 @@ TEST(LedgerTest, EpochsThatHaveNotBegunTakeNoTime) {
   EXPECT_EQ(audit.doubled, 0);
 }
 
+TEST(LedgerTest, WithoutAnEndItComparesWhatIsThere) {
+  JobPlan plan = SmallPlan();
+  plan.grows = true;
+  plan.epochs = JobPlan::kEndlessEpochs;
+  plan.last_epoch_examples = plan.examples;
+  Ledger ledger(plan);
+  const auto add = [&](ItemId item, int64_t begin, int64_t end) {
+    ledger.Add(item, ExpectedRow(item, begin, end));
+  };
+  for (int32_t shard = 0; shard < 2; ++shard) {
+    add({0, shard}, 0, plan.ItemSize({0, shard}));
+  }
+  add({7, 0}, 0, 2);
+  AuditResult audit = AuditLedger(plan, ledger);
+  EXPECT_TRUE(audit.exact());
+  EXPECT_EQ(audit.expected, 8);
+  EXPECT_EQ(audit.applied, 8);
+  // It was skipped, and what follows was not.
+  ledger.AddSkipped({{7, 0}, 2, 3}, {});
+  add({7, 0}, 3, 4);
+  audit = AuditLedger(plan, ledger);
+  EXPECT_TRUE(audit.exact());
+  EXPECT_EQ(audit.skipped, 1);
+  // No prefix of its item.
+  add({7, 1}, 1, 2);
+  EXPECT_FALSE(AuditLedger(plan, ledger).exact());
+}
+
+TEST(LedgerTest, AnItemThatEndsWhereItIsIsExact) {
+  JobPlan plan = SmallPlan();
+  plan.grows = true;
+  plan.epochs = 2;
+  plan.last_epoch_examples = 2;
+  Ledger ledger(plan);
+  // Applied when the item still had four examples: its row did not fold.
+  ledger.Add({1, 0}, ExpectedRow({1, 0}, 0, 1));
+  ledger.Add({1, 0}, ExpectedRow({1, 0}, 1, 2));
+  ledger.Add({0, 0}, ExpectedRow(plan, {0, 0}));
+  ledger.Add({0, 1}, ExpectedRow(plan, {0, 1}));
+  const AuditResult audit = AuditLedger(plan, ledger);
+  EXPECT_TRUE(audit.exact());
+  EXPECT_EQ(audit.expected, 8);
+}
+
 TEST(LedgerTest, ABatchAppliedTwiceIsDoubledBeforeAndAfterTheFold) {
   const JobPlan plan = SmallPlan();
   Ledger early(plan), late(plan);

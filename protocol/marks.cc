@@ -1,5 +1,7 @@
 #include "protocol/marks.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "protocol/codec.h"
 
@@ -42,16 +44,33 @@ absl::Status MarkSet::Raise(ItemId item, int64_t mark) {
 void MarkSet::SetFull(ItemId item) {
   partial_.erase(item);
   Bitmap& bitmap = bitmaps_[item.epoch];
+  // It is as wide in a shorter last epoch: it is stored before that is decided.
   if (bitmap.full.empty()) bitmap.full.resize(plan_->shards());
   bitmap.full[item.shard] = true;
   ++bitmap.count;
   ++full_items_;
   for (auto it = bitmaps_.begin();
        it != bitmaps_.end() && it->first == full_epochs_ &&
-       it->second.count == plan_->shards();
+       it->second.count == plan_->ShardsOf(it->first);
        it = bitmaps_.erase(it)) {
     ++full_epochs_;
   }
+}
+
+int64_t MarkSet::PlaceOfEnd() const {
+  int64_t end = plan_->ExamplesBefore(full_epochs_);
+  if (!bitmaps_.empty()) {
+    const auto& [epoch, bitmap] = *bitmaps_.rbegin();
+    auto shard = static_cast<int32_t>(bitmap.full.size()) - 1;
+    while (shard >= 0 && !bitmap.full[shard]) --shard;
+    const ItemId last{epoch, shard};
+    end = std::max(end, plan_->PlaceOf(last, plan_->ItemSize(last)));
+  }
+  if (!partial_.empty()) {
+    const auto& [item, mark] = *partial_.rbegin();
+    end = std::max(end, plan_->PlaceOf(item, mark));
+  }
+  return end;
 }
 
 int64_t MarkSet::first_open_round() const {
@@ -89,6 +108,15 @@ std::string MarkSet::Encode() const {
   return out;
 }
 
+namespace {
+
+// Returns whether it is the last item of data that grew.
+bool EndsAfter(const JobPlan& plan, ItemId item) {
+  return plan.grows && plan.Ordinal(item) == plan.items() - 1;
+}
+
+}  // namespace
+
 absl::StatusOr<MarkSet> MarkSet::Decode(const JobPlan& plan,
                                         absl::string_view bytes) {
   const auto damaged = [](absl::string_view what) {
@@ -99,8 +127,8 @@ absl::StatusOr<MarkSet> MarkSet::Decode(const JobPlan& plan,
   int64_t epochs = 0, count = 0;
   if (!in.GetBounded(plan.epochs, &epochs)) return damaged("bad epoch count");
   set.full_epochs_ = static_cast<int32_t>(epochs);
-  set.full_items_ = epochs * plan.shards();
-  set.examples_ = epochs * plan.examples;
+  set.full_items_ = plan.ItemsBefore(set.full_epochs_);
+  set.examples_ = plan.ExamplesBefore(set.full_epochs_);
   if (!in.GetBounded(plan.epochs, &count)) return damaged("bad bitmap count");
   for (; count > 0; --count) {
     int64_t epoch = 0;
@@ -113,6 +141,7 @@ absl::StatusOr<MarkSet> MarkSet::Decode(const JobPlan& plan,
     for (int32_t shard = 0; shard < plan.shards(); ++shard) {
       if ((static_cast<unsigned char>(packed[shard / 8]) >> (shard % 8)) & 1) {
         const ItemId item{static_cast<int32_t>(epoch), shard};
+        if (!plan.HasItem(item)) return damaged("bad bitmap");
         if (auto s = set.Raise(item, plan.ItemSize(item)); !s.ok()) return s;
       }
     }
@@ -126,7 +155,10 @@ absl::StatusOr<MarkSet> MarkSet::Decode(const JobPlan& plan,
       return damaged("bad item");
     }
     const ItemId item{static_cast<int32_t>(epoch), static_cast<int32_t>(shard)};
-    if (mark >= plan.ItemSize(item) || !set.Raise(item, mark).ok()) {
+    // Where the end was decided since, it may be full now.
+    if (!plan.HasItem(item) || mark > plan.ItemSize(item) ||
+        (mark == plan.ItemSize(item) && !EndsAfter(plan, item)) ||
+        !set.Raise(item, mark).ok()) {
       return damaged(absl::StrCat("bad mark of item ", ToString(item)));
     }
   }

@@ -49,6 +49,13 @@ class MarkSet {
   const absl::btree_map<ItemId, int64_t>& partial() const { return partial_; }
   // The first epoch not all of whose items are full.
   int32_t first_open_epoch() const { return full_epochs_; }
+  // No item of this epoch, or of a later one, is full.
+  int32_t end_epoch() const {
+    return bitmaps_.empty() ? full_epochs_ : bitmaps_.rbegin()->first + 1;
+  }
+  // The end of the last item that is touched, as far as it is applied
+  // (JobPlan::PlaceOf).
+  int64_t PlaceOfEnd() const;
   // The first round (plan.rounds()) not all of whose items are full.
   int64_t first_open_round() const;
 

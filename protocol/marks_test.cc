@@ -101,6 +101,35 @@ TEST(MarkSetTest, IsEncodedAsDocumented) {
   EXPECT_EQ(absl::BytesToHexString(set.Encode()), "0101010101010102");
 }
 
+// The marks were stored before the end was decided.
+TEST(MarkSetTest, TheLastItemOfDataThatGrewIsFullWhereItNowEnds) {
+  JobPlan endless = SmallPlan();
+  endless.grows = true;
+  endless.epochs = JobPlan::kEndlessEpochs;
+  endless.last_epoch_examples = endless.examples;
+  MarkSet set(endless);
+  const int32_t shards = endless.shards();
+  for (int32_t shard = 0; shard < shards; ++shard) {
+    ASSERT_TRUE(set.Raise({0, shard}, endless.ItemSize({0, shard})).ok());
+  }
+  ASSERT_TRUE(set.Raise({1, 0}, 2).ok());
+  EXPECT_EQ(set.PlaceOfEnd(), endless.examples + 2);
+  EXPECT_FALSE(set.Complete());
+
+  JobPlan ended = endless;
+  const auto end = JobEnd::After(set.PlaceOfEnd(), endless);
+  ended.epochs = end.epochs;
+  ended.last_epoch_examples = end.last_epoch_examples;
+  const auto decoded = MarkSet::Decode(ended, set.Encode());
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_TRUE(decoded->Complete());
+  EXPECT_EQ(decoded->examples(), ended.AllExamples());
+
+  // Beyond the end it has nothing to say.
+  ASSERT_TRUE(set.Raise({1, 1}, endless.ItemSize({1, 1})).ok());
+  EXPECT_FALSE(MarkSet::Decode(ended, set.Encode()).ok());
+}
+
 TEST(MarkSetTest, RefusesDamagedBytes) {
   const JobPlan plan = SmallPlan();
   MarkSet set(plan);

@@ -79,13 +79,15 @@ EBB_FIELDS(epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
            sparse_tables, consistency, min_workers, max_workers, evaluate_every,
            quarantine_after, on_poison, on_nonfinite, nonfinite_rollback,
            checkpoint_interval_ms, checkpoint_keep, priority, algorithm);
+EBB_FIELDS(grows, last_epoch_examples);
 Fields<epochs, examples, shard_size, batch_by_epoch, seed, layout_hash,
        parameters, block_floats, partitions, Since<12, cut_floats>,
        oracle_width, consistency, min_workers, max_workers, evaluate_every,
        quarantine_after, on_poison, on_nonfinite, checkpoint_interval_ms,
        checkpoint_keep, Since<2, priority>, Since<4, push_filter>,
        Since<4, pull_filter>, Since<5, sparse_tables>, Since<6, algorithm>,
-       Since<7, nonfinite_rollback>>
+       Since<7, nonfinite_rollback>, Since<14, grows>,
+       Since<14, last_epoch_examples>>
     FieldsOf(For<JobPlan>);
 
 EBB_FIELDS(id, name, plan, specification);
@@ -238,17 +240,22 @@ Fields<session, job, generation, snapshot, error, examples, loss_sum, correct,
        figures>
     FieldsOf(For<EvaluationResult>);
 Fields<session> FieldsOf(For<WorkerGoodbye>);
+EBB_FIELD(ended);
+Fields<session, job, examples, ended> FieldsOf(For<DataReached>);
 
 // --- Scheduler -> worker -----------------------------------------------------
 
 EBB_FIELD_AT(ttl, ttl, ttl_ms);
-EBB_FIELDS(hints, careful, begins);
+EBB_FIELDS(hints, careful, begins, reached);
 Fields<record, generation, item, ttl, hints, joined, start_clock, skipped,
-       rate_factor, careful, begins, batch, skips>
+       rate_factor, careful, begins, batch, skips, reached>
     FieldsOf(For<Lease>);
 Fields<record, generation, snapshot, epoch> FieldsOf(For<EvaluationLease>);
 EBB_FIELD(all);
 Fields<job, generation, item, all> FieldsOf(For<LeaseLost>);
+
+EBB_FIELD(known);
+Fields<record, known> FieldsOf(For<WatchData>);
 
 EBB_FIELDS(server_session, servers);
 Fields<partition, server, server_session, term> FieldsOf(For<PartitionPlace>);
@@ -271,13 +278,14 @@ Fields<grant, view, round, checkpoint, take_snapshot, drop_snapshot, completed,
     FieldsOf(For<SchedulerToServer>);
 
 EBB_FIELDS(register_worker, lease_request, progress, item_end,
-           placement_request, evaluation_result);
+           placement_request, evaluation_result, data_reached);
 Fields<register_worker, lease_request, progress, item_end, placement_request,
-       evaluation_result, goodbye>
+       evaluation_result, goodbye, data_reached>
     FieldsOf(For<WorkerToScheduler>);
 
-EBB_FIELDS(lease, evaluation, lost, placement);
-Fields<lease, evaluation, lost, placement> FieldsOf(For<SchedulerToWorker>);
+EBB_FIELDS(lease, evaluation, lost, placement, watch_data);
+Fields<lease, evaluation, lost, placement, watch_data> FieldsOf(
+    For<SchedulerToWorker>);
 
 }  // namespace fields
 }  // namespace ebb

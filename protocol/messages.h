@@ -658,6 +658,15 @@ struct EvaluationResult {
 struct WorkerGoodbye {
   SessionId session;
 };
+// The answer to WatchData.
+struct DataReached {
+  SessionId session;
+  JobId job;
+  // So many examples of the job, of all epochs, are there; maybe no more than
+  // before.
+  int64_t examples = 0;
+  bool ended = false;  // There will be no more.
+};
 
 // --- Scheduler -> worker -----------------------------------------------------
 
@@ -678,6 +687,9 @@ struct Lease {
   int64_t batch = 0;    // ... the worker may begin this batch.
   // So many skips of the job were decided before.
   int64_t skips = 0;
+  // So many examples of the item are there, if data grows. The worker
+  // returns the item when it has the whole batches of them.
+  int64_t reached = 0;
 };
 struct EvaluationLease {
   JobRecordPtr record;
@@ -692,6 +704,13 @@ struct LeaseLost {
   ItemId item;
   // It holds no item of the job any more, nor what it pulled for them.
   bool all = false;
+};
+
+// Data grows: the worker looks for examples beyond the first `known` of
+// the job, and answers with DataReached, when there are some or after a while.
+struct WatchData {
+  JobRecordPtr record;
+  int64_t known = 0;
 };
 
 struct PartitionPlace {
@@ -721,9 +740,10 @@ using SchedulerToServer =
                  PartitionMoved, LeaveNow, ApplyOperation>;
 using WorkerToScheduler =
     std::variant<RegisterWorker, LeaseRequest, Progress, ItemEnd,
-                 PlacementRequest, EvaluationResult, WorkerGoodbye>;
+                 PlacementRequest, EvaluationResult, WorkerGoodbye,
+                 DataReached>;
 using SchedulerToWorker =
-    std::variant<Lease, EvaluationLease, LeaseLost, Placement>;
+    std::variant<Lease, EvaluationLease, LeaseLost, Placement, WatchData>;
 
 }  // namespace ebb
 

@@ -19,6 +19,37 @@ absl::Status InvalidPlan(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat("job plan: ", parts...));
 }
 
+absl::Status CheckPlannedGrowth(const JobPlan& plan) {
+  if (!plan.grows) {
+    if (plan.last_epoch_examples == 0) return absl::OkStatus();
+    return InvalidPlan("only data that grows has a last epoch of ",
+                       plan.last_epoch_examples, " examples");
+  }
+  if (plan.examples > JobPlan::kMaxGrowingEpoch) {
+    return InvalidPlan("data that grows has epochs of at most ",
+                       JobPlan::kMaxGrowingEpoch, " examples, not of ",
+                       plan.examples);
+  }
+  if (plan.epochs > JobPlan::kEndlessEpochs || plan.last_epoch_examples < 1 ||
+      plan.last_epoch_examples > plan.examples ||
+      (plan.endless() && plan.last_epoch_examples != plan.examples)) {
+    return InvalidPlan("data that grows ends after ", plan.epochs,
+                       " epochs, with ", plan.last_epoch_examples, " of ",
+                       plan.examples, " examples");
+  }
+  if (plan.consistency.kind == ConsistencyKind::kRounds) {
+    return InvalidPlan("rounds know no data that grows");
+  }
+  if (plan.KeepsEffect() || plan.algorithm.has_local_rule() ||
+      plan.consistency.local_steps > 0) {
+    return InvalidPlan("of data that grows nothing stays with a worker");
+  }
+  if (plan.evaluate_every > 0) {
+    return InvalidPlan("evaluations come after epochs of bounded data");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckPlannedData(const JobPlan& plan) {
   if (plan.epochs < 1) {
     return InvalidPlan("epochs is ", plan.epochs, ", at least 1 needed");
@@ -45,7 +76,8 @@ absl::Status CheckPlannedData(const JobPlan& plan) {
       return InvalidPlan("batch size ", batch, ", at least 1 needed");
     }
   }
-  if (plan.items() > int64_t{1} << 32) {
+  EBB_RETURN_IF_ERROR(CheckPlannedGrowth(plan));
+  if (!plan.grows && plan.items() > int64_t{1} << 32) {
     return InvalidPlan("too many items: ", plan.epochs, " epochs of ",
                        plan.shards(), " shards; make shards larger");
   }

@@ -105,8 +105,11 @@ struct SparseTablePlan {
 
 struct JobPlan {
   // --- Data -----------------------------------------------------------------
+  // kEndlessEpochs for data that grows, until its end is decided.
   int32_t epochs = 1;
-  int64_t examples = 0;    // In the training data, each seen once per epoch.
+  // In an epoch. Each is seen once per epoch, if the data is bounded. If it
+  // grows, each epoch has the next ones.
+  int64_t examples = 0;
   int64_t shard_size = 0;  // Examples per data shard; the last may be shorter.
   // Batch size by epoch; the last entry holds for all later epochs.
   std::vector<int64_t> batch_by_epoch = {1};
@@ -114,6 +117,11 @@ struct JobPlan {
   // Hash of (index, order, reader, grid): leases and pushes carry it, and a
   // mismatch is refused.
   uint64_t layout_hash = 0;
+  // The data grows: its examples are numbered, and each is seen once, in this
+  // order (docs/decisions/0059-data-that-grows.md).
+  bool grows = false;
+  // The examples of the last epoch of data that grows; else 0.
+  int64_t last_epoch_examples = 0;
 
   // --- Model ----------------------------------------------------------------
   // Dense tables are concatenated into one flat vector of float32, and the
@@ -160,13 +168,15 @@ struct JobPlan {
     return KeepsResiduals(filters.push) || algorithm.keeps_effect;
   }
 
-  int32_t shards() const {
-    return static_cast<int32_t>((examples + shard_size - 1) / shard_size);
+  // The last epoch of data that grows may have fewer.
+  int32_t shards() const { return CountShards(examples); }
+  int32_t ShardsOf(int32_t epoch) const {
+    return CountShards(EpochExamples(epoch));
   }
-  int64_t items() const { return int64_t{epochs} * shards(); }
+  int64_t items() const { return ItemsBefore(epochs); }
   bool HasItem(ItemId item) const {
     return item.epoch >= 0 && item.epoch < epochs && item.shard >= 0 &&
-           item.shard < shards();
+           item.shard < ShardsOf(item.epoch);
   }
   // Position of an item in the order in which items are leased.
   int64_t Ordinal(ItemId item) const {
@@ -177,7 +187,35 @@ struct JobPlan {
             static_cast<int32_t>(ordinal % shards())};
   }
   int64_t ItemSize(ItemId item) const {
-    return std::min(shard_size, examples - item.shard * shard_size);
+    return std::min(shard_size,
+                    EpochExamples(item.epoch) - item.shard * shard_size);
+  }
+
+  // --- Data that grows ------------------------------------------------------
+  // Enough for 2^50 examples in epochs of the default size.
+  static constexpr int32_t kEndlessEpochs = 1 << 30;
+  // So that no count of examples overflows.
+  static constexpr int64_t kMaxGrowingEpoch = int64_t{1} << 24;
+
+  // The job has no end yet.
+  bool endless() const { return grows && epochs == kEndlessEpochs; }
+  int64_t EpochExamples(int32_t epoch) const {
+    return grows && epoch == epochs - 1 ? last_epoch_examples : examples;
+  }
+  // Counts the epochs below this one, all of which the job has.
+  int64_t ItemsBefore(int32_t epoch) const {
+    if (!grows || epoch < epochs) return int64_t{epoch} * shards();
+    return int64_t{epochs - 1} * shards() + ShardsOf(epochs - 1);
+  }
+  int64_t ExamplesBefore(int32_t epoch) const {
+    if (!grows || epoch < epochs) return epoch * examples;
+    return (epochs - 1) * examples + last_epoch_examples;
+  }
+  // In all epochs together.
+  int64_t AllExamples() const { return ExamplesBefore(epochs); }
+  // How many examples, of all epochs, come before position `begin` of the item.
+  int64_t PlaceOf(ItemId item, int64_t begin) const {
+    return item.epoch * examples + item.shard * shard_size + begin;
   }
 
   // --- The batch grid of an item --------------------------------------------
@@ -296,6 +334,25 @@ struct JobPlan {
 
   // InvalidArgument when no job can have this plan.
   absl::Status Validate() const;
+
+ private:
+  int32_t CountShards(int64_t of) const {
+    return static_cast<int32_t>((of + shard_size - 1) / shard_size);
+  }
+};
+
+// The place where a job ends: after so many of its epochs, the last of which
+// has so many examples.
+struct JobEnd {
+  int32_t epochs = 0;
+  int64_t last_epoch_examples = 0;  // See JobPlan.
+
+  // After so many examples, of all epochs, of data that grows; at least 1.
+  static JobEnd After(int64_t examples, const JobPlan& plan) {
+    const int64_t before = (examples - 1) / plan.examples;
+    return {static_cast<int32_t>(before + 1),
+            examples - before * plan.examples};
+  }
 };
 
 // One contiguous run of examples that an operator decided to skip.

@@ -48,6 +48,10 @@ absl::Status MayFollow(const JobPlan& before, const JobPlan& after) {
         "the job has ", before.epochs, " epochs, and cannot have only ",
         after.epochs, " while it goes on: what is applied stays"));
   }
+  if (before.grows && after.epochs != before.epochs) {
+    return absl::InvalidArgumentError(
+        "the job trains on data that grows, and ends by ebb finish alone");
+  }
   if (after.examples != before.examples) {
     return Differs("the number of training examples", before.examples,
                    after.examples);
@@ -56,7 +60,9 @@ absl::Status MayFollow(const JobPlan& before, const JobPlan& after) {
     return Differs("the number of examples of an item (train.item_examples)",
                    before.shard_size, after.shard_size);
   }
-  for (int32_t epoch = 0; epoch < before.epochs; ++epoch) {
+  const auto differing = static_cast<int32_t>(
+      std::max(before.batch_by_epoch.size(), after.batch_by_epoch.size()));
+  for (int32_t epoch = 0; epoch < std::min(before.epochs, differing); ++epoch) {
     const int64_t had = before.BatchSize({epoch, 0});
     const int64_t has = after.BatchSize({epoch, 0});
     if (had != has) {
@@ -83,8 +89,10 @@ absl::Status MayFollow(const JobPlan& before, const JobPlan& after) {
 absl::Status MayEndAs(const JobPlan& before, const JobPlan& after) {
   JobPlan expected = before;
   expected.epochs = after.epochs;
+  expected.last_epoch_examples = after.last_epoch_examples;
   expected.layout_hash = after.layout_hash;  // Covers the epochs, too.
   if (after.epochs < 1 || after.epochs >= before.epochs ||
+      (before.grows && !before.endless()) ||
       Encoded(expected) != Encoded(after)) {
     return absl::InvalidArgumentError("it is not the job with fewer epochs");
   }

@@ -106,5 +106,29 @@ TEST(PlanChangeTest, AJobMayEndWithFewerEpochs) {
   EXPECT_TRUE(MayEndAs(before, after).ok());
 }
 
+TEST(PlanChangeTest, AJobOnDataThatGrowsEndsOnceAndNotLater) {
+  JobPlan endless = Plan();
+  endless.grows = true;
+  endless.epochs = JobPlan::kEndlessEpochs;
+  endless.last_epoch_examples = endless.examples;
+  JobPlan ended = endless;
+  const auto end = JobEnd::After(endless.examples * 3 + 1, endless);
+  ended.epochs = end.epochs;
+  ended.last_epoch_examples = end.last_epoch_examples;
+  EXPECT_EQ(ended.epochs, 4);
+  EXPECT_EQ(ended.AllExamples(), endless.examples * 3 + 1);
+  EXPECT_TRUE(MayEndAs(endless, ended).ok());
+  JobPlan again = ended;
+  again.epochs = 2;
+  EXPECT_FALSE(MayEndAs(ended, again).ok());
+  JobPlan longer = ended;
+  longer.epochs = 6;
+  EXPECT_THAT(std::string(MayFollow(ended, longer).message()),
+              HasSubstr("ebb finish"));
+  JobPlan other = endless;
+  other.priority = 3;
+  EXPECT_TRUE(MayFollow(endless, other).ok());
+}
+
 }  // namespace
 }  // namespace ebb

@@ -16,7 +16,7 @@ namespace ebb {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-constexpr uint32_t kVersion = 13;
+constexpr uint32_t kVersion = 14;
 
 }  // namespace
 

@@ -87,6 +87,8 @@ void ExpectSame(const JobRecord& a, const JobRecord& b) {
   EXPECT_EQ(p.block_floats, q.block_floats);
   EXPECT_EQ(p.partitions, q.partitions);
   EXPECT_EQ(p.cut_floats, q.cut_floats);
+  EXPECT_EQ(p.grows, q.grows);
+  EXPECT_EQ(p.last_epoch_examples, q.last_epoch_examples);
   EXPECT_EQ(p.oracle_width, q.oracle_width);
   EXPECT_EQ(p.consistency.kind, q.consistency.kind);
   EXPECT_EQ(p.consistency.clock_bound, q.consistency.clock_bound);
@@ -255,6 +257,38 @@ TEST(PlanCodecTest, RunsComeBackAndKeepNothingInTheirWorker) {
   EXPECT_THAT(why(), HasSubstr("runs know no sparse tables"));
 }
 
+TEST(PlanCodecTest, AnEndlessPlanComesBackAndHasNoRounds) {
+  JobRecord record = Unusual();
+  JobPlan& plan = record.plan;
+  plan.grows = true;
+  plan.epochs = JobPlan::kEndlessEpochs;
+  plan.last_epoch_examples = plan.examples;
+  plan.evaluate_every = 0;
+  const auto refused = [&] {
+    return DecodeJobRecord(EncodeJobRecord(record)).status().code() ==
+           absl::StatusCode::kInvalidArgument;
+  };
+  EXPECT_TRUE(refused());  // Rounds.
+  plan.consistency = {};
+  const auto back = DecodeJobRecord(EncodeJobRecord(record));
+  ASSERT_TRUE(back.ok()) << back.status();
+  ExpectSame(**back, record);
+  EXPECT_TRUE((*back)->plan.endless());
+  plan.last_epoch_examples = 1;
+  EXPECT_TRUE(refused());  // It has no last epoch.
+  plan.epochs = 3;
+  EXPECT_FALSE(refused());
+  EXPECT_EQ(plan.AllExamples(), 2 * plan.examples + 1);
+  EXPECT_EQ(plan.items(), 2 * plan.shards() + 1);
+  EXPECT_FALSE(plan.HasItem({2, 1}));
+  EXPECT_EQ(plan.ItemSize({2, 0}), 1);
+  plan.last_epoch_examples = plan.examples + 1;
+  EXPECT_TRUE(refused());
+  plan.last_epoch_examples = 1;
+  plan.grows = false;
+  EXPECT_TRUE(refused());  // Only data that grows has one.
+}
+
 TEST(PlanTest, AStepOfRunsIsThatOfTheLongest) {
   JobPlan plan;
   plan.epochs = 2;
@@ -387,8 +421,8 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   // sparse tables, the sixth the algorithm, the seventh the rollback, the
   // eighth the bounds of tables, the ninth whether operations close its rounds,
   // the tenth the kinds of tables, the eleventh what workers keep of them, the
-  // twelfth at which multiples partitions begin and the thirteenth whether
-  // pushes are runs.
+  // twelfth at which multiples partitions begin, the thirteenth whether pushes
+  // are runs and the fourteenth whether its data grows.
   const auto second = DecodeJobRecord(Seal("EBBJ", 2, body + "\x05"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->plan.priority, -3);
@@ -399,10 +433,12 @@ TEST(PlanCodecTest, StillReadsTheOlderVersions) {
   ASSERT_TRUE(without_rollback.ok()) << without_rollback.status();
   EXPECT_EQ((*without_rollback)->plan.nonfinite_rollback, NonfiniteRollback());
   EXPECT_EQ(EncodeJobRecord(**second),
-            Seal("EBBJ", 13,
+            Seal("EBBJ", 14,
                  sixth + absl::HexStringToBytes("000000000000e03f"  // 0.5
                                                 "04"
                                                 "06"
+                                                "00"
+                                                "00"
                                                 "00"
                                                 "00"
                                                 "00"

@@ -29,6 +29,7 @@
   RPC(PauseJob, kChange, kJobToken)      \
   RPC(ResumeJob, kChange, kJobToken)     \
   RPC(ScaleJob, kChange, kJobToken)      \
+  RPC(FinishJob, kChange, kJobToken)     \
   RPC(RollbackJob, kChange, kJobToken)   \
   RPC(ResolveItem, kChange, kJobToken)
 

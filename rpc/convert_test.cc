@@ -163,8 +163,10 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   ExpectSameFields<Progress, v1::Progress>();
   ExpectSameFields<ItemEnd, v1::ItemEnd>();
   ExpectSameFields<EvaluationResult, v1::EvaluationResult>();
+  ExpectSameFields<DataReached, v1::DataReached>();
   ExpectSameFields<Lease, v1::Lease>();
   ExpectSameFields<EvaluationLease, v1::EvaluationLease>();
+  ExpectSameFields<WatchData, v1::WatchData>();
 }
 
 // Each field of a message is in the list of its struct, and so on within it.
@@ -888,6 +890,9 @@ TEST(ConvertTest, WorkerMessagesSurvive) {
       "evaluation_result { session: 1 job: 2 generation: 3 snapshot: 4 "
       "examples: 9 loss_sum: 0.5 correct: 6 }");
   ExpectSameInStream<V>(WorkerGoodbye{SessionId(1)}, "goodbye { session: 1 }");
+  ExpectSameInStream<V>(
+      DataReached{SessionId(1), JobId(2), 3, true},
+      "data_reached { session: 1 job: 2 examples: 3 ended: true }");
 }
 
 TEST(ConvertTest, MessagesToWorkersSurvive) {
@@ -911,6 +916,9 @@ TEST(ConvertTest, MessagesToWorkersSurvive) {
       EvaluationLease{TestRecord(), Generation(2), 3, 4},
       absl::StrCat("evaluation { record { ", kRecordText,
                    " } generation: 2 snapshot: 3 epoch: 4 }"));
+  ExpectSameInStream<V>(
+      WatchData{TestRecord(), 2},
+      absl::StrCat("watch_data { record { ", kRecordText, " } known: 2 }"));
   ExpectSameInStream<V>(
       LeaseLost{JobId(1), Generation(2), {3, 4}},
       "lost { job: 1 generation: 2 item { epoch: 3 shard: 4 } }");

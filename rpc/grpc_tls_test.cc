@@ -242,8 +242,8 @@ TEST_F(GrpcTlsTest, EveryRpcIsRefusedToThoseWhoMayNotCallIt) {
   for (const char* name :
        {"WorkerSession", "ServerSession", "SubmitJob", "ListJobs", "GetStatus",
         "Explain", "GetJob", "CheckpointNow", "CancelJob", "ForgetJob",
-        "PauseJob", "ResumeJob", "ScaleJob", "RollbackJob", "ResolveItem",
-        "NoSuchRpc"}) {
+        "PauseJob", "ResumeJob", "ScaleJob", "FinishJob", "RollbackJob",
+        "ResolveItem", "NoSuchRpc"}) {
     check(absl::StrCat("/ebb.v1.Scheduler/", name), *scheduler_,
           Role::kScheduler);
   }

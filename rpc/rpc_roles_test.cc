@@ -69,8 +69,8 @@ TEST(RpcRolesTest, AViewerOnlyReads) {
 
 TEST(RpcRolesTest, AWorkerNeitherSubmitsNorEndsNorScales) {
   for (const char* rpc : {"SubmitJob", "CancelJob", "ForgetJob", "ScaleJob",
-                          "PauseJob", "ResumeJob", "RollbackJob", "ResolveItem",
-                          "CheckpointNow", "ServerSession"}) {
+                          "FinishJob", "PauseJob", "ResumeJob", "RollbackJob",
+                          "ResolveItem", "CheckpointNow", "ServerSession"}) {
     EXPECT_TRUE(Denied(absl::StrCat("/ebb.v1.Scheduler/", rpc), Role::kWorker))
         << rpc;
   }

@@ -19,11 +19,13 @@ constexpr int64_t kMostItems = int64_t{1} << 24;
 
 absl::Status CheckPlan(const JobRecord& record) {
   EBB_RETURN_IF_ERROR(record.plan.Validate());
-  if (record.plan.items() > kMostItems) {
+  // A job on data that grows pays for epochs that are open.
+  const int64_t items =
+      record.plan.grows ? record.plan.shards() : record.plan.items();
+  if (items > kMostItems) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "job ", record.name, " has ", record.plan.items(), " items (",
-        record.plan.epochs, " epochs of ", record.plan.shards(), "); at most ",
-        kMostItems,
+        "job ", record.name, " has ", items, " items (", record.plan.epochs,
+        " epochs of ", record.plan.shards(), "); at most ", kMostItems,
         " fit in the memory of scheduler and servers: make items larger "
         "(train.item_examples) or train fewer epochs"));
   }

@@ -109,6 +109,13 @@ absl::Status OperatorOrders::Rollback(JobId id, const RollbackOrder& order,
   });
 }
 
+absl::Status OperatorOrders::Finish(JobId id, std::optional<int64_t> examples,
+                                    absl::Time now, SchedulerActions* out) {
+  return ChangeJob(id, now, out, [&](TrainingJob* job, Context* context) {
+    return job->Finish(examples, context);
+  });
+}
+
 absl::Status OperatorOrders::Resume(JobId id, bool skip_quarantined,
                                     absl::Time now, SchedulerActions* out) {
   TrainingJob* job = state_.Find(id);

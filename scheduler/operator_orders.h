@@ -54,6 +54,10 @@ class OperatorOrders {
                         SchedulerActions* out);
   absl::Status Rollback(JobId job, const RollbackOrder& order, absl::Time now,
                         SchedulerActions* out);
+  // A job on data that grows ends after so many examples, or after as many as a
+  // partition has; nullopt: after all that are known to be there.
+  absl::Status Finish(JobId job, std::optional<int64_t> examples,
+                      absl::Time now, SchedulerActions* out);
   absl::Status Resume(JobId job, bool skip_quarantined, absl::Time now,
                       SchedulerActions* out);
   absl::Status Resolve(JobId job, ItemId item, bool skip, absl::Time now,

@@ -55,10 +55,13 @@ struct SchedulerOptions {
   std::function<absl::StatusOr<std::shared_ptr<const Coordinator>>(
       const JobRecord&)>
       coordinator;
-  // Returns the job with that many of its epochs, for operations that end it;
-  // null: none is believed to.
-  std::function<absl::StatusOr<JobRecord>(const JobRecord&, int32_t epochs)>
+  // Returns the job with that end, which operations, evaluations or operators
+  // gave it; null: none is believed to.
+  std::function<absl::StatusOr<JobRecord>(const JobRecord&, const JobEnd& end)>
       shortened;
+  // A worker that looks whether there is more of data that grows is taken to be
+  // gone after this. Default 15 s: it answers within 5 s.
+  absl::Duration look_timeout = absl::Seconds(15);
   // Returns a job's facts about its training loss; null: they are unknown.
   std::function<absl::StatusOr<job::TrainingFacts>(const JobRecord&)>
       training_facts;

@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -113,6 +114,12 @@ class SchedulerCore {
   absl::Status Rollback(JobId job, const RollbackOrder& order, absl::Time now,
                         SchedulerActions* out) {
     return orders_.Rollback(job, order, now, out);
+  }
+  // A job on data that grows ends there; see Rollbacks::Finish. Nothing: after
+  // all that is known to be there.
+  absl::Status FinishJob(JobId job, std::optional<int64_t> examples,
+                         absl::Time now, SchedulerActions* out) {
+    return orders_.Finish(job, examples, now, out);
   }
   // Decides about every quarantined item, and ends an operator's pause.
   // FailedPrecondition: the job is not paused.

@@ -147,7 +147,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.core.backup_gain = flags.backup_gain;
   options.core.min_servers = flags.min_servers;
   options.core.coordinator = workloads::CoordinatorOf;
-  options.core.shortened = job::WithEpochs;
+  options.core.shortened = job::WithEnd;
   options.core.training_facts = job::TrainingFactsOf;
   options.listen = flags.listen;
   options.of_a_run = flags.of_a_run;

@@ -282,9 +282,9 @@ TEST_F(OperatedRoundsTest, AnOperationMayEndTheJob) {
   options_.coordinator = [](const JobRecord&) {
     return std::make_shared<const Ending>();
   };
-  options_.shortened = [](const JobRecord& record, int32_t epochs) {
+  options_.shortened = [](const JobRecord& record, const JobEnd& end) {
     JobRecord shorter = record;
-    shorter.plan.epochs = epochs;
+    shorter.plan.epochs = end.epochs;
     shorter.specification = "a shorter one";
     return shorter;
   };

@@ -31,10 +31,10 @@ class SchedulerStopTest : public SchedulerFixture {
       facts.keep_best = keep_best;
       return facts;
     };
-    options_.shortened = [](const JobRecord& record, int32_t epochs) {
+    options_.shortened = [](const JobRecord& record, const JobEnd& end) {
       JobRecord shorter = record;
-      shorter.plan.epochs = epochs;
-      shorter.specification = absl::StrCat(epochs, " epochs");
+      shorter.plan.epochs = end.epochs;
+      shorter.specification = absl::StrCat(end.epochs, " epochs");
       return shorter;
     };
     Restart({}, options_);

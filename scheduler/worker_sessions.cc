@@ -163,6 +163,17 @@ void WorkerSessions::Handle(LinkId link, const EvaluationResult& message,
   }
 }
 
+void WorkerSessions::Handle(LinkId link, const DataReached& message,
+                            Context* context) {
+  const WorkerInfo* worker = Of(link);
+  TrainingJob* job = state_.Find(message.job);
+  if (worker == nullptr || job == nullptr ||
+      message.session != worker->session) {
+    return;
+  }
+  job->Reached(message, context);
+}
+
 void WorkerSessions::Handle(LinkId link, const WorkerGoodbye& message,
                             Context* context) {
   const WorkerInfo* worker = Of(link);

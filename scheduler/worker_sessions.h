@@ -44,6 +44,7 @@ class WorkerSessions {
   void Handle(LinkId link, const ItemEnd& message, Context* context);
   void Handle(LinkId link, const PlacementRequest& message, Context* context);
   void Handle(LinkId link, const EvaluationResult& message, Context* context);
+  void Handle(LinkId link, const DataReached& message, Context* context);
   void Handle(LinkId link, const WorkerGoodbye& message, Context* context);
 
   // Null: nobody registered on it.

@@ -64,6 +64,7 @@ void WorkerShares::Settle(Context* context) {
   Share(context);
   OfferEvaluations(context);
   OfferWork(context);
+  OfferLooks(context);
 }
 
 void WorkerShares::Share(Context* context) {
@@ -133,6 +134,27 @@ bool WorkerShares::OfferEvaluation(const std::set<SessionId>& workers,
   }
   if (who) job->parts().evaluations.Evaluate(*who, context);
   return who.has_value();
+}
+
+// A worker that holds nothing looks, if there is one. It may get an item
+// meanwhile.
+void WorkerShares::OfferLooks(Context* context) {
+  for (auto& [id, job] : state_.jobs) {
+    DataWatch& data = job->parts().data;
+    if (!data.WantsWorker()) continue;
+    std::optional<SessionId> who;
+    for (const auto& [session, worker] : state_.cluster.workers) {
+      if (worker.draining || worker.silent || worker.goodbye ||
+          worker.no_evaluations ||
+          !state_.cluster.workers.CanWorkOn(worker, id)) {
+        continue;
+      }
+      const bool better = session != data.failed() && worker.wants > 0;
+      if (better || !who) who = session;
+      if (better) break;
+    }
+    if (who) data.Ask(*who, context);
+  }
 }
 
 // All workers of a job get the same: the first that gets nothing ends it.

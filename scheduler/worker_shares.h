@@ -52,6 +52,8 @@ class WorkerShares {
   bool OfferEvaluation(const std::set<SessionId>& workers, TrainingJob* job,
                        Context* context);
   void OfferWork(Context* context);
+  // A worker is to look for more data of each job that needs that.
+  void OfferLooks(Context* context);
 
   SchedulerState& state_;
   Allotment allotment_;

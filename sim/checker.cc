@@ -129,6 +129,9 @@ void Checker::LookAt(const ServerNode& server) {
   const server::HostedJob* job = server.job();
   if (job != nullptr) {
     const server::StoredJob& stored = job->stored();
+    if (world_->scenario().growth) {
+      plans_.try_emplace(stored.generation, stored.record->plan);
+    }
     MeetGeneration(stored.generation, stored.record->plan.epochs);
     HasRollback(server.name(), stored.generation, stored.rollback);
   }
@@ -186,8 +189,15 @@ void Checker::MeetGeneration(Generation generation, int32_t epochs) {
   ++progress_;
   // An end takes nothing back: what was durable stays so. The scheduler that
   // decided it may be dead by now.
-  if (!ended_ && world_->scenario().epochs_beyond > 0 &&
-      epochs == plan().epochs) {
+  const bool ends =
+      world_->scenario().growth
+          ? epochs != JobPlan::kEndlessEpochs
+          : world_->scenario().epochs_beyond > 0 && epochs == plan().epochs;
+  if (!ended_ && ends) {
+    if (world_->scenario().growth &&
+        !world_->scenario().growth->finished_after) {
+      world_->counts().Add(Probe::kEndedByData);
+    }
     ended_ = true;
     return;
   }
@@ -208,8 +218,8 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
   shadow->instance = server.job()->WeakPartition(p);
   shadow->generation = server.job()->stored().generation;
   shadow->term = term;
-  shadow->content =
-      ContentOf(p, partition.marks(), partition.tally().ledger().skipped());
+  shadow->content = ContentOf(p, OfWhole(partition.marks()),
+                              partition.tally().ledger().skipped());
   Identify(where, partition, &*shadow->content);
   Compare(where, partition, *shadow->content);
   CompareLedger(where, partition.tally().ledger(), *shadow->content);
@@ -219,7 +229,7 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
       world_->counts().Add(Probe::kStartedFromInitial);
     }
   } else if (loaded == loaded_marks_.end() ||
-             loaded->second != partition.marks().Encode()) {
+             loaded->second != OfWhole(partition.marks()).Encode()) {
     Violate(absl::StrCat("I3: ", where, " has marks that were never stored"));
   }
   begun_.insert(p);
@@ -242,13 +252,14 @@ void Checker::CheckFloor(const ServerNode& server, PartitionId p,
     std::ranges::fill(durable_floor_[p.value()], 0);
     return;
   }
+  const MarkSet marks = OfWhole(partition.marks());
   for (int64_t o = 0; o < plan().items(); ++o) {
     const ItemId item = plan().ItemAt(o);
-    if (partition.marks().mark(item) >= durable_floor_[p.value()][o]) continue;
+    if (marks.mark(item) >= durable_floor_[p.value()][o]) continue;
     return Violate(absl::StrCat("I5b: ", server.name(), " partition ",
                                 p.value(), " goes on with the mark ",
-                                partition.marks().mark(item), " of item ",
-                                ToString(item), ", below the durable mark ",
+                                marks.mark(item), " of item ", ToString(item),
+                                ", below the durable mark ",
                                 durable_floor_[p.value()][o]));
   }
 }
@@ -277,7 +288,7 @@ void Checker::CheckBeginning(const ServerNode& server, PartitionId p,
   const VersionKey* from = wanted->second.Find(p);
   const std::string marks =
       from == nullptr ? MarkSet(plan()).Encode() : stored_marks_[*from];
-  if (partition.marks().Encode() == marks) return;
+  if (OfWhole(partition.marks()).Encode() == marks) return;
   // The policy chose it by a report, and retention was faster than the grant.
   if (wanted->second.nonfinite > 0 && from != nullptr &&
       partition.marks() == MarkSet(plan()) &&
@@ -333,13 +344,21 @@ void Checker::CheckAllExact() {
     if (found == nullptr) {
       return Violate(absl::StrCat("I6: ", where, " is not served"));
     }
-    if (!found->marks().Complete()) {
-      return Violate(absl::StrCat(
-          "I6: ", where, " has ", found->marks().examples(), " examples of ",
-          plan().examples * plan().epochs, ", though the job is complete"));
+    // Where data grows, the job has a part of the plan.
+    const int64_t all = job->plan().AllExamples();
+    if (!found->marks().Complete() || found->marks().examples() != all) {
+      return Violate(absl::StrCat("I6: ", where, " has ",
+                                  found->marks().examples(), " examples of ",
+                                  all, ", though the job is complete"));
     }
-    Content content =
-        ContentOf(p, found->marks(), found->tally().ledger().skipped());
+    const AuditResult audit = AuditLedger(job->plan(), found->tally().ledger());
+    if (!audit.exact() || audit.expected != all) {
+      return Violate(absl::StrCat("I6: ", where, ": the audit finds ",
+                                  audit.missing, " missing and ", audit.doubled,
+                                  " doubled of ", audit.expected));
+    }
+    Content content = ContentOf(p, OfWhole(found->marks()),
+                                found->tally().ledger().skipped());
     Identify(where, *found, &content);
     NoteRows(*found);
     Compare(where, *found, content);

@@ -169,6 +169,12 @@ class Checker {
                 Content* content);
   // I1, I10: the partition has what its marks say.
   bool SameMarks(const MarkSet& a, const MarkSet& b) const;
+  // Data that grows: the marks, which may be of a job that was ended since, as
+  // those of the checker's plan, which has all that there will ever be.
+  MarkSet OfWhole(const MarkSet& marks) const;
+  // Reads what a partition of that generation encoded, as OfWhole.
+  absl::StatusOr<MarkSet> ReadMarks(Generation generation,
+                                    absl::string_view bytes) const;
   static bool IsSkipped(const std::vector<SkippedRange>& skipped, ItemId item,
                         int64_t begin);
   void Compare(const std::string& where, const server::Partition& partition,
@@ -271,13 +277,14 @@ class Checker {
   bool ended_ = false;     // An operation ended the job before its plan did.
   std::map<VersionKey, uint64_t> versions_;  // Digests of all cuts.
   std::map<VersionKey, std::string> stored_marks_;
+  std::map<Generation, JobPlan> plans_;  // Data that grows: as servers had it.
   // The versions with which operators, or the job's policy, wanted generations
   // to begin.
   std::map<Generation, RollbackRecord> wanted_;
   // The versions with which the scheduler began them.
   std::map<Generation, RollbackRecord> decided_;
-  bool heard_nonfinite_ = false;              // In the message in hand.
-  std::map<VersionKey, int64_t> full_items_;  // Full items of each version.
+  bool heard_nonfinite_ = false;                    // In the message in hand.
+  std::map<VersionKey, int64_t> version_examples_;  // Below its marks.
   std::set<PartitionId> begun_;
 
   // True clocks, by worker and the view it joined in.

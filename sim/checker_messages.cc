@@ -285,7 +285,7 @@ void Checker::SaysDurable(const ServerNode& server,
   if (!Watches(job.record->id)) return;
   for (const PartitionRegistration& one : job.partitions) {
     if (one.durable_marks.empty()) continue;
-    const auto durable = MarkSet::Decode(plan(), one.durable_marks);
+    const auto durable = ReadMarks(job.generation, one.durable_marks);
     if (!durable.ok()) {
       return Violate(
           absl::StrCat("I5: ", server.name(), " registers unreadable marks"));
@@ -395,6 +395,12 @@ void Checker::Computes(const WorkerNode& worker,
                                 ToString(task.item),
                                 ", which is not on the "
                                 "grid"));
+  }
+  if (world_->scenario().growth &&
+      plan().PlaceOf(task.item, task.end) > world_->DataThere()) {
+    return Violate(absl::StrCat("G1: ", worker.name(), " computes [",
+                                task.begin, ", ", task.end, ") of item ",
+                                ToString(task.item), ", which is not there"));
   }
   if (const auto decided = decided_.find(task.generation);
       decided != decided_.end() &&
@@ -658,6 +664,9 @@ void Checker::CheckBlame(const scheduler::TrainingJob& job) {
 
 // Counts the rare paths of leases.
 void Checker::NoteLeases(const scheduler::TrainingJob& job) {
+  if (job.parts().data.failed() != SessionId()) {
+    world_->counts().Add(Probe::kLookLost);
+  }
   const auto& hinted = job.leases().hinted();
   for (const int64_t ordinal : std::exchange(hinted_, {})) {
     if (!hinted.contains(ordinal) && !job.marks().FullEverywhere(ordinal)) {
@@ -727,10 +736,17 @@ void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
                                 job.plan().epochs,
                                 " epochs, but its evaluations say ", *judged));
   }
-  const int64_t items = job.plan().items();  // Items of its epochs so far.
+  if (job.plan().endless()) {
+    return Violate("G2: a job without an end is complete");
+  }
+  const int64_t all = job.plan().AllExamples();
+  if (job.plan().grows &&
+      job.plan().last_epoch_examples % job.plan().shard_size != 0) {
+    world_->counts().Add(Probe::kEndedBelowItsSize);
+  }
   const auto is_whole = [&](const VersionKey& key) {
-    const auto full = full_items_.find(key);
-    return full != full_items_.end() && full->second == items;
+    const auto has = version_examples_.find(key);
+    return has != version_examples_.end() && has->second == all;
   };
   for (int32_t i = 0; i < plan().partitions; ++i) {
     const scheduler::Ownership& owner = job.placement().at(PartitionId(i));
@@ -742,7 +758,8 @@ void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
     const ServerNode& server = world_->ServerOf(owner);
     const Stored& stored = stored_[server.place()][i];
     if (stored.damaged) continue;
-    if (!stored.marks.has_value() || stored.marks->full_items() != items) {
+    if (!stored.marks.has_value() ||
+        stored.marks->examples() != job.plan().AllExamples()) {
       return Violate(
           absl::StrCat(where, " is not stored whole on ", server.name()));
     }

@@ -55,12 +55,12 @@ void Checker::CutTaken(const ServerNode& server, const VersionKey& key,
   if (!versions_.try_emplace(key, DigestOf(cut)).second) {
     return Violate(absl::StrCat("I4: two versions of one key: ", where));
   }
-  const auto marks = MarkSet::Decode(plan(), cut.marks);
+  const auto marks = ReadMarks(key.generation, cut.marks);
   const auto ledger = Ledger::Decode(plan(), cut.ledger);
   if (!marks.ok() || !ledger.ok()) {
     return Violate(absl::StrCat("I1: ", where, " cannot be read"));
   }
-  full_items_[key] = marks->full_items();
+  version_examples_[key] = marks->examples();
   const Shadow& shadow = shadows_[server.place()][key.partition.value()];
   const bool known = shadow.content.has_value() &&
                      shadow.content->marks == *marks &&
@@ -225,13 +225,13 @@ void Checker::VersionWritten(const ServerNode& server, const VersionKey& key,
   }
   Stored& stored = stored_[server.place()][key.partition.value()];
   stored.key = key;
-  stored.marks = *MarkSet::Decode(plan(), cut.marks);
-  stored_marks_[key] = cut.marks;
+  stored.marks = *ReadMarks(key.generation, cut.marks);
+  stored_marks_[key] = stored.marks->Encode();
   stored.damaged = false;
   // A copy that moved in, served only later: as if it were loaded.
   const Shadow& shadow = shadows_[server.place()][key.partition.value()];
   if (!shadow.content.has_value() || shadow.term != key.term) {
-    loaded_marks_[{server.place(), key.partition}] = cut.marks;
+    loaded_marks_[{server.place(), key.partition}] = stored_marks_[key];
   }
 }
 
@@ -253,9 +253,14 @@ void Checker::VersionLoaded(const ServerNode& server, const VersionKey& key,
     return Violate(absl::StrCat("I4: ", server.name(), " loads ", Describe(key),
                                 ", which differs from what was cut"));
   }
-  loaded_marks_[place] = cut->marks;
+  const auto marks = ReadMarks(key.generation, cut->marks);
+  if (!marks.ok()) {
+    return Violate(absl::StrCat("I4: ", server.name(), " loads ", Describe(key),
+                                ", whose marks cannot be read"));
+  }
+  loaded_marks_[place] = marks->Encode();
   // The process that wrote it to a bucket may have died before it heard so.
-  stored_marks_.try_emplace(key, cut->marks);
+  stored_marks_.try_emplace(key, marks->Encode());
 }
 
 void Checker::Forgot(const ServerNode& server, PartitionId p, Term newest) {

@@ -297,9 +297,34 @@ void Checker::CompareLedger(const std::string& where, const Ledger& ledger,
   }
 }
 
+MarkSet Checker::OfWhole(const MarkSet& marks) const {
+  if (!world_->scenario().growth) return marks;
+  MarkSet whole(plan());
+  for (int64_t o = 0; o < plan().items(); ++o) {
+    const ItemId item = plan().ItemAt(o);
+    const int64_t mark =
+        marks.Complete()
+            ? std::clamp<int64_t>(marks.examples() - plan().PlaceOf(item, 0), 0,
+                                  plan().ItemSize(item))
+            : marks.mark(item);
+    whole.Raise(item, mark).IgnoreError();  // 0 raises nothing.
+  }
+  return whole;
+}
+
+absl::StatusOr<MarkSet> Checker::ReadMarks(Generation generation,
+                                           absl::string_view bytes) const {
+  const auto known = plans_.find(generation);
+  const auto marks =
+      MarkSet::Decode(known == plans_.end() ? plan() : known->second, bytes);
+  if (!marks.ok()) return marks.status();
+  return OfWhole(*marks);
+}
+
 // With thousands of items under way, comparing each at every step would take
 // longer than all the rest: at scale their sum must do.
 bool Checker::SameMarks(const MarkSet& a, const MarkSet& b) const {
+  if (world_->scenario().growth) return OfWhole(a) == OfWhole(b);
   return world_->scenario().dense_values ? a == b
                                          : a.examples() == b.examples();
 }

@@ -17,6 +17,18 @@ namespace ebb::sim {
 
 namespace {
 
+absl::string_view FlagOf(Subject subject) {
+  switch (subject) {
+    case Subject::kAny:
+      break;
+    case Subject::kRuns:
+      return " --runs";
+    case Subject::kGrowing:
+      return " --growing";
+  }
+  return "";
+}
+
 int Print(const Result& result, absl::Duration took, std::ostream& out) {
   out << "seed " << result.seed << ": " << result.scenario << "\n"
       << result.events << " events, "
@@ -43,7 +55,7 @@ void ShowProgress(const Progress& progress, std::ostream& out) {
 
 int RunOne(const CommandOptions& options, std::ostream& out) {
   Options run;
-  run.runs = options.runs;
+  run.subject = options.subject;
   if (options.scale) UseHugePages();
   if (options.scale && options.progress != nullptr) {
     run.progress = [&](const Progress& progress) {
@@ -97,16 +109,17 @@ int Main(const CommandOptions& options, std::ostream& out) {
           : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const absl::Time begin = SteadyNow();
   const Summary summary = RunSeeds(options.first, options.last, threads,
-                                   /*stop_at_failure=*/false, options.runs);
+                                   /*stop_at_failure=*/false, options.subject);
   out << summary.seeds << " seeds, " << summary.events << " events, "
       << absl::FormatDuration(
              absl::Trunc(SteadyNow() - begin, absl::Milliseconds(1)))
       << " on " << threads << (threads == 1 ? " thread, " : " threads, ")
       << summary.failed << " with a violation\n"
-      << CountsTable(summary.counts, options.runs);
+      << CountsTable(summary.counts, options.subject);
   int exit_code = 0;
   if (options.require_probes) {
-    for (const std::string& name : NeverCounted(summary.counts, options.runs)) {
+    for (const std::string& name :
+         NeverCounted(summary.counts, options.subject)) {
       out << "NEVER " << name << ": these seeds prove nothing of it\n";
       exit_code = 1;
     }
@@ -115,7 +128,7 @@ int Main(const CommandOptions& options, std::ostream& out) {
   const Result& failure = summary.first_failure;
   out << "seed " << failure.seed << ": " << failure.scenario << "\nVIOLATION "
       << failure.violation << "\nreplay: ebb sim --seed " << failure.seed
-      << (options.runs ? " --runs" : "") << " --trace\n";
+      << FlagOf(options.subject) << " --trace\n";
   return 1;
 }
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <iosfwd>
 
+#include "sim/subject.h"
+
 namespace ebb::sim {
 
 struct CommandOptions {
@@ -16,8 +18,7 @@ struct CommandOptions {
   // Fails also when a fault never happened or a probe was never reached: of
   // many seeds only.
   bool require_probes = false;
-  // The seeds' jobs push runs (docs/decisions/0055-runs.md).
-  bool runs = false;
+  Subject subject = Subject::kAny;
   // Threads; 0: one per core.
   int threads = 0;
   // Simulates one large run without faults instead of seeds, with this many

@@ -142,6 +142,12 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "batch begun when the scheduler had answered",
         "batch left out of a run of a round",
         "leases of rounds ended by a skip",
+        "look for data that found no more",
+        "look for data that was not answered",
+        "part of an item returned, as no more was there",
+        "job ended by the end of its data",
+        "growing job ended by an operator",
+        "job ended within an item that was begun",
 };
 
 }  // namespace

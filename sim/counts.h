@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "sim/subject.h"
 
 namespace ebb::sim {
 
@@ -151,11 +152,19 @@ enum class Probe {
   kBatchAllowed,     // By the scheduler, under such a lease.
   kSkipInARun,       // A round's item has two runs, or more.
   kSkipEndedLeases,  // In rounds.
+  // Only where data grows.
+  kDataAwaited,   // A look found nothing more.
+  kLookLost,      // By a worker that died, or said nothing.
+  kPartOfAnItem,  // Returned, as no more of it was there.
+  kEndedByData,   // The job was finished by the end of its data.
+  kEndedByOperator,
+  kEndedBelowItsSize,  // The last item is shorter than it was.
   kCount,
 };
 
-inline bool OfRuns(Probe probe) {
-  return Probe::kRunCut <= probe && probe < Probe::kCount;
+inline Subject SubjectOf(Probe probe) {
+  if (probe >= Probe::kDataAwaited) return Subject::kGrowing;
+  return probe >= Probe::kRunCut ? Subject::kRuns : Subject::kAny;
 }
 
 absl::string_view FaultName(Fault fault);

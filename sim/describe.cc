@@ -175,6 +175,10 @@ struct Words {
     return absl::StrCat("evaluated snapshot ", Short(m.snapshot), " ", m.error);
   }
   std::string operator()(const WorkerGoodbye&) const { return "says goodbye"; }
+  std::string operator()(const DataReached& m) const {
+    return absl::StrCat("data reaches ", m.examples,
+                        m.ended ? ", and ends there" : "");
+  }
 
   std::string operator()(const Lease& m) const {
     return absl::StrCat("lease ", ToString(m.item), " hints ",
@@ -182,6 +186,9 @@ struct Words {
                         Short(m.joined), " from ", m.start_clock,
                         m.careful ? " careful" : "",
                         m.begins ? absl::StrCat(", begins ", m.batch) : "");
+  }
+  std::string operator()(const WatchData& m) const {
+    return absl::StrCat("watch for data beyond ", m.known);
   }
   std::string operator()(const EvaluationLease& m) const {
     return absl::StrCat("evaluate snapshot ", Short(m.snapshot));

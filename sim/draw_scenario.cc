@@ -583,6 +583,58 @@ Scenario DrawRuns(uint64_t seed) {
   return s;
 }
 
+Scenario DrawGrowing(uint64_t seed) {
+  Scenario s = DrawScenario(seed);
+  Rng rng = Rng(seed).Fork(39);
+  JobPlan& plan = s.plan;
+  const bool ssp = rng.Chance(0.4);
+  plan.consistency = {
+      .kind = ssp ? ConsistencyKind::kSsp : ConsistencyKind::kAsp,
+      .clock_bound = ssp ? rng.Below(4) : 0};
+  plan.algorithm = {};
+  s.algorithm = {};
+  s.exact_values = true;
+  if (KeepsResiduals(plan.filters.push)) plan.filters.push = {};
+  for (SparseTablePlan& table : plan.sparse_tables) {
+    table.clock_bound = SparseTablePlan::kBoundOfJob;
+    table.cache_rows = table.cache_batches = 0;
+  }
+  plan.evaluate_every = 0;
+  s.losses.clear();
+  s.keep_best = false;
+  s.stop_after = 0;
+  s.judged_epochs.reset();
+  s.first_epochs.reset();
+  s.epochs_beyond = 0;
+  s.window = 0;
+  if (s.tasks || s.contributions) plan.sparse_tables.clear();
+  s.tasks = s.contributions = false;
+  if (plan.sparse_tables.empty()) {
+    s.row_options.clear();
+    s.frozen_rows.clear();
+  }
+  // Enough for some items beside each other.
+  plan.examples = std::max(plan.examples, 3 * plan.shard_size);
+  plan.grows = true;
+  plan.last_epoch_examples = rng.Between(1, plan.examples);
+  if (s.poison && !plan.HasItem(s.poison->range.item)) s.poison.reset();
+  if (s.poison) {
+    const ItemId item = s.poison->range.item;
+    s.poison->range.begin = 0;
+    s.poison->range.end = plan.BatchEnd(item, 0);
+  }
+  Growth growth;
+  growth.lasts = absl::Milliseconds(rng.Between(1, 4000));
+  growth.pause = growth.lasts * 0.3;
+  growth.late_looks = rng.Chance(0.3) ? 0.3 : 0;
+  if (rng.Chance(0.5)) {
+    growth.finished_after = absl::Milliseconds(rng.Between(100, 3000));
+  }
+  s.growth = growth;
+  s.scheduler.look_timeout = absl::Milliseconds(rng.Between(700, 1500));
+  return s;
+}
+
 // Each subject draws from a stream of its own. So a new subject, or another
 // order of them, leaves the others of a seed what they were.
 Scenario DrawScenario(uint64_t seed) {

@@ -430,6 +430,7 @@ void FaultPlan::StartTwin() {
 void FaultPlan::OperatorActs() {
   SchedulerNode& scheduler = world_->scheduler();
   if (world_->calm || !scheduler.alive() || scheduler.stopped()) return;
+  if (world_->scenario().growth && operator_.Chance(0.2)) return FinishJob();
   if (world_->scenario().first_epochs && operator_.Chance(0.5)) {
     return AddEpochs();
   }
@@ -449,7 +450,37 @@ void FaultPlan::OperatorActs() {
   }
 }
 
+void FaultPlan::FinishJob() {
+  const auto& growth = world_->scenario().growth;
+  SchedulerNode& scheduler = world_->scheduler();
+  if (!growth || !growth->finished_after ||
+      world_->elapsed() < *growth->finished_after || !scheduler.alive() ||
+      scheduler.stopped()) {
+    return;
+  }
+  const scheduler::TrainingJob* job = scheduler.job();
+  if (job == nullptr || !job->plan().endless()) return;
+  // The operator asks for all that is there by now, or for less. The end is on
+  // the grid of the checker's plan.
+  const int64_t there = world_->DataThere();
+  const int64_t asked =
+      operator_.Chance(0.5) ? there : operator_.Below(there + 1);
+  const JobPlan& plan = world_->scenario().plan;
+  const auto epoch = static_cast<int32_t>(asked / plan.examples);
+  const int64_t within = asked % plan.examples;
+  const ItemId item{epoch, static_cast<int32_t>(within / plan.shard_size)};
+  const int64_t begin = within % plan.shard_size;
+  const int64_t end =
+      asked == plan.AllExamples()
+          ? asked
+          : plan.PlaceOf(item, begin - begin % plan.BatchSize(item));
+  if (scheduler.FinishJob(std::max(end, plan.BatchEnd({0, 0}, 0)))) {
+    world_->counts().Add(Probe::kEndedByOperator);
+  }
+}
+
 void FaultPlan::AddEpochs() {
+  if (world_->scenario().growth) return;
   // It has fewer because its evaluations said so.
   if (world_->scenario().Judged()) return;
   SchedulerNode& scheduler = world_->scheduler();

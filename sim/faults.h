@@ -28,6 +28,8 @@ class FaultPlan {
   void Calm();
   // An operator looks at the job when it is complete.
   void AddEpochs();
+  // An operator finishes a job on data that grows, when it is time for that.
+  void FinishJob();
 
  private:
   // The stored versions of the partitions, at their owners.

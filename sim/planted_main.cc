@@ -27,10 +27,16 @@ constexpr std::array<absl::string_view, 5> kOfRuns = {
     "run_counts_without_its_tail", "short_run_weighs_as_a_whole",
     "skip_leaves_out_the_run"};
 
+// The same of jobs on data that grows, with --growing.
+constexpr std::array<absl::string_view, 6> kOfGrowing = {
+    "end_before_all_is_stored", "end_below_a_mark",
+    "end_without_new_terms",    "idle_worker_stays_in_view",
+    "tail_completes_the_job",   "watch_duty_is_lost"};
+
 // Only the bug may be to blame: without it the same seed must be clean.
-bool CleanWithout(absl::string_view bug, bool runs, uint64_t seed) {
+bool CleanWithout(absl::string_view bug, Subject subject, uint64_t seed) {
   PlantBug("").IgnoreError();  // Cannot fail.
-  const bool clean = RunSeed({.runs = runs}, seed).ok;
+  const bool clean = RunSeed({.subject = subject}, seed).ok;
   PlantBug(bug).IgnoreError();  // It was known before.
   return clean;
 }
@@ -41,10 +47,10 @@ bool Find(absl::string_view bug, const CommandOptions& options,
   uint64_t first = options.first;
   while (first <= options.last) {
     const Summary summary = RunSeeds(first, options.last, options.threads,
-                                     /*stop_at_failure=*/true, options.runs);
+                                     /*stop_at_failure=*/true, options.subject);
     if (summary.failed == 0) return false;
     *failure = summary.first_failure;
-    if (CleanWithout(bug, options.runs, failure->seed)) return true;
+    if (CleanWithout(bug, options.subject, failure->seed)) return true;
     std::cout << "seed " << failure->seed << " fails without a bug too\n";
     first = failure->seed + 1;
   }
@@ -78,8 +84,10 @@ bool FindAll(const std::vector<std::string>& bugs,
 
 }  // namespace
 
-bool IsOfRuns(absl::string_view bug) {
-  return std::ranges::count(kOfRuns, bug) > 0;
+Subject SubjectOf(absl::string_view bug) {
+  if (std::ranges::count(kOfRuns, bug) > 0) return Subject::kRuns;
+  if (std::ranges::count(kOfGrowing, bug) > 0) return Subject::kGrowing;
+  return Subject::kAny;
 }
 
 int PlantedMain(const std::vector<std::string>& bugs, bool replay,
@@ -121,11 +129,16 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", seeds, "A..B: try seeds until one finds the bug");
   auto* one =
       app.add_option("--seed", seed, "Run this seed, and say how it ended");
-  app.add_flag("--runs", options.runs,
+  bool runs = false, growing = false;
+  app.add_flag("--runs", runs,
                "The jobs of these seeds push runs of local steps");
+  app.add_flag("--growing", growing,
+               "The jobs of these seeds train on data that grows");
   app.add_option("--threads", options.threads, "Threads; 0: one per core");
   app.add_flag("--trace", options.trace, "Print every event of --seed");
   CLI11_PARSE(app, argc, argv);
+  if (runs) options.subject = ebb::sim::Subject::kRuns;
+  if (growing) options.subject = ebb::sim::Subject::kGrowing;
   if (list) {
     for (const ebb::Plant& plant : ebb::Plants()) {
       std::cout << plant.name << ": " << plant.what << "\n";
@@ -149,7 +162,7 @@ int main(int argc, char** argv) {
   }
   for (const ebb::Plant& plant : ebb::Plants()) {
     if (all && std::ranges::count(except, plant.name) == 0 &&
-        ebb::sim::IsOfRuns(plant.name) == options.runs) {
+        ebb::sim::SubjectOf(plant.name) == options.subject) {
       bugs.emplace_back(plant.name);
     }
   }

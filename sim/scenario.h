@@ -39,6 +39,18 @@ struct Span {
   absl::Duration most;
 };
 
+// Data that grows: JobPlan has the most that there will be of it.
+struct Growth {
+  // All of it is there after this, of which it stands still in the middle.
+  absl::Duration lasts;
+  absl::Duration pause;
+  // How long after the beginning an operator finishes the job; nothing: the
+  // data itself ends.
+  std::optional<absl::Duration> finished_after;
+  // Share of the looks that miss what came last.
+  double late_looks = 0;
+};
+
 struct Scenario {
   static constexpr int64_t kBlockFloats = 16;  // The pool's smallest blocks.
 
@@ -165,6 +177,8 @@ struct Scenario {
   bool contributions = false;
   // Workers read the data in windows of so many examples; 0: all is in memory.
   int64_t window = 0;
+  // The job has no end until there is one of its data, or an operator says so.
+  std::optional<Growth> growth;
   int windows_in_memory = 2;  // On each worker.
   bool leases_by_place = true;
   // By sparse table, where rows are admitted late, expire or are evicted.
@@ -176,6 +190,8 @@ struct Scenario {
 Scenario DrawScenario(uint64_t seed);
 // The same cluster, network and faults, with a job that pushes runs.
 Scenario DrawRuns(uint64_t seed);
+// The same cluster, network and faults, with a job on data that grows.
+Scenario DrawGrowing(uint64_t seed);
 // With how many of its epochs a judged job should end.
 int32_t JudgedEpochs(const Scenario& scenario);
 // No faults: `batches` for each of `workers`.

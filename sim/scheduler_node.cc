@@ -28,7 +28,8 @@ JobRecord RecordOf(const JobPlan& plan) {
   JobRecord record;
   record.name = "simulated";
   record.plan = plan;
-  record.specification = absl::StrCat(plan.epochs, " epochs");
+  record.specification =
+      absl::StrCat(plan.epochs, " epochs, ", plan.last_epoch_examples);
   return record;
 }
 
@@ -61,9 +62,10 @@ void SchedulerNode::OnStart() {
   options.coordinator = [ends_after](const JobRecord&) {
     return std::make_shared<const WholeNumberCoordinator>(ends_after);
   };
-  options.shortened = [](const JobRecord& record, int32_t epochs) {
+  options.shortened = [](const JobRecord& record, const JobEnd& end) {
     JobRecord shorter = record;
-    shorter.plan.epochs = epochs;
+    shorter.plan.epochs = end.epochs;
+    shorter.plan.last_epoch_examples = end.last_epoch_examples;
     shorter.specification = RecordOf(shorter.plan).specification;
     return shorter;
   };
@@ -177,6 +179,10 @@ void SchedulerNode::Submit() {
     JobPlan plan = world_->scenario().plan;
     plan.epochs = world_->scenario().first_epochs.value_or(plan.epochs) +
                   world_->scenario().epochs_beyond;
+    if (world_->scenario().growth) {
+      plan.epochs = JobPlan::kEndlessEpochs;
+      plan.last_epoch_examples = plan.examples;
+    }
     SchedulerActions out;
     auto job = core_->Submit(RecordOf(plan), world_->now(), &out);
     if (!job.ok()) {
@@ -210,6 +216,16 @@ void SchedulerNode::ResumeJob(bool skip) {
     world_->counts().Add(Probe::kResumed);
     Carry(std::move(out));
   });
+}
+
+bool SchedulerNode::FinishJob(int64_t examples) {
+  SchedulerActions out;
+  const bool ok =
+      core_->FinishJob(world_->job, examples, world_->now(), &out).ok();
+  world_->Trace(*this, "an operator finishes the job after ", examples,
+                " examples: ", ok);
+  Carry(std::move(out));
+  return ok;
 }
 
 void SchedulerNode::DemandCheckpoint() {

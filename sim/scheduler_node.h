@@ -38,6 +38,7 @@ class SchedulerNode final : public Node {
   JobId SubmitBeside(JobPlan plan);
   void ResumeJob(bool skip);
   void DemandCheckpoint();
+  bool FinishJob(int64_t examples);
   // False: it was refused.
   bool PauseJob();
   bool ScaleJob(int32_t workers);

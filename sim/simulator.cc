@@ -132,7 +132,7 @@ class Run {
     const scheduler::TrainingJob* job = world_.scheduler().job();
     if (job == nullptr || job->state().phase != JobPhase::kCompleted ||
         (job->plan().epochs < world_.scenario().plan.epochs &&
-         !world_.scenario().Judged()) ||
+         !world_.scenario().Judged() && !world_.scenario().growth) ||
         !job->placement().AllRegistered()) {
       return false;
     }
@@ -175,6 +175,7 @@ class Run {
     absl::Time since = world_.now();
     while (world_.ok() && !done()) {
       world_.RunUntil(world_.now() + kOperatorLooks, done);
+      faults_.FinishJob();
       const scheduler::TrainingJob* job = world_.scheduler().job();
       if (options_.progress != nullptr) Report(job);
       if (job != nullptr && job->state().phase == JobPhase::kPaused) {
@@ -242,12 +243,19 @@ Result RunScenario(const Options& options, const Scenario& scenario,
 }
 
 Result RunSeed(const Options& options, uint64_t seed) {
-  return RunScenario(options,
-                     options.runs ? DrawRuns(seed) : DrawScenario(seed), seed);
+  switch (options.subject) {
+    case Subject::kAny:
+      break;
+    case Subject::kRuns:
+      return RunScenario(options, DrawRuns(seed), seed);
+    case Subject::kGrowing:
+      return RunScenario(options, DrawGrowing(seed), seed);
+  }
+  return RunScenario(options, DrawScenario(seed), seed);
 }
 
 Summary RunSeeds(uint64_t first, uint64_t last, int threads,
-                 bool stop_at_failure, bool runs) {
+                 bool stop_at_failure, Subject subject) {
   Summary summary;
   Mutex mu;
   std::atomic<uint64_t> next{first};  // Only hands out numbers.
@@ -256,7 +264,7 @@ Summary RunSeeds(uint64_t first, uint64_t last, int threads,
     while (!stop) {
       const uint64_t seed = next++;
       if (seed > last) return;
-      const Result result = RunSeed({.runs = runs}, seed);
+      const Result result = RunSeed({.subject = subject}, seed);
       MutexLock lock(&mu);
       ++summary.seeds;
       summary.counts += result.counts;
@@ -276,20 +284,27 @@ Summary RunSeeds(uint64_t first, uint64_t last, int threads,
   return summary;
 }
 
-std::vector<std::string> NeverCounted(const Counts& counts, bool runs) {
+std::vector<std::string> NeverCounted(const Counts& counts, Subject subject) {
   std::vector<std::string> names;
   for (size_t i = 0; i < counts.faults.size(); ++i) {
     if (counts.faults[i] > 0) continue;
+    // Jobs without an end have no epochs that could be added.
+    if (static_cast<Fault>(i) == Fault::kEpochsAdded &&
+        subject == Subject::kGrowing) {
+      continue;
+    }
     names.emplace_back(FaultName(static_cast<Fault>(i)));
   }
   for (size_t i = 0; i < counts.probes.size(); ++i) {
-    if (counts.probes[i] > 0 || OfRuns(static_cast<Probe>(i)) != runs) continue;
+    if (counts.probes[i] > 0 || SubjectOf(static_cast<Probe>(i)) != subject) {
+      continue;
+    }
     names.emplace_back(ProbeName(static_cast<Probe>(i)));
   }
   return names;
 }
 
-std::string CountsTable(const Counts& counts, bool runs) {
+std::string CountsTable(const Counts& counts, Subject subject) {
   std::string text = "faults\n";
   for (size_t i = 0; i < counts.faults.size(); ++i) {
     absl::StrAppendFormat(&text, "  %-44s %10d\n",
@@ -297,7 +312,8 @@ std::string CountsTable(const Counts& counts, bool runs) {
   }
   absl::StrAppend(&text, "probes\n");
   for (size_t i = 0; i < counts.probes.size(); ++i) {
-    if (OfRuns(static_cast<Probe>(i)) && !runs) continue;
+    const Subject of = SubjectOf(static_cast<Probe>(i));
+    if (of != Subject::kAny && of != subject) continue;
     absl::StrAppendFormat(&text, "  %-44s %10d\n",
                           ProbeName(static_cast<Probe>(i)), counts.probes[i]);
   }

@@ -17,6 +17,7 @@
 #include "sim/counts.h"
 #include "sim/meter.h"
 #include "sim/scenario.h"
+#include "sim/subject.h"
 
 namespace ebb::sim {
 
@@ -32,8 +33,7 @@ struct Options {
   std::function<void(absl::string_view line)> trace;
   // Called four times in a second of virtual time; null: not at all.
   std::function<void(const Progress& progress)> progress;
-  // The seed's job pushes runs (docs/decisions/0055-runs.md).
-  bool runs = false;
+  Subject subject = Subject::kAny;
 };
 
 struct Result {
@@ -63,13 +63,13 @@ struct Summary {
 // Runs seeds first .. last, on this many threads. Stops early when a seed
 // failed and `stop_at_failure`; the summary then covers the seeds that ran.
 Summary RunSeeds(uint64_t first, uint64_t last, int threads,
-                 bool stop_at_failure, bool runs);
+                 bool stop_at_failure, Subject subject);
 
-// The names of the faults whose count is 0, and of such probes: with `runs`
-// those that only jobs of runs can have, else the others.
-std::vector<std::string> NeverCounted(const Counts& counts, bool runs);
+// The names of the faults whose count is 0, and of such probes: of a subject
+// those that only its jobs can have.
+std::vector<std::string> NeverCounted(const Counts& counts, Subject subject);
 // Tables of how often each fault happened and each probe was reached.
-std::string CountsTable(const Counts& counts, bool runs);
+std::string CountsTable(const Counts& counts, Subject subject);
 
 }  // namespace ebb::sim
 

@@ -91,6 +91,8 @@ void WorkerNode::OnConnected() {
 
 namespace {
 
+// A look for more of the data takes so long at most.
+constexpr absl::Duration kLongestLook = absl::Milliseconds(300);
 // Jobs with sparse tables evaluate them a part at a time.
 constexpr int64_t kTestExamples = 10;
 constexpr int64_t kTestPart = 4;
@@ -166,6 +168,9 @@ void WorkerNode::Carry(client::ClientActions actions) {
       Compute(compute->task);
     } else if (auto* evaluate = std::get_if<client::Evaluate>(&action)) {
       Evaluate(evaluate->task);
+    } else if (auto* look = std::get_if<client::LookForData>(&action)) {
+      Look(look->record->id, look->known, world_->now() + kLongestLook,
+           ++looks_);
     } else {
       world_->Trace(*this, std::get<client::LogEvent>(action).text);
     }
@@ -181,9 +186,35 @@ void WorkerNode::Carry(client::ClientActions actions) {
   });
 }
 
+void WorkerNode::Look(JobId job, int64_t known, absl::Time until,
+                      int64_t number) {
+  const absl::Duration pause =
+      world_->rng().Between(absl::Milliseconds(1), absl::Milliseconds(20));
+  After(pause, [this, job, known, until, number] {
+    if (number != looks_) return;  // Another took its place.
+    const Growth& growth = *world_->scenario().growth;
+    const bool late = world_->rng().Chance(growth.late_looks);
+    const int64_t there = world_->DataThere(late ? absl::Milliseconds(100)
+                                                 : absl::ZeroDuration());
+    const bool ended = !late && world_->DataEnded();
+    if (there <= known && !ended && world_->now() < until) {
+      return Look(job, known, until, number);
+    }
+    if (there <= known && !ended) world_->counts().Add(Probe::kDataAwaited);
+    client::ClientActions out;
+    core_->OnDataReached(job, there, ended, &out);
+    Carry(std::move(out));
+  });
+}
+
 void WorkerNode::SendScheduler(const WorkerToScheduler& message) {
   if (stream() == nullptr) return;
   world_->Trace(*this, "-> scheduler: ", message);
+  const auto* const end = std::get_if<ItemEnd>(&message);
+  if (end != nullptr && end->end == LeaseEnd::kReturned &&
+      world_->scenario().growth) {
+    world_->counts().Add(Probe::kPartOfAnItem);
+  }
   SendUp([world = world_, stream = stream(), message] {
     world->scheduler().FromWorker(*stream, message);
   });

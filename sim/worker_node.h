@@ -64,6 +64,8 @@ class WorkerNode final : public ClientNode {
   std::vector<std::vector<PushRows>> RowsOf(const JobPlan& plan,
                                             const Batch& batch);
   void Compute(const client::ComputeTask& task);
+  // Answers a look for data, unless another took its place.
+  void Look(JobId job, int64_t known, absl::Time until, int64_t number);
   void Evaluate(const client::EvaluateTask& task);
   // Gathers the examples of the batch from the windows in memory, as a worker
   // with a packed set does.
@@ -96,6 +98,7 @@ class WorkerNode final : public ClientNode {
   bool watching_pushes_ = false;
   bool watching_pulls_ = false;
   bool computing_ = false;
+  int64_t looks_ = 0;  // Looks for data that it was asked for.
   bool drains_in_a_push_ = false;
   // The batch in work: its examples, since when, for how long.
   int64_t batch_ = 0;

@@ -11,6 +11,22 @@ namespace ebb::sim {
 // Terms are wall clock times, so the clock of each run begins at a real one.
 const absl::Time World::kStart = absl::FromUnixSeconds(1'800'000'000);
 
+int64_t World::DataThere(absl::Duration lag) const {
+  const Growth& growth = *scenario_.growth;
+  absl::Duration passed = elapsed() - lag;
+  const absl::Duration half = growth.lasts / 2;
+  if (passed > half) passed = std::max(half, passed - growth.pause);
+  const double share =
+      std::clamp(absl::FDivDuration(passed, growth.lasts), 0.0, 1.0);
+  return static_cast<int64_t>(
+      share * static_cast<double>(scenario_.plan.AllExamples()));
+}
+
+bool World::DataEnded() const {
+  return !scenario_.growth->finished_after &&
+         DataThere() == scenario_.plan.AllExamples();
+}
+
 World::World(Scenario scenario, uint64_t seed, TraceSink trace)
     : scenario_(std::move(scenario)),
       queue_(kStart),

@@ -87,6 +87,10 @@ class World {
                ? scenario_.losses[it->second]
                : 0;
   }
+  // How many examples of data that grows are there; and whether there will be
+  // no more. `lag`: as that was so long ago.
+  int64_t DataThere(absl::Duration lag = absl::ZeroDuration()) const;
+  bool DataEnded() const;
   // Kills it now and starts it again after a while.
   void KillAndRestart(Node* node);
   // No fault is under way or to come; everything killed is brought back.

@@ -19,6 +19,7 @@ inline JobId JobOf(const v1::SchedulerToWorker& message) {
     case M::kPlacement:
       return JobId(message.placement().job());
     case M::kLost:
+    case M::kWatchData:
     case M::MESSAGE_NOT_SET:
       break;
   }

@@ -408,6 +408,22 @@ absl::Status SchedulerAdmin::ResumeJob(const v1::ResumeJobRequest& request,
       kChangeLimit);
 }
 
+absl::Status SchedulerAdmin::FinishJob(const v1::FinishJobRequest& request,
+                                       v1::FinishJobResponse* /*response*/) {
+  std::optional<int64_t> examples;
+  if (request.has_examples()) examples = request.examples();
+  if (examples && *examples < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "examples is ", *examples, "; a job ends after 1 or more"));
+  }
+  return shell_.Change(
+      [id = JobId(request.job()), examples](SchedulerCore* core, absl::Time now,
+                                            SchedulerActions* out) {
+        return core->FinishJob(id, examples, now, out);
+      },
+      kChangeLimit);
+}
+
 absl::Status SchedulerAdmin::ScaleJob(const v1::ScaleJobRequest& request,
                                       v1::ScaleJobResponse* response) {
   SchedulerCore::Scale scale;

@@ -60,6 +60,8 @@ class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
                         v1::PauseJobResponse* response) override;
   absl::Status ResumeJob(const v1::ResumeJobRequest& request,
                          v1::ResumeJobResponse* response) override;
+  absl::Status FinishJob(const v1::FinishJobRequest& request,
+                         v1::FinishJobResponse* response) override;
   absl::Status ScaleJob(const v1::ScaleJobRequest& request,
                         v1::ScaleJobResponse* response) override;
   absl::Status RollbackJob(const v1::RollbackJobRequest& request,

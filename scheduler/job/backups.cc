@@ -119,7 +119,9 @@ std::optional<absl::Duration> Backups::MeanPace() const {
 
 int64_t Backups::Rest(int64_t ordinal) const {
   const ItemId item = plan_.ItemAt(ordinal);
-  return plan_.ItemSize(item) - marks_.LowestMark(item);
+  // A worker can do no more of it than is there.
+  return std::max<int64_t>(0,
+                           leases_.ReachedSize(item) - marks_.LowestMark(item));
 }
 
 int64_t Backups::RestInWork(int64_t ordinal, SessionId worker) const {

@@ -138,7 +138,8 @@ bool BestVersion::GoBack(int32_t epoch, Context* context) {
 
 bool BestVersion::End(int32_t epoch, RollbackRecord record, Context* context) {
   std::string why = WhyItEnds(epoch);
-  if (!rollbacks_.EndAfter(epoch + 1, std::move(record), why, context)) {
+  if (!rollbacks_.EndAfter({.epochs = epoch + 1}, std::move(record), why,
+                           context)) {
     cannot_end_ = true;
     return false;
   }

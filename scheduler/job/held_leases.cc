@@ -25,7 +25,8 @@ void HeldLeases::Adopt(const WorkerInfo& worker, const HeldItem& held,
   const bool first = job_.leases.CountHeldBy(worker.session) == 0;
   const bool ours =
       job_.started && job_.state.phase == JobPhase::kRunning &&
-      worker.job == job_.id() && held.generation == job_.state.generation &&
+      !job_.finishing() && worker.job == job_.id() &&
+      held.generation == job_.state.generation &&
       job_.plan().HasItem(held.item) && may_be_held() && !before_a_skip() &&
       job_.leases.Adopt(job_.plan().Ordinal(held.item), worker.session,
                         context->now + job_.options.lease_ttl);
@@ -99,6 +100,8 @@ void HeldLeases::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
       break;
     case LeaseEnd::kReturned:
       keeper_.Returned(ordinal, end.position);
+      job_.leases.Returned(ordinal, end.position,
+                           context->now + job_.options.confirm_timeout);
       [[fallthrough]];
     case LeaseEnd::kRefused:
       job_.leases.Release(ordinal, worker.session);

@@ -9,9 +9,10 @@
 //             held_leases.h       who has what      worker_demand.h how many
 //             lease_keeper.h      what they are told
 //             evaluations.h       evaluating
+//             data_watch.h        data that grows
 //   training  job_rounds.h        rounds            loss_watch.h    divergence
 //             item_failures.h     poison            rollbacks.h     rollback
-//             job_pauses.h        pauses
+//             job_pauses.h        pauses            finish.h     its end
 //
 // Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_JOB_JOB_PARTS_H_
@@ -21,7 +22,9 @@
 #include "scheduler/actions.h"
 #include "scheduler/job/backups.h"
 #include "scheduler/job/best_version.h"
+#include "scheduler/job/data_watch.h"
 #include "scheduler/job/evaluations.h"
+#include "scheduler/job/finish.h"
 #include "scheduler/job/granter.h"
 #include "scheduler/job/held_leases.h"
 #include "scheduler/job/item_failures.h"
@@ -64,8 +67,10 @@ struct JobParts {
   JobPauses pauses;
   Rollbacks rollbacks;
   BestVersion best;
+  Finish finish;
   LossWatch losses;
   ItemFailures failures;
+  DataWatch data;
   LeaseOffers offers;
   HeldLeases held;
   Registrar registrar;

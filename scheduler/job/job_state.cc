@@ -56,7 +56,8 @@ void VisitFields(Struct& state, Visitor&& visit) {
   auto& [generation, rollback, rolled_back, phase, reason, owners, failures,
          quarantined, failed_at, why_quarantined, skipped, evaluations,
          paused_by_operator, scaled_workers, owned_since, servers, durable_in,
-         durable_term, moved, divergence, kept_epoch, chosen_in, ended] = state;
+         durable_term, moved, divergence, kept_epoch, chosen_in, ended,
+         finish_at] = state;
   visit(generation, rollback, rolled_back, phase, reason, owners, failures,
         quarantined, failed_at, skipped, evaluations);
   // Later than the second version: see VisitForm.
@@ -72,12 +73,13 @@ void VisitFields(Struct& state, Visitor&& visit) {
   static_cast<void>(kept_epoch);
   static_cast<void>(chosen_in);
   static_cast<void>(ended);
+  static_cast<void>(finish_at);
 }
 
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-constexpr uint32_t kVersion = 10;
+constexpr uint32_t kVersion = 11;
 
 // The bins of each of a list of evaluations: they came later than the other
 // figures.
@@ -128,6 +130,7 @@ void VisitForm(Struct& state, Form&& form) {
   form(8, state.divergence);
   form(9, state.kept_epoch, state.chosen_in, state.ended);
   form(10, Calibrations(state.evaluations));
+  form(11, state.finish_at);
 }
 
 std::string JobState::Encode() const {

@@ -100,6 +100,8 @@ struct JobState {
   // Why it ended before its last epoch, or went back, for people; empty: it did
   // neither.
   std::string ended;
+  // A job on data that grows is to end after so many examples; -1: it is not.
+  int64_t finish_at = -1;
 
   // The evaluation of the epoch whose version is kept; null: there is none.
   const Evaluation* Kept() const;

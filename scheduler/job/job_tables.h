@@ -40,6 +40,8 @@ struct JobTables {
     return !over() && state.Kept() != nullptr &&
            state.kept_epoch + 1 < plan().epochs;
   }
+  // It has no end yet, and is to get one: no worker gets anything until then.
+  bool finishing() const { return state.finish_at >= 0 && plan().endless(); }
   // Runs whose values are those of a round.
   bool RunsInRounds() const { return plan().rounds() && plan().algorithm.runs; }
   // FailedPrecondition: the job is over.

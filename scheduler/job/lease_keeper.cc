@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/plant.h"
+
 namespace ebb::scheduler {
 
 // It joins the view only when it can begin, as its first pull shows: nobody
@@ -33,6 +35,9 @@ Lease LeaseKeeper::LeaseOf(SessionId worker, int64_t ordinal) {
   }
   lease.careful = job_.leases.Careful(ordinal);
   lease.skips = static_cast<int64_t>(job_.state.skipped.size());
+  if (job_.plan().grows) {
+    lease.reached = job_.leases.ReachedSize(lease.item);
+  }
   return lease;
 }
 
@@ -98,6 +103,7 @@ void LeaseKeeper::TakeBack(const std::vector<SessionId>& workers,
 void LeaseKeeper::IfIdle(SessionId worker, Context* context) {
   if (job_.leases.CountHeldBy(worker) > 0) return;
   backups_.Ends(worker, context->now);
+  if (job_.plan().grows && EBB_PLANTED(idle_worker_stays_in_view)) return;
   view_.Leave(worker, context);
 }
 

@@ -19,16 +19,20 @@ LeaseOffers::LeaseOffers(const Uses& uses)
       places_(job_.plan(), job_.leases, job_.training_facts.window) {}
 
 bool LeaseOffers::MayOffer() const {
-  return job_.started && job_.placement.AllRegistered() &&
+  return job_.started && job_.placement.AllRegistered() && !job_.finishing() &&
          job_.state.phase == JobPhase::kRunning;
 }
 
 bool LeaseOffers::Offer(const WorkerInfo& worker, Context* context) {
   if (!MayOffer()) return false;
   const auto lowest = job_.leases.LowestOpen();
-  tails_.Asked(job_.marks.EpochsFull(),
-               lowest ? job_.plan().ItemAt(*lowest).epoch : job_.plan().epochs,
-               context->now);
+  // An epoch that waits for data does not drag on.
+  if (lowest || !job_.plan().endless()) {
+    tails_.Asked(
+        job_.marks.EpochsFull(),
+        lowest ? job_.plan().ItemAt(*lowest).epoch : job_.plan().epochs,
+        context->now);
+  }
   if (!lowest || !best_.MayLease(job_.plan().ItemAt(*lowest).epoch) ||
       !rounds_.MayLease(*lowest, context)) {
     return false;

@@ -18,16 +18,63 @@ std::optional<int64_t> LeaseTable::LowestOpen() {
   if (!reopened_.empty() && *reopened_.begin() < fresh_) {
     return *reopened_.begin();
   }
-  while (fresh_ < plan_->items() && !Open(fresh_)) ++fresh_;
+  const int64_t whole = WholeItems();
+  while (fresh_ < whole && !Open(fresh_)) ++fresh_;
   if (!reopened_.empty() && *reopened_.begin() < fresh_) {
     return *reopened_.begin();
   }
-  if (fresh_ == plan_->items()) return std::nullopt;
-  return fresh_;
+  if (fresh_ < whole) return fresh_;
+  if (fresh_ == whole && fresh_ < plan_->items() && Open(fresh_) &&
+      HasNextBatch(fresh_)) {
+    return fresh_;
+  }
+  return std::nullopt;
+}
+
+int64_t LeaseTable::reached() const {
+  // What was applied was there.
+  return plan_->grows ? std::min(plan_->AllExamples(),
+                                 std::max(reached_, marks_->PlaceOfEnd()))
+                      : plan_->AllExamples();
+}
+
+int64_t LeaseTable::ReachedSize(ItemId item) const {
+  const int64_t size = plan_->ItemSize(item);
+  if (!plan_->grows) return size;
+  return std::clamp<int64_t>(reached() - plan_->PlaceOf(item, 0), 0, size);
+}
+
+int64_t LeaseTable::WholeItems() const {
+  if (!plan_->grows) return plan_->items();
+  const int64_t there = reached();
+  if (there >= plan_->AllExamples()) return plan_->items();
+  const int64_t rest = there % plan_->examples;
+  return there / plan_->examples * plan_->shards() + rest / plan_->shard_size;
+}
+
+bool LeaseTable::HasNextBatch(int64_t ordinal) const {
+  const ItemId item = plan_->ItemAt(ordinal);
+  int64_t lowest = marks_->LowestMark(item);
+  if (const auto said = said_.find(ordinal); said != said_.end()) {
+    lowest = std::max(lowest, said->second.position);
+  }
+  return lowest < plan_->ItemSize(item) &&
+         plan_->BatchEnd(item, lowest) <= ReachedSize(item);
+}
+
+int64_t LeaseTable::Unfinished() const {
+  const int64_t whole = WholeItems();
+  const bool more = whole < plan_->items() && HasNextBatch(whole);
+  const int64_t unfinished =
+      whole + (more ? 1 : 0) - marks_->full_everywhere() -
+      static_cast<int64_t>(hinted_.size() + quarantined_.size());
+  if (!plan_->grows) return unfinished;
+  return std::max(unfinished, static_cast<int64_t>(held_.size()));
 }
 
 void LeaseTable::Take(int64_t ordinal, SessionId worker, absl::Time expires) {
   reopened_.erase(ordinal);
+  said_.erase(ordinal);
   held_[ordinal] = {worker, expires};
   next_expiry_ = std::min(next_expiry_, expires);
   by_worker_[worker].insert(ordinal);
@@ -106,6 +153,13 @@ void LeaseTable::Release(int64_t ordinal, SessionId worker) {
   if (!marks_->FullEverywhere(ordinal)) reopened_.insert(ordinal);
 }
 
+void LeaseTable::Returned(int64_t ordinal, int64_t position,
+                          absl::Time confirm_until) {
+  if (!plan_->grows) return;
+  said_[ordinal] = {position, confirm_until};
+  next_expiry_ = std::min(next_expiry_, confirm_until);
+}
+
 void LeaseTable::Done(int64_t ordinal, SessionId worker,
                       absl::Time confirm_until) {
   if (Find(ordinal, worker) == nullptr) return;
@@ -179,6 +233,11 @@ std::vector<std::pair<int64_t, SessionId>> LeaseTable::Expired(absl::Time now) {
       }
     }
   }
+  for (const auto& [ordinal, said] : said_) {
+    if (said.confirm_until > now) {
+      next_expiry_ = std::min(next_expiry_, said.confirm_until);
+    }
+  }
   for (const auto& [ordinal, until] : hinted_) {
     if (until > now) next_expiry_ = std::min(next_expiry_, until);
   }
@@ -186,6 +245,9 @@ std::vector<std::pair<int64_t, SessionId>> LeaseTable::Expired(absl::Time now) {
 }
 
 void LeaseTable::ReopenUnconfirmed(absl::Time now) {
+  std::erase_if(said_, [now](const auto& one) {
+    return one.second.confirm_until <= now;
+  });
   for (auto it = hinted_.begin(); it != hinted_.end();) {
     if (it->second > now || EBB_PLANTED(done_is_believed)) {
       ++it;

@@ -16,6 +16,7 @@
 #ifndef EBB_SCHEDULER_JOB_LEASE_TABLE_H_
 #define EBB_SCHEDULER_JOB_LEASE_TABLE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -44,6 +45,16 @@ class LeaseTable {
   LeaseTable(const JobPlan& plan, const MarkTable& marks)
       : plan_(&plan), marks_(&marks) {}
 
+  // So many examples of data that grows are known to be there (PlaceOf): items
+  // are open only as far as they are. Lower than before is ignored.
+  void DataReaches(int64_t examples) {
+    reached_ = std::max(reached_, examples);
+  }
+  // All that is there of bounded data.
+  int64_t reached() const;
+  // The end of the item as far as its data is there.
+  int64_t ReachedSize(ItemId item) const;
+
   // The lowest open item, if any. It stays open until Take.
   std::optional<int64_t> LowestOpen();
   // Returns whether it may be leased: it is not full, not leased, and so on.
@@ -59,6 +70,10 @@ class LeaseTable {
   // or open again. Ignored when another worker holds it.
   void Done(int64_t ordinal, SessionId worker, absl::Time confirm_until);
   void Release(int64_t ordinal, SessionId worker);
+  // The worker has an item of data that grows up to `position`, as it says, and
+  // returns it. It is open again from there on, or when the marks have not
+  // confirmed that until then.
+  void Returned(int64_t ordinal, int64_t position, absl::Time confirm_until);
 
   // A worker takes up a lease from before the scheduler's restart. False: the
   // item is full, or another worker has it; the first of two that had it gets
@@ -101,10 +116,7 @@ class LeaseTable {
   absl::Time NextExpiry() const { return next_expiry_; }
 
   // Items that are held or could be: how many workers could be of use.
-  int64_t Unfinished() const {
-    return plan_->items() - marks_->full_everywhere() -
-           static_cast<int64_t>(hinted_.size() + quarantined_.size());
-  }
+  int64_t Unfinished() const;
   std::vector<int64_t> HeldBy(SessionId worker) const;
   int64_t CountHeldBy(SessionId worker) const;
   // Every leased item; for two holders, the first.
@@ -126,9 +138,14 @@ class LeaseTable {
 
  private:
   Held* Changeable(int64_t ordinal, SessionId worker);
+  // The items below it have all their data.
+  int64_t WholeItems() const;
+  // The item's next batch is there for a partition that has the least of it.
+  bool HasNextBatch(int64_t ordinal) const;
 
   const JobPlan* plan_;     // Not owned.
   const MarkTable* marks_;  // Not owned.
+  int64_t reached_ = 0;     // See DataReaches.
   // Every open item below is in reopened_.
   int64_t fresh_ = 0;
   std::set<int64_t> reopened_;
@@ -136,6 +153,11 @@ class LeaseTable {
   std::map<int64_t, Held> backups_;  // Second leases of items in held_.
   absl::flat_hash_map<SessionId, std::set<int64_t>> by_worker_;
   std::map<int64_t, absl::Time> hinted_;
+  struct SaidPosition {
+    int64_t position = 0;
+    absl::Time confirm_until;
+  };
+  std::map<int64_t, SaidPosition> said_;  // By item: see Returned.
   std::set<int64_t> quarantined_;
   std::set<int64_t> careful_;
   absl::flat_hash_map<SessionId, Place> places_;

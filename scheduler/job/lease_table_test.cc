@@ -138,5 +138,85 @@ TEST_F(LeaseTableTest, WhoeverOfTwoIsDoneSaysSoForBoth) {
   EXPECT_EQ(leases_->LowestOpen(), 0);
 }
 
+// Epochs of 6 examples of data that grows, in items of 2 and batches of 1.
+class GrowingLeaseTableTest : public LeaseTableTest {
+ protected:
+  GrowingLeaseTableTest() {
+    plan_.grows = true;
+    plan_.epochs = JobPlan::kEndlessEpochs;
+    plan_.last_epoch_examples = plan_.examples;
+    marks_ = std::make_unique<MarkTable>(plan_);
+    leases_ = std::make_unique<LeaseTable>(plan_, *marks_);
+  }
+  void Raise(ItemId item, int64_t mark) {
+    for (const PartitionId p : {kP0, kP1}) {
+      marks_->Raise(p, {{item, mark}}, {},
+                    [&](int64_t o) { leases_->FullChanged(o); });
+    }
+  }
+};
+
+TEST_F(GrowingLeaseTableTest, NothingIsOpenBeyondTheDataThatIsThere) {
+  EXPECT_EQ(leases_->LowestOpen(), std::nullopt);
+  EXPECT_EQ(leases_->Unfinished(), 0);
+  leases_->DataReaches(3);
+  EXPECT_EQ(leases_->Unfinished(), 2);
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+  leases_->Take(0, kAnn, kLater);
+  EXPECT_EQ(leases_->LowestOpen(), 1);  // One of its two examples is there.
+  EXPECT_EQ(leases_->ReachedSize({0, 1}), 1);
+  EXPECT_EQ(leases_->ReachedSize({0, 2}), 0);
+  leases_->Take(1, kAnn, kLater);
+  EXPECT_EQ(leases_->LowestOpen(), std::nullopt);
+  leases_->DataReaches(2);  // Older than what is known.
+  EXPECT_EQ(leases_->reached(), 3);
+  leases_->DataReaches(9);
+  EXPECT_EQ(leases_->LowestOpen(), 2);
+}
+
+TEST_F(GrowingLeaseTableTest, AnItemThatIsReturnedWaitsForItsNextExample) {
+  leases_->DataReaches(1);
+  leases_->Take(0, kAnn, kLater);
+  leases_->Release(0, kAnn);
+  leases_->Returned(0, 1, kLater);
+  // The worker knows better than the marks.
+  EXPECT_EQ(leases_->LowestOpen(), std::nullopt);
+  EXPECT_EQ(leases_->Unfinished(), 0);
+  leases_->DataReaches(2);
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+}
+
+TEST_F(GrowingLeaseTableTest, AReturnedItemThatNoMarkConfirmsIsOpenAgain) {
+  leases_->DataReaches(1);
+  leases_->Take(0, kAnn, kLater);
+  leases_->Release(0, kAnn);
+  leases_->Returned(0, 1, kLater);
+  leases_->ReopenUnconfirmed(kLater);
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+}
+
+TEST_F(GrowingLeaseTableTest, WhatIsAppliedWasThere) {
+  Raise({0, 0}, 2);
+  Raise({0, 1}, 1);
+  EXPECT_EQ(leases_->reached(), 3);
+  EXPECT_EQ(leases_->LowestOpen(), std::nullopt);
+}
+
+TEST_F(GrowingLeaseTableTest, FullEpochsCostNothing) {
+  leases_->DataReaches(60);
+  for (int32_t epoch = 0; epoch < 9; ++epoch) {
+    for (int32_t shard = 0; shard < 3; ++shard) Raise({epoch, shard}, 2);
+  }
+  EXPECT_EQ(marks_->EpochsFull(), 9);
+  EXPECT_EQ(marks_->full_everywhere(), 27);
+  EXPECT_TRUE(marks_->FullEverywhere(26));
+  EXPECT_EQ(leases_->LowestOpen(), 27);
+  // One comes back with less than is counted.
+  Forget(kP0);
+  EXPECT_EQ(marks_->full_everywhere(), 0);
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+  EXPECT_EQ(leases_->reached(), 60);
+}
+
 }  // namespace
 }  // namespace ebb::scheduler

@@ -11,14 +11,48 @@ namespace ebb::scheduler {
 MarkTable::MarkTable(const JobPlan& plan)
     : plan_(&plan),
       marks_(plan.partitions, MarkSet(plan)),
-      durable_(plan.partitions, MarkSet(plan)),
-      full_(plan.items()) {}
+      durable_(plan.partitions, MarkSet(plan)) {}
+
+bool MarkTable::FullEverywhere(int64_t ordinal) const {
+  const ItemId item = plan_->ItemAt(ordinal);
+  if (item.epoch < closed_) return true;
+  const auto counts = counts_.find(item.epoch);
+  return counts != counts_.end() &&
+         counts->second.partitions[item.shard] == plan_->partitions;
+}
+
+MarkTable::EpochCounts& MarkTable::CountsOf(int32_t epoch) {
+  while (closed_ > epoch) {
+    --closed_;
+    const int32_t shards = plan_->ShardsOf(closed_);
+    counts_[closed_] = {std::vector<int32_t>(shards, plan_->partitions),
+                        shards};
+  }
+  EpochCounts& counts = counts_[epoch];
+  if (counts.partitions.empty()) {
+    counts.partitions.resize(plan_->ShardsOf(epoch));
+  }
+  return counts;
+}
+
+void MarkTable::CloseEpochs() {
+  for (auto it = counts_.begin();
+       it != counts_.end() && it->first == closed_ &&
+       it->second.full_everywhere == plan_->ShardsOf(closed_);
+       it = counts_.erase(it)) {
+    ++closed_;
+  }
+}
 
 void MarkTable::CountOne(int64_t ordinal, int delta, const Changed& changed) {
-  const bool before = FullEverywhere(ordinal);
-  full_[ordinal] += delta;
-  const bool after = FullEverywhere(ordinal);
+  const ItemId item = plan_->ItemAt(ordinal);
+  EpochCounts& counts = CountsOf(item.epoch);
+  int32_t& count = counts.partitions[item.shard];
+  const bool before = count == plan_->partitions;
+  count += delta;
+  const bool after = count == plan_->partitions;
   if (before == after) return;
+  counts.full_everywhere += after ? 1 : -1;
   full_everywhere_ += after ? 1 : -1;
   changed(ordinal);
 }
@@ -28,12 +62,15 @@ void MarkTable::Count(const MarkSet& before, const MarkSet& after,
                       const Changed& changed) {
   const int32_t first =
       std::min(before.first_open_epoch(), after.first_open_epoch());
-  for (int64_t o = int64_t{first} * plan_->shards(); o < plan_->items(); ++o) {
+  const int32_t end = std::max(before.end_epoch(), after.end_epoch());
+  for (int64_t o = plan_->ItemsBefore(first); o < plan_->ItemsBefore(end);
+       ++o) {
     const ItemId item = plan_->ItemAt(o);
     const int delta = static_cast<int>(after.Full(item)) -
                       static_cast<int>(before.Full(item));
     if (delta != 0) CountOne(o, delta, changed);
   }
+  CloseEpochs();
 }
 
 void MarkTable::Replace(PartitionId partition, MarkSet marks, MarkSet durable,
@@ -58,6 +95,7 @@ void MarkTable::Raise(PartitionId partition, const std::vector<ItemMark>& marks,
       CountOne(plan_->Ordinal(one.item), 1, changed);
     }
   }
+  CloseEpochs();
   MarkSet& stored = durable_[partition.value()];
   for (const ItemMark& one : durable) {
     // A report that is older than what is known lowers nothing.
@@ -103,6 +141,14 @@ int64_t MarkTable::LeastExamples() const {
     least = std::min(least, marks.examples());
   }
   return least;
+}
+
+int64_t MarkTable::PlaceOfEnd() const {
+  int64_t end = 0;
+  for (const auto* sets : {&marks_, &durable_}) {
+    for (const MarkSet& set : *sets) end = std::max(end, set.PlaceOfEnd());
+  }
+  return end;
 }
 
 int32_t MarkTable::EpochsFull() const {

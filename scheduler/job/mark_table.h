@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "protocol/marks.h"
@@ -30,9 +31,7 @@ class MarkTable {
   void Raise(PartitionId partition, const std::vector<ItemMark>& marks,
              const std::vector<ItemMark>& durable, const Changed& changed);
 
-  bool FullEverywhere(int64_t ordinal) const {
-    return full_[ordinal] == plan_->partitions;
-  }
+  bool FullEverywhere(int64_t ordinal) const;
   // Every item full and durable on every partition.
   bool Complete() const;
   // Every item full on every partition, durable or not.
@@ -48,6 +47,9 @@ class MarkTable {
 
   // Examples applied to the partition that has the fewest.
   int64_t LeastExamples() const;
+  // The end of the last touched item of any partition, as far as it is applied
+  // or durable (JobPlan::PlaceOf).
+  int64_t PlaceOfEnd() const;
 
   // Epochs, or rounds, below it are full on every partition.
   int32_t EpochsFull() const;
@@ -63,11 +65,21 @@ class MarkTable {
   void Count(const MarkSet& before, const MarkSet& after,
              const Changed& changed);
   void CountOne(int64_t ordinal, int delta, const Changed& changed);
+  struct EpochCounts {
+    std::vector<int32_t> partitions;  // By shard: on how many it is full.
+    int32_t full_everywhere = 0;      // So many shards are full on all.
+  };
+  // The counts of an epoch, which are there from now on.
+  EpochCounts& CountsOf(int32_t epoch);
+  // Forgets those of epochs that are full.
+  void CloseEpochs();
 
   const JobPlan* plan_;  // Not owned.
   std::vector<MarkSet> marks_;
   std::vector<MarkSet> durable_;
-  std::vector<int32_t> full_;  // Partitions on which an item is full.
+  // Epochs below it are full on every partition.
+  int32_t closed_ = 0;
+  std::map<int32_t, EpochCounts> counts_;  // From closed_ on, where not 0.
   int64_t full_everywhere_ = 0;
 };
 

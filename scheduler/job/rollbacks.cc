@@ -133,27 +133,34 @@ bool Rollbacks::EndIfDecided(Context* context) {
   if (!end) return false;
   RollbackRecord record = job_.state.rollback;
   record.versions = std::move(end->record.versions);
-  return EndAfter(end->epochs, std::move(record), "converged", context);
+  return EndAfter({.epochs = end->epochs}, std::move(record), "converged",
+                  context);
 }
 
-bool Rollbacks::EndAfter(int32_t epochs, RollbackRecord record,
+bool Rollbacks::EndAfter(const JobEnd& end, RollbackRecord record,
                          absl::string_view why, Context* context) {
   if (job_.options.shortened == nullptr) return false;
-  absl::StatusOr<JobRecord> shorter =
-      job_.options.shortened(*job_.record, epochs);
+  const std::string where =
+      job_.plan().grows
+          ? absl::StrCat(job_.plan().examples * (end.epochs - 1) +
+                             end.last_epoch_examples,
+                         " examples")
+          : absl::StrCat(end.epochs, end.epochs == 1 ? " epoch" : " epochs");
+  absl::StatusOr<JobRecord> shorter = job_.options.shortened(*job_.record, end);
   if (!shorter.ok()) {
-    context->Log(absl::StrCat("job=", job_.name(), " cannot end after ", epochs,
-                              " epochs: ", shorter.status().message()));
+    context->Log(absl::StrCat("job=", job_.name(), " cannot end after ", where,
+                              ": ", shorter.status().message()));
     return false;
   }
   job_.TakeRecord(std::make_shared<const JobRecord>(*std::move(shorter)));
   const Generation generation(context->numbers->Draw(context->now));
-  context->Tell(EventKind::kJobChanged, job_.id(),
-                absl::StrCat("job=", job_.name(), " ", why, ". It ends after ",
-                             epochs, epochs == 1 ? " epoch" : " epochs",
-                             ", as generation ", generation.value(), "."));
+  context->Tell(
+      EventKind::kJobChanged, job_.id(),
+      absl::StrCat("job=", job_.name(), " ", why, ". It ends after ", where,
+                   ", as generation ", generation.value(), "."));
+  job_.state.finish_at = -1;
   // Evaluations of the epochs that are no more.
-  evaluations_.ForgetFrom(epochs);
+  evaluations_.ForgetFrom(end.epochs);
   begin_generation_(generation, std::move(record), context);
   return true;
 }

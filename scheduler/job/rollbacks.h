@@ -59,10 +59,10 @@ class Rollbacks {
   // new generation that goes on from the versions that hold all of it. True: it
   // did.
   bool EndIfDecided(Context* context);
-  // The job ends after so many of its epochs, in a new generation that goes on
-  // from the versions of `record`, which hold all of them. `why` tells it.
-  // False: it cannot be shortened.
-  bool EndAfter(int32_t epochs, RollbackRecord record, absl::string_view why,
+  // The job ends there, in a new generation that goes on from the versions of
+  // `record`, which hold nothing beyond. `why` tells it. False: it cannot be
+  // shortened.
+  bool EndAfter(const JobEnd& end, RollbackRecord record, absl::string_view why,
                 Context* context);
   // A new generation goes on from the versions of `record`, which hold all that
   // is applied.

@@ -68,6 +68,7 @@ void TrainingJob::BeginGeneration(Generation generation,
   parts_.registrar.BeginGeneration();  // Of a history that is no more.
   parts_.rounds.BeginGeneration();
   parts_.evaluations.BeginGeneration();
+  parts_.data.BeginGeneration();
   final_checkpoint_asked_ = false;
   if (!job.started) return;
   // Nobody has a lease, and who gets none now must hold nobody up.
@@ -85,6 +86,7 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
       registration != nullptr && AcceptGeneration(*registration, context);
   // What was asked of the server before it was away may be lost.
   final_checkpoint_asked_ = false;
+  parts_.finish.AskAgain();
   parts_.registrar.ServerRegistered(server, registration, same_generation,
                                     context);
   if (!parts_.tables.started) return;
@@ -148,6 +150,7 @@ void TrainingJob::MarksChanged(Context* context) {
     parts_.rounds.Tell(context);
     if (parts_.rollbacks.EndIfDecided(context)) return;
   }
+  if (parts_.finish.Settle(context)) return;
   const int32_t full = marks().EpochsFull();
   parts_.offers.EpochsFull(full, context->now);
   parts_.evaluations.Advance(full, context);
@@ -157,7 +160,10 @@ void TrainingJob::MarksChanged(Context* context) {
 
 void TrainingJob::SettleEnd(Context* context) {
   JobState& state = parts_.tables.state;
-  if (!marks().AllApplied()) {
+  const bool tail_reached = plan().endless() && marks().full_everywhere() > 0 &&
+                            leases().Unfinished() == 0 &&
+                            EBB_PLANTED(tail_completes_the_job);
+  if (!marks().AllApplied() && !tail_reached) {
     final_checkpoint_asked_ = false;
     if (state.phase == JobPhase::kCompleted &&
         !EBB_PLANTED(items_reopen_only_until_completion)) {
@@ -166,7 +172,8 @@ void TrainingJob::SettleEnd(Context* context) {
     return;
   }
   if (state.phase != JobPhase::kRunning) return;
-  if (!marks().Complete() && !EBB_PLANTED(complete_when_applied)) {
+  if (!marks().Complete() && !tail_reached &&
+      !EBB_PLANTED(complete_when_applied)) {
     if (!final_checkpoint_asked_) parts_.owners.RequestCheckpoint(context);
     final_checkpoint_asked_ = true;
     return;
@@ -198,13 +205,24 @@ void TrainingJob::Evaluated(const EvaluationResult& result, Context* context) {
   if (parts_.evaluations.Evaluated(result, context)) MarksChanged(context);
 }
 
+void TrainingJob::Reached(const DataReached& message, Context* context) {
+  if (!parts_.data.Reached(message, context->now)) return;
+  if (parts_.tables.finishing()) return;
+  const absl::Status ordered =
+      parts_.finish.Order(message.examples, "its data ends there", context);
+  if (!ordered.ok()) context->Log(std::string(ordered.message()));
+  MarksChanged(context);
+}
+
 void TrainingJob::CutOff(SessionId worker, Context* context) {
   parts_.keeper.TakeBack({worker}, context);
+  parts_.data.WorkerLost(worker);
   if (parts_.evaluations.WorkerLost(worker, context)) MarksChanged(context);
 }
 
 void TrainingJob::ReleaseUnclaimed(const WorkerInfo& worker, Context* context) {
   parts_.held.ReleaseUnclaimed(worker, context);
+  parts_.data.WorkerLost(worker.session);
   if (EBB_PLANTED(evaluation_outlives_its_session)) return;
   if (parts_.evaluations.WorkerLost(worker.session, context)) {
     MarksChanged(context);
@@ -218,6 +236,7 @@ void TrainingJob::WorkerArrived(const WorkerInfo& worker, Context* context) {
 
 void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
   parts_.held.WorkerLost(worker, context);
+  parts_.data.WorkerLost(worker.session);
   parts_.offers.WorkerLost(worker.session);
   if (parts_.evaluations.WorkerLost(worker.session, context)) {
     MarksChanged(context);
@@ -243,6 +262,15 @@ void TrainingJob::Cancel(Context* context) {
   parts_.keeper.RevokeWhere([](ItemId) { return true; }, context);
 }
 
+absl::Status TrainingJob::Finish(std::optional<int64_t> examples,
+                                 Context* context) {
+  const absl::Status ordered =
+      parts_.finish.Order(examples.value_or(leases().reached()),
+                          "an operator said so (ebb finish)", context);
+  if (ordered.ok()) MarksChanged(context);
+  return ordered;
+}
+
 absl::Status TrainingJob::EndPause(Context* context) {
   const absl::StatusOr<bool> goes_on = parts_.pauses.End(context);
   if (goes_on.ok() && *goes_on) MarksChanged(context);
@@ -256,6 +284,7 @@ std::vector<SessionId> TrainingJob::Tick(Context* context) {
   std::vector<SessionId> silent;
   if (!job.started) return silent;
   parts_.mover.Tick(context);
+  parts_.data.Tick(context->now);
   parts_.takeover.TakeOver(context);
   parts_.mover.MoveOn(context);
   // While a server is away nobody can advance, and nobody is to blame.
@@ -271,8 +300,8 @@ absl::Time TrainingJob::NextTick() const {
   if (!parts_.tables.started) return absl::InfiniteFuture();
   absl::Time next = absl::InfiniteFuture();
   if (placement().AllRegistered()) next = leases().NextExpiry();
-  return std::min({next, parts_.evaluations.NextTick(), parts_.mover.NextTick(),
-                   parts_.takeover.NextTick()});
+  return std::min({next, parts_.evaluations.NextTick(), parts_.data.NextTick(),
+                   parts_.mover.NextTick(), parts_.takeover.NextTick()});
 }
 
 }  // namespace ebb::scheduler

@@ -11,6 +11,7 @@
 #define EBB_SCHEDULER_JOB_TRAINING_JOB_H_
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,8 @@ class TrainingJob {
   void WorkerArrived(const WorkerInfo& worker, Context* context);
   void WorkerLost(const WorkerInfo& worker, Context* context);
   void Evaluated(const EvaluationResult& result, Context* context);
+  // How far its data reaches.
+  void Reached(const DataReached& message, Context* context);
 
   // --- Operators -------------------------------------------------------------
 
@@ -72,6 +75,8 @@ class TrainingJob {
   // has, or no batch failed, it is tried again.
   void Resolve(int64_t ordinal, bool skip, Context* context);
   void Cancel(Context* context);
+  // See Finish::Order; nothing: after all that is known to be there.
+  absl::Status Finish(std::optional<int64_t> examples, Context* context);
   // FailedPrecondition: the job is over.
   absl::Status EndPause(Context* context);
 

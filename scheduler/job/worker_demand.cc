@@ -43,7 +43,7 @@ WorkerClaim WorkerDemand::Claim(int64_t able, int64_t has,
 // In rounds a round's items at any time, or its workers would be taken away at
 // the end of each round and given back at the beginning of the next.
 int64_t WorkerDemand::OpenWork() const {
-  if (job_.state.phase != JobPhase::kRunning) return 0;
+  if (job_.state.phase != JobPhase::kRunning || job_.finishing()) return 0;
   const int64_t unfinished = std::max<int64_t>(0, job_.leases.Unfinished());
   if (!job_.plan().rounds() || unfinished == 0) return unfinished;
   return std::min<int64_t>(job_.plan().consistency.round_items,

@@ -49,10 +49,11 @@ constexpr char kLimitFlag[] = "--message-limit";
 // Real messages' RPCs, of both daemons.
 const std::vector<std::string>& SchedulerRpcs() {
   static const auto& rpcs = *new std::vector<std::string>{
-      "SubmitJob",     "ListJobs",  "GetStatus",     "Explain",
-      "GetJob",        "ForgetJob", "PauseJob",      "ResumeJob",
-      "CheckpointNow", "CancelJob", "ScaleJob",      "RollbackJob",
-      "ResolveItem",   "NoSuchRpc", "WorkerSession", "ServerSession"};
+      "SubmitJob",     "ListJobs",    "GetStatus", "Explain",
+      "GetJob",        "ForgetJob",   "PauseJob",  "ResumeJob",
+      "CheckpointNow", "CancelJob",   "ScaleJob",  "RollbackJob",
+      "FinishJob",     "ResolveItem", "NoSuchRpc", "WorkerSession",
+      "ServerSession"};
   return rpcs;
 }
 const std::vector<std::string>& ServerRpcs() {

@@ -164,7 +164,7 @@ void ExpectExactlyOnce(ShellCluster* cluster, const JobRecord& record,
     };
     ASSERT_TRUE(cluster->WaitUntil(served, absl::Seconds(30)))
         << "partition " << p;
-    EXPECT_EQ(contents.audit.applied, plan.examples * plan.epochs);
+    EXPECT_EQ(contents.audit.applied, plan.AllExamples());
     EXPECT_EQ(contents.audit.missing, 0) << "partition " << p;
     EXPECT_EQ(contents.audit.doubled, 0) << "partition " << p;
     for (int32_t i = 0; i < plan.oracle_width; ++i) {
@@ -179,7 +179,7 @@ void ExpectExactlyOnce(ShellCluster* cluster, const JobRecord& record,
     }
     // Each example moved each weight by 1 / batch.
     const float expected =
-        -static_cast<float>(plan.examples * plan.epochs) /
+        -static_cast<float>(plan.AllExamples()) /
         static_cast<float>(plan.rounds() ? plan.RoundExamples(0) : kBatch);
     EXPECT_TRUE(std::all_of(contents.values.begin(), contents.values.end(),
                             [&](float w) { return w == expected; }))
@@ -253,6 +253,12 @@ void ShellCluster::StartScheduler() {
   // One whose snapshot died with a server is begun again after this long.
   options.core.evaluation_timeout = absl::Seconds(2);
   options.core.min_servers = options_.servers;
+  options.core.shortened = [](const JobRecord& record, const JobEnd& end) {
+    JobRecord shorter = record;
+    shorter.plan.epochs = end.epochs;
+    shorter.plan.last_epoch_examples = end.last_epoch_examples;
+    return shorter;
+  };
   options.listen = kScheduler;
   ASSERT_TRUE(options.Validate().ok());
   scheduler_ = std::make_unique<scheduler::SchedulerShell>(options, &transport_,
@@ -300,6 +306,8 @@ void ShellCluster::StartWorker(int i) {
   options.longest_pause = absl::Milliseconds(50);
   workers_[i].computer = std::make_unique<CountingComputer>();
   workers_[i].computer->pace_us = absl::ToInt64Microseconds(options_.pace);
+  workers_[i].computer->reached = reached_;
+  workers_[i].computer->ended = ended_;
   workers_[i].shell = std::make_unique<client::ClientShell>(
       options, &transport_, workers_[i].computer.get());
 }
@@ -326,6 +334,16 @@ bool ShellCluster::WaitUntil(const std::function<bool()>& so,
     absl::SleepFor(absl::Milliseconds(2));
   }
   return true;
+}
+
+void ShellCluster::DataReaches(int64_t examples, bool ended) {
+  reached_ = examples;
+  ended_ = ended;
+  for (Worker& worker : workers_) {
+    if (worker.computer == nullptr) continue;
+    worker.computer->reached = examples;
+    worker.computer->ended = ended;
+  }
 }
 
 bool ShellCluster::Complete(JobId job) {

@@ -46,7 +46,13 @@ class CountingComputer final : public client::JobComputer {
   client::ComputeResult Compute(const client::ComputeTask& task) override;
   std::optional<EvaluationResult> Evaluate(
       const client::EvaluateTask& task) override;
+  absl::StatusOr<DataReach> LookForData(const JobRecordPtr&, int64_t) override {
+    return DataReach{reached, ended};
+  }
 
+  // The reach of data that grows.
+  std::atomic<int64_t> reached = 0;
+  std::atomic<bool> ended = false;
   std::atomic<int64_t> pace_us = 0;
   std::atomic<int64_t> batches = 0;
 };
@@ -94,6 +100,8 @@ class ShellCluster {
   // False: not so after `limit`.
   bool WaitUntil(const std::function<bool()>& so, absl::Duration limit);
   bool Complete(JobId job);
+  // The same, for the workers that are there and those that come.
+  void DataReaches(int64_t examples, bool ended);
   // Examples that the partition that has the least has applied.
   int64_t Applied(JobId job);
 
@@ -138,6 +146,8 @@ class ShellCluster {
   std::unique_ptr<scheduler::SchedulerShell> scheduler_;
   std::vector<Server> servers_;
   std::vector<Worker> workers_;
+  int64_t reached_ = 0;  // See DataReaches.
+  bool ended_ = false;
 };
 
 // A job of `examples` examples for CountingComputers: plain SGD whose steps

@@ -127,7 +127,8 @@ std::unique_ptr<BatchReader::Slot> BatchReader::TakeLocked(ItemId item,
 std::vector<client::ExampleRun> BatchReader::NextOfItem(ItemId item,
                                                         int64_t end) const {
   std::vector<client::ExampleRun> next;
-  if (!plan_.HasItem(item)) return next;
+  // Data that grows may not be there yet.
+  if (!plan_.HasItem(item) || plan_.grows) return next;
   while (next.size() < ahead_ && end < plan_.ItemSize(item)) {
     const int64_t begin = end;
     end = plan_.BatchEnd(item, begin);

@@ -55,8 +55,12 @@ void AddSimCommand(CLI::App* app, int* exit_code) {
           ->expected(0, 1);
   command->add_flag("--require-probes", options->require_probes,
                     "Also fail if some fault or rare path never happened");
-  command->add_flag("--runs", options->runs,
+  const auto runs = std::make_shared<bool>();
+  command->add_flag("--runs", *runs,
                     "The jobs of these seeds push runs of local steps");
+  const auto growing = std::make_shared<bool>();
+  command->add_flag("--growing", *growing,
+                    "The jobs of these seeds train on data that grows");
   command->add_option("--threads", options->threads,
                       "Threads; 0: one per core");
   command->add_flag("--scale", options->scale,
@@ -103,6 +107,8 @@ Examples:
       throw CLI::RequiresError("--trace", "--seed");
     }
     options->trace = trace->count() > 0;
+    if (*runs) options->subject = sim::Subject::kRuns;
+    if (*growing) options->subject = sim::Subject::kGrowing;
     if (!workers->empty()) options->scale_workers = workers->front();
     if (isatty(STDERR_FILENO) == 1) options->progress = &std::cerr;
     *exit_code = sim::Main(*options, std::cout) == 0 ? kExitGood : kExitFailed;
