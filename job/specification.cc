@@ -365,8 +365,7 @@ absl::StatusOr<JobRecord> WithEnd(const JobRecord& record, const JobEnd& end) {
   shorter.plan.last_epoch_examples = end.last_epoch_examples;
   shorter.plan.layout_hash = LayoutHash(index_hash, version, shorter.plan);
   v1::Job& job = *specification.mutable_job();
-  // The job says no epochs, if its data grows.
-  if (!record.plan.grows) job.mutable_train()->set_epochs(end.epochs);
+  job.mutable_train()->set_epochs(end.epochs);
   if (job.algorithm().has_max_rounds()) {
     job.mutable_algorithm()->set_max_rounds(end.epochs);
   }

@@ -210,8 +210,8 @@ void Compare(const LedgerRow& expected, const LedgerRow& found,
   }
 }
 
-// Returns the epochs that the ledger has anything of; ascending. A long job that
-// was interrupted has many others, and all of them are missing.
+// Returns the epochs that the ledger has anything of; ascending. A long job
+// that was interrupted has many others, and all of them are missing.
 std::set<int32_t> TouchedEpochs(const Ledger& ledger) {
   std::set<int32_t> epochs;
   for (const auto& [epoch, row] : ledger.epochs()) epochs.insert(epoch);

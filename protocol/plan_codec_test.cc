@@ -492,9 +492,9 @@ TEST(PlanCodecTest, RefusesNumbersThatNoDataHas) {
 
 TEST(PlanCodecTest, RefusesBytesLeftOver) {
   const std::string stored = EncodeJobRecord(Unusual());
-  const auto body = Unseal("EBBJ", 13, "", stored);
+  const auto body = Unseal("EBBJ", 14, "", stored);
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 13, std::string(*body) + "x"))
+  EXPECT_EQ(DecodeJobRecord(Seal("EBBJ", 14, std::string(*body) + "x"))
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);

@@ -26,6 +26,7 @@ class SchedulerGrowingTest : public SchedulerFixture {
       JobRecord shorter = record;
       shorter.plan.epochs = end.epochs;
       shorter.plan.last_epoch_examples = end.last_epoch_examples;
+      shorter.specification = "with an end";
       return shorter;
     };
     Restart({}, options_);
@@ -49,6 +50,19 @@ class SchedulerGrowingTest : public SchedulerFixture {
     }
     FromServer(RegisterPartitions{kServerSession, registration},
                kServerSession);
+  }
+  // A server says that `items` are durable now.
+  void Stored(int32_t items) {
+    MarkReport report{kServerSession, job_, job().state().generation, {}};
+    for (const PartitionId p : {PartitionId(0), PartitionId(1)}) {
+      PartitionMarkReport& one = report.partitions.emplace_back();
+      one.partition = p;
+      one.term = job().placement().at(p).drawn;
+      for (int32_t i = 0; i < items; ++i) one.durable.push_back({{0, i}, 2});
+      one.stored.push_back(
+          {{job_, job().state().generation, p, one.term, items}, {}});
+    }
+    FromServer(report, kServerSession);
   }
   std::vector<WatchData> Looks(LinkId link) const {
     std::vector<WatchData> looks;
@@ -74,9 +88,10 @@ class SchedulerGrowingTest : public SchedulerFixture {
 };
 
 TEST_F(SchedulerGrowingTest, OneWorkerLooksAndGetsWhatItFinds) {
-  WorkerUp(kLink, kWorker);
+  FromWorker(kLink, RegisterWorker{kWorker, "w"});
   ASSERT_THAT(Looks(kLink), SizeIs(1));
   EXPECT_EQ(Looks(kLink)[0].known, 0);
+  FromWorker(kLink, LeaseRequest{kWorker, 1});
   WorkerUp(kOtherLink, kOther);
   EXPECT_THAT(Looks(kOtherLink), IsEmpty());
   EXPECT_THAT(Leases(kOtherLink), IsEmpty());
@@ -132,7 +147,7 @@ TEST_F(SchedulerGrowingTest, AnEndIsDecidedWhenAllIsStoredUnderNewTerms) {
   EXPECT_THAT(Leases(kLink), IsEmpty());
   Registers(2, 1);
   EXPECT_TRUE(job().plan().endless());
-  Registers(2, 2);
+  Stored(2);
   // It has more than was asked for.
   EXPECT_FALSE(job().plan().endless());
   EXPECT_EQ(job().plan().AllExamples(), 4);

@@ -77,6 +77,7 @@ void ExpectSame(const JobState& a, const JobState& b) {
   EXPECT_EQ(a.kept_epoch, b.kept_epoch);
   EXPECT_EQ(a.chosen_in, b.chosen_in);
   EXPECT_EQ(a.ended, b.ended);
+  EXPECT_EQ(a.finish_at, b.finish_at);
 }
 
 TEST(JobStateTest, EveryFieldComesBack) {
@@ -88,6 +89,7 @@ TEST(JobStateTest, EveryFieldComesBack) {
   state.kept_epoch = 3;
   state.chosen_in = Generation(77);
   state.ended = "stopped";
+  state.finish_at = 1000;
   const auto back = JobState::Decode(state.Encode());
   ASSERT_TRUE(back.ok()) << back.status();
   ExpectSame(*back, state);
@@ -110,8 +112,9 @@ TEST(JobStateTest, FiguresComeBackAndAnOlderEbbStoredNone) {
         int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4},
         DivergencePause::kNone,                    // From the eighth on.
         int32_t{-1}, Generation(), std::string(),  // From the ninth on.
-        uint64_t{1}, int64_t{8}, 0.25, 0.5);       // From the tenth on.
-  const auto body = Unseal("EBBJ", 10, "the tenth", encoded);
+        uint64_t{1}, int64_t{8}, 0.25, 0.5,        // From the tenth on.
+        int64_t{-1});                              // From the eleventh on.
+  const auto body = Unseal("EBBJ", 11, "the eleventh", encoded);
   ASSERT_TRUE(body.ok()) << body.status();
   ASSERT_TRUE(absl::EndsWith(*body, figures));
   const auto sixth = JobState::Decode(
@@ -128,11 +131,11 @@ TEST(JobStateTest, StillReadsTheNinthVersion) {
   state.evaluations.front().figures = {{{"auc", 0.75}}, {1, 2, 3, 4}};
   state.ended = "stopped";
   const std::string encoded = state.Encode();
-  const auto body = Unseal("EBBJ", 10, "the tenth", encoded);
+  const auto body = Unseal("EBBJ", 11, "the eleventh", encoded);
   ASSERT_TRUE(body.ok()) << body.status();
-  // Without the empty lists of bins of two evaluations.
+  // Without where it is to end, and the empty lists of bins of two evaluations.
   const auto ninth =
-      JobState::Decode(Seal("EBBJ", 9, body->substr(0, body->size() - 2)));
+      JobState::Decode(Seal("EBBJ", 9, body->substr(0, body->size() - 3)));
   ASSERT_TRUE(ninth.ok()) << ninth.status();
   ExpectSame(*ninth, state);
   EXPECT_EQ(ninth->evaluations.front().figures,

@@ -29,7 +29,7 @@ JobRecord Endless(const std::string& more_keys = "") {
   return record;
 }
 
-class GrowingTest : public testing::Test {
+class GrowingTest : public ::testing::Test {
  protected:
   bool Applied(int64_t examples) {
     return cluster_.WaitUntil(

@@ -253,10 +253,15 @@ void ShellCluster::StartScheduler() {
   // One whose snapshot died with a server is begun again after this long.
   options.core.evaluation_timeout = absl::Seconds(2);
   options.core.min_servers = options_.servers;
-  options.core.shortened = [](const JobRecord& record, const JobEnd& end) {
+  options.core.shortened = [](const JobRecord& record,
+                              const JobEnd& end) -> absl::StatusOr<JobRecord> {
+    auto specification = job::ReadSpecification(record);
+    if (!specification.ok()) return specification.status();
+    specification->mutable_job()->mutable_train()->set_epochs(end.epochs);
     JobRecord shorter = record;
     shorter.plan.epochs = end.epochs;
     shorter.plan.last_epoch_examples = end.last_epoch_examples;
+    shorter.specification = specification->SerializeAsString();
     return shorter;
   };
   options.listen = kScheduler;
