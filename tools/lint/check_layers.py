@@ -49,6 +49,8 @@ LAYERS = {
     "datasets": ["common"],
     "rpc": ["common", "datasets", "protocol", "proto"],
     "data": ["common", "protocol"],
+    # Sets to which feeders append: their headers are messages.
+    "data/growing": ["common", "data", "proto", "protocol"],
     "models": ["common", "include/ebb"],
     "workloads/*/model": ["common", "include/ebb", "models",
                           "workloads/*/base"],
