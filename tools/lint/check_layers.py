@@ -51,6 +51,8 @@ LAYERS = {
     "data": ["common", "protocol"],
     # Sets to which feeders append: their headers are messages.
     "data/growing": ["common", "data", "proto", "protocol"],
+    # From logs of messages into growing sets.
+    "feed": ["common", "data", "data/growing", "proto", "protocol"],
     "models": ["common", "include/ebb"],
     "workloads/*/model": ["common", "include/ebb", "models",
                           "workloads/*/base"],
