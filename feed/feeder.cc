@@ -96,6 +96,13 @@ absl::Status Feeder::Run() {
         WaitUntil(action.until);
         break;
       case Kind::kStop:
+        progress_.number = core_.tail().number;
+        if (core_.status().ok() && core_.tail().ended && !ended_set_) {
+          return absl::FailedPreconditionError(
+              absl::StrCat(store_->place(),
+                           " has ended, so no message can follow; a new "
+                           "set needs another place"));
+        }
         return core_.status();
     }
   }
@@ -109,6 +116,7 @@ void Feeder::NoteStored() {
     queues_.Drop(stored->ranges);
     aside_.clear();
     ++progress_.objects;
+    ended_set_ = stored->end;
     progress_.examples += stored->count;
     for (const auto& range : stored->ranges) {
       progress_.left_out += range.left_out;

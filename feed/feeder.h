@@ -62,9 +62,10 @@ class Feeder {
          const data::growing::About* about,
          const data::growing::MessageDecoder* decoder, FeederOptions options);
 
-  // Feeds until the source or the set has ended, or Stop(), and stores all that
+  // Feeds until the source has ended, or Stop(), and stores all that
   // was read. Blocks; called once. InvalidArgument: a bad message.
-  // FailedPrecondition: lost offsets, or the source cannot be fed. DataLoss:
+  // FailedPrecondition: lost offsets, the source cannot be fed, or the set has
+  // ended, so that no message can follow. DataLoss:
   // the set is damaged, or the source is not the one that was fed.
   absl::Status Run();
 
@@ -94,6 +95,7 @@ class Feeder {
   std::vector<AsideMessage> aside_;  // Go with the proposed object.
   bool begun_ = false;               // The source has begun.
   bool source_ended_ = false;
+  bool ended_set_ = false;  // This feeder stored END.
   bool told_watching_ = false;
   absl::Time last_put_ = absl::InfinitePast();
   std::string told_trouble_;

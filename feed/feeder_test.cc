@@ -114,8 +114,8 @@ TEST_F(FeederTest, EndsTheSetIfAsked) {
   ASSERT_TRUE(FeedText("1,0\n", {.end_set = true}).ok());
   EXPECT_EQ(Values(), (std::vector<float>{1}));
   EXPECT_TRUE(ended_);
-  // Nothing follows it.
-  ASSERT_TRUE(FeedText("2,0\n").ok());
+  // No message follows it.
+  EXPECT_THAT(FeedText("2,0\n").message(), HasSubstr("has ended"));
   EXPECT_EQ(Values(), (std::vector<float>{1}));
 }
 

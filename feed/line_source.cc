@@ -41,6 +41,7 @@ absl::StatusOr<data::growing::SourceIdentity> LineSource::Identity() {
 }
 
 absl::Status LineSource::Begin(const data::growing::Ends& /*ends*/) {
+  began_ = true;
   return absl::OkStatus();
 }
 
@@ -92,6 +93,20 @@ void LineSource::TakeLines(Slice* slice) {
 
 absl::StatusOr<PollResult> LineSource::Poll(const std::set<std::string>& full,
                                             absl::Time until) {
+  if (began_ && !ahead_.empty()) {
+    PollResult result;
+    result.slices = std::exchange(ahead_, {});
+    return result;
+  }
+  auto result = PollInput(full, until);
+  if (!began_ && result.ok()) {
+    ahead_.insert(ahead_.end(), result->slices.begin(), result->slices.end());
+  }
+  return result;
+}
+
+absl::StatusOr<PollResult> LineSource::PollInput(
+    const std::set<std::string>& full, absl::Time until) {
   PollResult result;
   if (open_ == inputs_.size()) {
     result.ended = true;

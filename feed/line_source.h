@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -47,6 +49,9 @@ class LineSource final : public MessageSource {
   LineSource(std::vector<Input> inputs, Fd wake)
       : inputs_(std::move(inputs)), wake_(std::move(wake)) {}
 
+  // Polls the inputs themselves.
+  absl::StatusOr<PollResult> PollInput(const std::set<std::string>& full,
+                                       absl::Time until);
   // Returns whether the open input can be read before `until`.
   absl::StatusOr<bool> WaitForInput(bool look_at_input, absl::Time until);
   // Makes messages of the whole lines in the buffer.
@@ -54,6 +59,8 @@ class LineSource final : public MessageSource {
   void Add(absl::string_view line, Slice* slice);
 
   std::vector<Input> inputs_;
+  bool began_ = false;
+  std::vector<Slice> ahead_;  // Polled before Begin().
   const Fd wake_;
   size_t open_ = 0;  // The input that is read.
   std::string buffer_;

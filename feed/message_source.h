@@ -59,6 +59,9 @@ class MessageSource {
   // source cannot begin again.
   virtual bool appends() const { return false; }
 
+  // Poll() before Begin() looks ahead, at the first messages that there are:
+  // they are polled again after it.
+
   // Reads from these offsets on; partitions that are not there begin at 0. What
   // was polled before and lies behind is read again. Blocks. DataLoss: a
   // partition is not the one that was fed (its anchor differs, or it ends

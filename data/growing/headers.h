@@ -50,7 +50,7 @@ struct About {
   int64_t created_unix_ms = 0;
   std::string place;
   SourceIdentity source;
-  // A serialised DataSource of job.proto, without paths.
+  // A serialised DataSource of job.proto, whose path is "messages".
   std::string data_source;
   std::string header_line;  // Empty: there is none.
   OnBad on_bad = OnBad::kStop;

@@ -46,6 +46,8 @@ absl::Status FindSchema(const SourceSpec& given,
   SourceSpec spec = given;
   spec.path = kSamplePath;
   spec.further_paths.clear();
+  spec.on_bad_example = about->on_bad == OnBad::kAside ? OnBadExample::kSkip
+                                                       : OnBadExample::kStop;
   const OpenBytes open = OpenMemory(
       {{kSamplePath, absl::StrCat(absl::StrJoin(messages, "\n"), "\n")}});
   EBB_ASSIGN_OR_RETURN(const Dataset sample, LoadSample(&spec, open));
@@ -60,6 +62,7 @@ absl::Status FindSchema(const SourceSpec& given,
     about->header_line = std::string(messages.front());
   }
   about->index = sample.index();
+  spec.on_bad_example = OnBadExample::kStop;
   about->index.meaning = spec.Meaning();
   about->index.files.clear();
   about->index.examples = about->index.left_out = 0;

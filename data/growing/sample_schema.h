@@ -13,7 +13,8 @@ namespace ebb::data::growing {
 
 // Sets the schema, the constants, the names and the header line of `about` as
 // the messages say, read as `spec` says, which is not scaled. A table has a
-// header line if the first message is one. InvalidArgument: the messages are
+// header line if the first message is one. Bad messages are passed over if the
+// set keeps them aside. InvalidArgument: the messages are
 // wrong, naming the first mistake by the number of the message; or the format
 // has no messages of one line each.
 absl::Status FindSchema(const SourceSpec& spec,

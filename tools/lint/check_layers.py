@@ -126,6 +126,7 @@ TOOLS = {
                           "ebb/trained", "files", "process", "tensors",
                           "text"],
     "tools/ebb/generate": ["command", "files", "process", "text"],
+    "tools/ebb/stream": ["command", "files", "text"],
     "tools/ebb/sim": ["chaos", "command", "files", "text"],
     "tools/ebb/main": ["command"],
 }
