@@ -1,16 +1,22 @@
 #include "feed/feeder.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/steady_time.h"
+#include "glog/logging.h"
 
 namespace ebb::feed {
 
 namespace {
+
+constexpr size_t kWriterBytes = 16;
 
 FeederCoreOptions CoreOptions(const data::growing::About& about,
                               const MessageSource& source,
@@ -20,6 +26,18 @@ FeederCoreOptions CoreOptions(const data::growing::About& about,
   core.appends = source.appends();
   core.interval = options.interval;
   return core;
+}
+
+// The create of an object counts as done if the same bytes are there. So
+// objects of two feeders must differ where equal messages are not the same
+// ones.
+std::string WriterOf(const MessageSource& source) {
+  if (!source.appends()) return "";
+  std::string writer(kWriterBytes, '\0');
+  const ssize_t n = getrandom(writer.data(), writer.size(), 0);
+  // It cannot fail for so few bytes.
+  CHECK_EQ(n, static_cast<ssize_t>(writer.size()));
+  return writer;
 }
 
 // The longest wait before Stop() is looked at again, should a source not wake.
@@ -36,7 +54,7 @@ Feeder::Feeder(ObjectStore* store, MessageSource* source,
       options_(std::move(options)),
       core_(CoreOptions(*about, *source, options_)),
       queues_(source->appends(), options_.memory_bytes),
-      builder_(about, decoder) {}
+      builder_(about, decoder, WriterOf(*source)) {}
 
 void Feeder::Stop() {
   {

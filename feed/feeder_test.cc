@@ -166,6 +166,27 @@ TEST_F(FeederTest, PutsEachLineOnceIfAnswersAreLost) {
   EXPECT_THAT(notes_, ::testing::Contains(HasSubstr("trying again")));
 }
 
+// Bug: the put of one counted as that of the other, as their bytes were equal.
+TEST_F(FeederTest, StoresEqualLinesOfTwoFeedersTwice) {
+  FeederOptions options;
+  options.now = [] { return absl::FromUnixSeconds(1000); };
+  bool nested = false;
+  store_.BeforeCalls([&](const ObjectCall& call) {
+    if (call.kind == ObjectCall::Kind::kPut && !std::exchange(nested, true)) {
+      EXPECT_TRUE(FeedText("1,0\n2,1\n", options).ok());
+    }
+    return absl::OkStatus();
+  });
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  {
+    const Fd writer(ends[1]);
+    ASSERT_EQ(write(writer.get(), "1,0\n2,1\n", 8), 8);
+  }
+  ASSERT_TRUE(Feed(Fd(ends[0]), options).ok());
+  EXPECT_EQ(Values(), (std::vector<float>{1, 2, 1, 2}));
+}
+
 TEST_F(FeederTest, StopStoresWhatWasRead) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);

@@ -60,6 +60,7 @@ ObjectHeader ObjectBuilder::Begin(const ChainTail& tail,
                                   int64_t now_unix_ms) const {
   ObjectHeader header;
   header.identity = about_->identity;
+  header.writer = writer_;
   header.place = tail.place;
   header.first = tail.number;
   header.ends = tail.ends;

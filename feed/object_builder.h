@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -33,10 +34,12 @@ struct BuiltObject {
 // Thread-compatible.
 class ObjectBuilder {
  public:
-  // `about` and `decoder` outlive it.
+  // `about` and `decoder` outlive it. `writer` is in each object
+  // (ObjectHeader::writer).
   ObjectBuilder(const data::growing::About* about,
-                const data::growing::MessageDecoder* decoder)
-      : about_(about), decoder_(decoder) {}
+                const data::growing::MessageDecoder* decoder,
+                std::string writer)
+      : about_(about), decoder_(decoder), writer_(std::move(writer)) {}
 
   // Decodes the messages, and makes the object that follows `tail`. Takes fewer
   // of them if an object would be too large. InvalidArgument: a message is bad,
@@ -60,6 +63,7 @@ class ObjectBuilder {
 
   const data::growing::About* const about_;             // Not owned.
   const data::growing::MessageDecoder* const decoder_;  // Not owned.
+  const std::string writer_;
   std::deque<bool> last_;  // True for each of the last messages that was bad.
   int64_t bad_ = 0;        // The number of bad ones among them.
 };

@@ -245,9 +245,9 @@ class World {
     options.interval = 4 * kStep;
     options.least_pause = kStep;
     options.most_pause = 8 * kStep;
-    feeder->life.reset(new Life{FeederCore(options),
-                                MessageQueues(appends_, 1 << 20),
-                                ObjectBuilder(&about_, &decoder_)});
+    feeder->life.reset(
+        new Life{FeederCore(options), MessageQueues(appends_, 1 << 20),
+                 ObjectBuilder(&about_, &decoder_, WriterOf(feeder))});
   }
 
   void Act(int i, Life* life) {
@@ -295,6 +295,12 @@ class World {
     if (!status.ok())
       Violate(absl::StrCat("feeder ", i, ": ", status.ToString()));
     feeders_[i].sleeps = kSteps;  // The set has ended.
+  }
+
+  // Appending feeders sign their objects.
+  std::string WriterOf(const Feeder* feeder) const {
+    if (!appends_) return "";
+    return absl::StrCat("writer ", feeder - feeders_.data());
   }
 
   // Polls the log of an ordinary feeder, and proposes.

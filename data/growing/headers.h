@@ -131,6 +131,9 @@ struct ObjectHeader {
   // Its file and offset are 0. No columns if there are no examples.
   pack::WindowEntry window;
   bool end = false;
+  // Differs between feeders whose messages have no offsets of their own; else
+  // empty.
+  std::string writer;
 };
 
 // No reader or feeder sees what lies below `place`.

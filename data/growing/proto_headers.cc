@@ -301,6 +301,7 @@ std::string ToBytes(const ObjectHeader& header) {
     }
   }
   out.set_end(header.end);
+  out.set_writer(header.writer);
   return out.SerializeAsString();
 }
 
@@ -316,6 +317,7 @@ std::string FromBytes(absl::string_view bytes, ObjectHeader* header) {
   header->count = stored.count();
   header->created_unix_ms = stored.created_unix_ms();
   header->end = stored.end();
+  header->writer = stored.writer();
   if (!IsNumber(header->place) || !IsNumber(header->first) ||
       !IsNumber(header->count) || (header->end && header->count > 0)) {
     return "its place or its numbers are wrong";

@@ -74,6 +74,36 @@ class StreamTest(unittest.TestCase):
         self.assertEqual(json.loads(out)["examples"], 2)
         self.assertEqual(self.verify()["examples"], 4)
 
+    def test_files_are_followed_through_a_rotation_and_kills(self):
+        log = os.path.join(self.folder, "clicks.log")
+        lines = [f"{i},{i % 2},{i + 1000000}\n" for i in range(400)]
+
+        def write(some):
+            with open(log, "a", encoding="utf-8") as file:
+                file.writelines(some)
+
+        def follow(until, how):
+            with subprocess.Popen(
+                    [os.path.join(BIN, "ebb"), "stream", "follow",
+                     f"file:{self.folder}/clicks*", self.set, "--format", "csv",
+                     "--set", "csv.header=false", "--set", "csv.label=2",
+                     "--sample", "50", "--interval", "10ms", "-q"]) as process:
+                while not os.path.exists(os.path.join(self.set, "about")):
+                    self.assertIsNone(process.poll())
+                while self.status()["next_number"] < until:
+                    self.assertIsNone(process.poll())
+                process.send_signal(how)
+
+        write(lines[:200])
+        follow(100, signal.SIGKILL)
+        os.rename(log, os.path.join(self.folder, "clicks.1"))
+        write(lines[200:300])
+        follow(300, signal.SIGKILL)
+        write(lines[300:])
+        follow(400, signal.SIGTERM)
+        self.assertEqual(self.verify()["examples"], 400)
+        self.assertEqual(len(self.status()["partitions"]), 2)
+
     def test_the_set_decides(self):
         self.ebb("put", self.set, "--format", "csv", "--on-bad", "aside",
                  text="1,0\n2,1\n")
