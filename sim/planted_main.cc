@@ -14,6 +14,7 @@
 #include "common/plant.h"
 #include "common/steady_time.h"
 #include "sim/command.h"
+#include "sim/feeder_plants.h"
 #include "sim/simulator.h"
 
 namespace ebb::sim {
@@ -161,7 +162,9 @@ int main(int argc, char** argv) {
     }
   }
   for (const ebb::Plant& plant : ebb::Plants()) {
+    // feed_planted has those of feeders.
     if (all && std::ranges::count(except, plant.name) == 0 &&
+        std::ranges::count(ebb::sim::kFeederPlants, plant.name) == 0 &&
         ebb::sim::SubjectOf(plant.name) == options.subject) {
       bugs.emplace_back(plant.name);
     }

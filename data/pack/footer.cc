@@ -69,39 +69,19 @@ bool TakeWindow(const Footer& footer, size_t columns, absl::string_view* rest,
                 WindowEntry* window) {
   if (!TakeInt(rest, &window->file) || !TakeInt(rest, &window->offset) ||
       !TakeInt(rest, &window->examples) || !TakeInt(rest, &window->entries) ||
-      !TakeFixed64(rest, &window->hash)) {
+      !TakeFixed64(rest, &window->hash) ||
+      window->file >= std::ssize(footer.file_bytes)) {
     return false;
   }
-  if (window->file >= std::ssize(footer.file_bytes) ||
-      window->examples > kMostWindowBytes ||
-      window->entries > kMostWindowBytes ||
-      (!footer.rows() &&
-       window->examples * footer.index.features > kMostWindowBytes) ||
-      footer.MemoryBytes(*window) > kMostWindowBytes) {
-    return false;
-  }
-  int64_t end = window->offset;
-  const std::vector<Column> kinds = footer.Columns();
   for (size_t i = 0; i < columns; ++i) {
     StoredColumn column;
     if (!TakeInt(rest, &column.raw_bytes) ||
-        !TakeInt(rest, &column.stored_bytes) ||
-        column.stored_bytes > column.raw_bytes ||
-        (column.stored_bytes == 0) != (column.raw_bytes == 0)) {
+        !TakeInt(rest, &column.stored_bytes)) {
       return false;
     }
-    const int64_t raw =
-        footer.RawBytes(kinds[i], window->examples, window->entries);
-    const bool ones =
-        kinds[i] == Column::kValues && footer.rows() && column.raw_bytes == 0;
-    if (column.raw_bytes != raw && !ones) return false;
-    if (end > footer.file_bytes[window->file] - column.stored_bytes) {
-      return false;
-    }
-    end += Aligned(column.stored_bytes);
     window->columns.push_back(column);
   }
-  return window->offset % kAlignment == 0;
+  return footer.schema().IsPossible(*window, footer.file_bytes[window->file]);
 }
 
 bool Fits(const Footer& footer) {
@@ -156,7 +136,7 @@ bool DecodePayload(absl::string_view rest, Footer* footer) {
   const int64_t examples = footer->index.examples;
   const int64_t windows = (examples - 1) / footer->window + 1;
   if (count != static_cast<uint64_t>(windows)) return false;
-  const size_t columns = footer->Columns().size();
+  const size_t columns = footer->schema().Columns().size();
   for (int64_t w = 0; w < windows; ++w) {
     WindowEntry window;
     if (!TakeWindow(*footer, columns, &rest, &window) ||
@@ -178,61 +158,6 @@ std::string WindowsName(int64_t file) {
 int64_t Footer::entries() const {
   int64_t sum = 0;
   for (const WindowEntry& window : windows) sum += window.entries;
-  return sum;
-}
-
-std::vector<Column> Footer::Columns() const {
-  std::vector<Column> columns;
-  if (has_labels) columns.push_back(Column::kLabels);
-  switch (layout) {
-    case Layout::kBytes:
-      columns.push_back(Column::kBytes);
-      break;
-    case Layout::kDense:
-      columns.push_back(Column::kValues);
-      break;
-    case Layout::kSparse:
-      columns.insert(columns.end(),
-                     {Column::kOffsets, Column::kIds, Column::kValues});
-      break;
-    case Layout::kKeyed:
-      columns.insert(columns.end(), {Column::kOffsets, Column::kKeys,
-                                     Column::kFields, Column::kValues});
-      break;
-  }
-  return columns;
-}
-
-int64_t Footer::RawBytes(Column column, int64_t examples,
-                         int64_t entries) const {
-  const auto of = [](int64_t count, size_t size) {
-    return count * static_cast<int64_t>(size);
-  };
-  switch (column) {
-    case Column::kLabels:
-      return of(examples, sizeof(float));
-    case Column::kBytes:
-      return examples * index.features;
-    case Column::kOffsets:
-      return of(examples + 1, sizeof(int64_t));
-    case Column::kIds:
-      return of(entries, sizeof(int32_t));
-    case Column::kKeys:
-      return of(entries, sizeof(uint64_t));
-    case Column::kFields:
-      return of(entries, sizeof(Field));
-    case Column::kValues:
-      return of(rows() ? entries : examples * index.features, sizeof(float));
-  }
-  return 0;
-}
-
-// At most 2^30 examples of 2^31 features: it does not overflow.
-int64_t Footer::MemoryBytes(const WindowEntry& window) const {
-  int64_t sum = 0;
-  for (const Column column : Columns()) {
-    sum += RawBytes(column, window.examples, window.entries);
-  }
   return sum;
 }
 

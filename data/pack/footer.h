@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "data/index.h"
+#include "data/pack/window_schema.h"
 #include "data/reader.h"
 #include "data/source.h"
 
@@ -20,38 +21,6 @@ namespace ebb::data::pack {
 inline constexpr absl::string_view kFooterName = "footer.ebbp";
 // The file of windows with this number: "windows-00000.ebbp".
 std::string WindowsName(int64_t file);
-
-// Columns begin at multiples of it.
-inline constexpr int64_t kAlignment = 64;
-constexpr int64_t Aligned(int64_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-// Limits of a window: a damaged or foreign footer takes no more memory.
-inline constexpr int64_t kMostWindowBytes = int64_t{1} << 30;
-
-// One column of one window. It is compressed with zstd if it takes fewer bytes
-// stored than raw.
-struct StoredColumn {
-  int64_t raw_bytes = 0;
-  int64_t stored_bytes = 0;
-
-  friend bool operator==(const StoredColumn&, const StoredColumn&) = default;
-};
-
-struct WindowEntry {
-  int64_t file = 0;
-  int64_t offset = 0;  // Its first column's. The others follow, aligned.
-  int64_t examples = 0;
-  int64_t entries = 0;  // Numbers in its rows; 0 in dense data.
-  uint64_t hash = 0;    // XXH3 (64 bits) of the stored columns, end to end.
-  // In the order of ColumnsOf().
-  std::vector<StoredColumn> columns;
-
-  friend bool operator==(const WindowEntry&, const WindowEntry&) = default;
-};
-
-enum class Column { kLabels, kBytes, kOffsets, kIds, kKeys, kFields, kValues };
 
 struct Footer {
   Layout layout = Layout::kDense;
@@ -77,13 +46,13 @@ struct Footer {
     return layout == Layout::kSparse || layout == Layout::kKeyed;
   }
   int64_t entries() const;
-  // The columns of each window, in their order.
-  std::vector<Column> Columns() const;
-  // The raw bytes of a column, by the counts of its window. Values may take 0
-  // instead: then all of them are 1.
-  int64_t RawBytes(Column column, int64_t examples, int64_t entries) const;
+  WindowSchema schema() const {
+    return {layout, has_labels, gaps, index.features};
+  }
   // Memory that the window takes when it is read, and when it is being read.
-  int64_t MemoryBytes(const WindowEntry& window) const;
+  int64_t MemoryBytes(const WindowEntry& window) const {
+    return schema().MemoryBytes(window);
+  }
   int64_t MostMemoryBytes() const;
   // Bytes of the largest compressed column.
   int64_t MostStoredBytes() const;

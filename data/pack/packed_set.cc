@@ -2,13 +2,10 @@
 
 #include <unistd.h>
 #include <xxhash.h>
-#include <zstd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -16,9 +13,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "data/bytes/wide.h"
-#include "data/pack/running_hash.h"
 #include "data/pack/window_bytes.h"
+#include "data/pack/window_reader.h"
 #include "data/scheme.h"
 
 namespace ebb::data::pack {
@@ -26,48 +22,6 @@ namespace {
 
 // A larger footer would be of billions of examples in small windows.
 constexpr int64_t kMostFooterBytes = int64_t{1} << 30;
-// Read at once.
-constexpr int64_t kPieceBytes = int64_t{256} << 10;
-// The same for mapped bytes. They are looked at twice, and so much stays in the
-// first cache.
-constexpr int64_t kMappedPieceBytes = int64_t{16} << 10;
-
-constexpr int32_t kInfinity = 0x7f800000;
-constexpr int32_t kMagnitude = 0x7fffffff;
-
-// The largest magnitude as bits: infinity has the exponent's bits alone, and
-// NaNs are beyond it.
-EBB_WIDE int32_t LargestBits(const float* values, size_t count) {
-  int32_t largest = 0;
-  for (size_t i = 0; i < count; ++i) {
-    largest = std::max(largest, std::bit_cast<int32_t>(values[i]) & kMagnitude);
-  }
-  return largest;
-}
-
-EBB_WIDE bool AnyInfinite(const float* values, size_t count) {
-  int32_t infinite = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const int32_t bits = std::bit_cast<int32_t>(values[i]) & kMagnitude;
-    infinite |= bits == kInfinity ? 1 : 0;
-  }
-  return infinite != 0;
-}
-
-// Returns whether all are numbers, or NaN with `gaps`.
-bool AllNumbers(std::span<const float> values, bool gaps) {
-  return gaps ? !AnyInfinite(values.data(), values.size())
-              : LargestBits(values.data(), values.size()) < kInfinity;
-}
-
-int64_t EndOf(const WindowEntry& window) {
-  int64_t end = window.offset;
-  for (size_t i = 0; i < window.columns.size(); ++i) {
-    if (i > 0) end = window.offset + Aligned(end - window.offset);
-    end += window.columns[i].stored_bytes;
-  }
-  return end;
-}
 
 // Says what is in the folder that has no footer. `there` tells of a path within
 // it.
@@ -120,32 +74,6 @@ absl::Status OtherSize(const std::string& path, int64_t found,
   return absl::DataLossError(absl::StrCat(
       path, " has ", found, " bytes, but the footer says ", expected,
       ": it is of another set, or was not copied as a whole"));
-}
-
-template <typename Number>
-char* Room(int64_t bytes, std::vector<Number>* to) {
-  to->resize(static_cast<size_t>(bytes) / sizeof(Number));
-  return reinterpret_cast<char*>(to->data());
-}
-
-char* RoomOf(Column column, int64_t bytes, Window* window) {
-  switch (column) {
-    case Column::kLabels:
-      return Room(bytes, &window->labels);
-    case Column::kBytes:
-      return Room(bytes, &window->bytes);
-    case Column::kOffsets:
-      return Room(bytes, &window->offsets);
-    case Column::kIds:
-      return Room(bytes, &window->ids);
-    case Column::kKeys:
-      return Room(bytes, &window->keys);
-    case Column::kFields:
-      return Room(bytes, &window->fields);
-    case Column::kValues:
-      return Room(bytes, &window->values);
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -212,7 +140,7 @@ absl::StatusOr<WindowBytes> PackedSet::BytesOf(
   }
   EBB_ASSIGN_OR_RETURN(auto elsewhere, Elsewhere(window.file));
   return WindowBytes::Elsewhere(std::move(elsewhere), window.offset,
-                                EndOf(window));
+                                window.End());
 }
 
 absl::StatusOr<std::shared_ptr<const ByteRanges>> PackedSet::Elsewhere(
@@ -277,105 +205,18 @@ absl::Status PackedSet::ReadOnce(int64_t window, Window* out, Way way) const {
   EBB_ASSIGN_OR_RETURN(WindowBytes stored, BytesOf(entry));
   // A change meanwhile is found the next time.
   const bool checks = !stored.state() || !Checked(window, *stored.state());
-  const std::vector<Column> kinds = footer_.Columns();
-  out->examples = entry.examples;
-  out->mapped = nullptr;
-  RunningHash hash;
-  int64_t offset = entry.offset;
-  std::vector<char> compressed;
-  std::string problem;
-  const auto notice = [&](const char* what) {
-    if (problem.empty()) problem = what;
-  };
-  // Looks at the numbers of a column, or of a part of it.
-  const auto check = [&](Column kind, const char* at, int64_t bytes) {
-    const bool labels = kind == Column::kLabels;
-    if (!labels && kind != Column::kValues) return;
-    const std::span numbers(reinterpret_cast<const float*>(at),
-                            static_cast<size_t>(bytes) / sizeof(float));
-    if (AllNumbers(numbers, !labels && footer_.gaps)) return;
-    notice(labels ? "a label is no number" : "a value is no number");
-  };
-  for (size_t i = 0; i < kinds.size(); ++i) {
-    const StoredColumn& column = entry.columns[i];
-    const bool raw = column.stored_bytes == column.raw_bytes;
-    const bool features =
-        kinds[i] == Column::kBytes || kinds[i] == Column::kValues;
-    bool copies = true;
-    if (way == Way::kMap && raw && features && !footer_.rows()) {
-      EBB_ASSIGN_OR_RETURN(out->mapped, stored.Map(offset, column.raw_bytes));
-      copies = out->mapped == nullptr;
-    }
-    char* to = nullptr;
-    char* copy = nullptr;
-    if (copies) {
-      to = RoomOf(kinds[i], column.raw_bytes, out);
-      copy = raw ? to : Room(column.stored_bytes, &compressed);
-    }
-    const char* const from = copies ? copy : out->mapped->bytes().data();
-    // What is checked is read by that, while the disk reads what follows.
-    if (!copies && !checks) EBB_RETURN_IF_ERROR(out->mapped->Load());
-    // Piece by piece, so that what is checked is still in the cache.
-    const int64_t piece = copies ? kPieceBytes : kMappedPieceBytes;
-    for (int64_t at = 0; at < column.stored_bytes && (copies || checks);
-         at += piece) {
-      const int64_t n = std::min(piece, column.stored_bytes - at);
-      if (copies) {
-        EBB_RETURN_IF_ERROR(stored.Read(offset + at, copy + at, n));
-      }
-      if (!checks) continue;
-      hash.Add(from + at, static_cast<size_t>(n));
-      if (raw) check(kinds[i], from + at, n);
-    }
-    offset += Aligned(column.stored_bytes);
-    if (raw) continue;
-    const size_t n =
-        ZSTD_decompress(to, static_cast<size_t>(column.raw_bytes), from,
-                        static_cast<size_t>(column.stored_bytes));
-    if (ZSTD_isError(n) != 0 || n != static_cast<size_t>(column.raw_bytes)) {
-      notice("a column cannot be decompressed");
-    } else if (checks) {
-      check(kinds[i], to, column.raw_bytes);
-    }
-  }
+  EBB_ASSIGN_OR_RETURN(
+      const std::string problem,
+      ReadWindow(footer_.schema(), entry,
+                 {.map = way == Way::kMap, .check = checks}, &stored, out));
   if (out->mapped != nullptr && out->mapped->lost()) {
     return absl::UnavailableError(absl::StrCat(
         PathOf(entry), " cannot be read, or was written to meanwhile"));
   }
-  if (checks && hash.Get() != entry.hash) {
-    return Damaged(window, "its checksum is wrong");
-  }
   if (!problem.empty()) return Damaged(window, problem);
-  if (footer_.rows() && out->values.empty()) {
-    out->values.assign(static_cast<size_t>(entry.entries), 1);
-  }
-  EBB_RETURN_IF_ERROR(CheckRows(window, *out));
   if (checks) {
     MutexLock lock(&mu_);
     checked_[window] = stored.state();
-  }
-  return absl::OkStatus();
-}
-
-absl::Status PackedSet::CheckRows(int64_t number, const Window& window) const {
-  if (!footer_.rows()) return absl::OkStatus();
-  const WindowEntry& entry = footer_.windows[number];
-  const int64_t features = footer_.index.features;
-  const std::vector<int64_t>& offsets = window.offsets;
-  if (offsets.front() != 0 || offsets.back() != entry.entries ||
-      !std::ranges::is_sorted(offsets)) {
-    return Damaged(number, "its rows do not follow each other");
-  }
-  for (size_t row = 0; row + 1 < offsets.size(); ++row) {
-    for (int64_t i = offsets[row]; i < offsets[row + 1]; ++i) {
-      if (footer_.layout == Layout::kKeyed) {
-        if (window.fields[i] < features) continue;
-        return Damaged(number, "a field is too high");
-      }
-      const int32_t before = i == offsets[row] ? -1 : window.ids[i - 1];
-      if (window.ids[i] > before && window.ids[i] < features) continue;
-      return Damaged(number, "the features of a row do not ascend");
-    }
   }
   return absl::OkStatus();
 }

@@ -19,29 +19,12 @@
 #include "common/mutex.h"
 #include "data/byte_source.h"
 #include "data/fingerprint.h"
-#include "data/keys.h"
 #include "data/pack/file_state.h"
 #include "data/pack/footer.h"
-#include "data/pack/mapped_bytes.h"
+#include "data/pack/window.h"
 #include "data/pack/window_bytes.h"
 
 namespace ebb::data::pack {
-
-// The examples of a window, as the set has them: features are not scaled, and
-// labels are those of the files.
-struct Window {
-  int64_t examples = 0;
-  std::vector<float> labels;   // (examples), or empty.
-  std::vector<uint8_t> bytes;  // kBytes: (examples, features).
-  // kDense: the same; else (entries).
-  std::vector<float> values;
-  std::vector<int64_t> offsets;  // kSparse and kKeyed: (examples + 1).
-  std::vector<int32_t> ids;      // kSparse: (entries).
-  std::vector<uint64_t> keys;    // kKeyed: (entries).
-  std::vector<Field> fields;     // kKeyed: (entries).
-  // Null, or what stands in place of `bytes` or dense `values`.
-  std::shared_ptr<const MappedBytes> mapped;
-};
 
 // Any number of threads may use it at once.
 class PackedSet {
@@ -98,9 +81,6 @@ class PackedSet {
   bool Checked(int64_t window, const FileState& state) const;
   std::string PathOf(const WindowEntry& window) const;
   absl::Status Damaged(int64_t window, absl::string_view what) const;
-  // Checks whether the rows of a window are possible. They say where memory is
-  // read, so this is looked at each time.
-  absl::Status CheckRows(int64_t number, const Window& window) const;
 
   const std::string folder_;
   const Footer footer_;

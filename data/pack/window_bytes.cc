@@ -91,7 +91,20 @@ WindowBytes WindowBytes::Elsewhere(std::shared_ptr<const ByteRanges> ranges,
   return bytes;
 }
 
+WindowBytes WindowBytes::InMemory(absl::string_view bytes) {
+  WindowBytes stored;
+  stored.memory_ = bytes;
+  return stored;
+}
+
 absl::Status WindowBytes::Read(int64_t offset, char* to, int64_t bytes) {
+  if (memory_) {
+    if (offset + bytes > std::ssize(*memory_)) {
+      return EndsEarly("the object", std::ssize(*memory_));
+    }
+    std::copy_n(memory_->data() + offset, bytes, to);
+    return absl::OkStatus();
+  }
   if (ranges_ == nullptr) return ReadAt(file_, offset, to, bytes, path_);
   while (bytes > 0) {
     if (offset < part_at_ || offset >= part_at_ + std::ssize(part_)) {

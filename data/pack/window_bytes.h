@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/fd.h"
 #include "data/byte_source.h"
 #include "data/pack/file_state.h"
@@ -38,6 +39,9 @@ class WindowBytes {
   static WindowBytes Elsewhere(std::shared_ptr<const ByteRanges> ranges,
                                int64_t begin, int64_t end);
 
+  // Bytes in memory, which outlive it; offsets count from their first.
+  static WindowBytes InMemory(absl::string_view bytes);
+
   // The file before anything of it was read; nothing: it is elsewhere.
   const std::optional<FileState>& state() const { return state_; }
 
@@ -56,6 +60,8 @@ class WindowBytes {
   std::string path_;
   Fd file_;
   std::optional<FileState> state_;
+
+  std::optional<absl::string_view> memory_;
 
   std::shared_ptr<const ByteRanges> ranges_;
   int64_t begin_ = 0, end_ = 0;

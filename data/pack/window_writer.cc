@@ -2,30 +2,30 @@
 
 #include <fcntl.h>
 #include <unistd.h>
-#include <zstd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <iterator>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/storage/store_folder.h"
+#include "data/pack/window_encoder.h"
+#include "data/pack/window_schema.h"
 
 namespace ebb::data::pack {
 namespace {
 
 constexpr int64_t kMostFileBytes = int64_t{256} << 20;
-// Faster levels compress hardly worse, and decompressing is as fast.
-constexpr int kZstdLevel = 3;
 
-template <typename Number>
-std::vector<char> BytesOf(const std::vector<Number>& numbers) {
-  std::vector<char> bytes(numbers.size() * sizeof(Number));
-  if (!bytes.empty()) std::memcpy(bytes.data(), numbers.data(), bytes.size());
-  return bytes;
+// A window without examples.
+Window EmptyWindow(const WindowSchema& schema) {
+  Window window;
+  if (schema.rows()) window.offsets = {0};
+  return window;
 }
 
 }  // namespace
@@ -66,27 +66,17 @@ absl::Status WriteDurably(const std::string& path, absl::string_view bytes) {
 WindowWriter::WindowWriter(std::string folder, Footer footer, bool compress)
     : folder_(std::move(folder)),
       compress_(compress),
-      footer_(std::move(footer)) {
-  if (footer_.rows()) window_.offsets = {0};
-}
+      footer_(std::move(footer)),
+      window_(EmptyWindow(footer_.schema())) {}
 
 absl::Status WindowWriter::Add(const Example& example) {
-  const auto append = [](const auto& from, auto* to) {
-    to->insert(to->end(), from.begin(), from.end());
-  };
-  if (footer_.has_labels) window_.labels.push_back(example.label);
-  append(example.bytes, &window_.bytes);
-  append(example.values, &window_.values);
-  append(example.ids, &window_.ids);
-  append(example.keys, &window_.keys);
-  append(example.fields, &window_.fields);
+  window_.Add(footer_.schema(), example);
   if (footer_.rows()) {
-    window_.offsets.push_back(std::ssize(window_.values));
     for (const float value : example.values) {
       footer_.absolute_sum += std::fabs(value);
     }
   }
-  if (++window_.examples < footer_.window) return absl::OkStatus();
+  if (window_.examples < footer_.window) return absl::OkStatus();
   return WriteWindow();
 }
 
@@ -101,41 +91,9 @@ absl::Status WindowWriter::NextFile() {
   return absl::OkStatus();
 }
 
-absl::Status WindowWriter::WriteColumn(std::vector<char> raw, RunningHash* hash,
-                                       WindowEntry* entry) {
-  StoredColumn column;
-  column.raw_bytes = column.stored_bytes = std::ssize(raw);
-  if (compress_ && !raw.empty()) {
-    std::vector<char> compressed(ZSTD_compressBound(raw.size()));
-    const size_t n = ZSTD_compress(compressed.data(), compressed.size(),
-                                   raw.data(), raw.size(), kZstdLevel);
-    if (ZSTD_isError(n) != 0) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(path_, ": zstd: ", ZSTD_getErrorName(n)));
-    }
-    if (n < raw.size()) {
-      compressed.resize(n);
-      raw = std::move(compressed);
-      column.stored_bytes = static_cast<int64_t>(n);
-    }
-  }
-  hash->Add(raw.data(), raw.size());
-  raw.resize(static_cast<size_t>(Aligned(column.stored_bytes)));
-  EBB_RETURN_IF_ERROR(WriteAll(file_.get(), path_, raw.data(), raw.size()));
-  footer_.file_bytes.back() += std::ssize(raw);
-  entry->columns.push_back(column);
-  return absl::OkStatus();
-}
-
 absl::Status WindowWriter::WriteWindow() {
-  const int64_t entries = footer_.rows() ? std::ssize(window_.values) : 0;
-  WindowEntry entry = {.file = 0,
-                       .offset = 0,
-                       .examples = window_.examples,
-                       .entries = entries,
-                       .hash = 0,
-                       .columns = {}};
-  const int64_t bytes = footer_.MemoryBytes(entry);
+  const WindowSchema schema = footer_.schema();
+  const int64_t bytes = schema.MemoryBytes(CountsOf(schema, window_));
   if (bytes > kMostWindowBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a window of ", window_.examples, " examples takes ",
@@ -145,43 +103,17 @@ absl::Status WindowWriter::WriteWindow() {
   if (!file_ || footer_.file_bytes.back() + bytes > kMostFileBytes) {
     EBB_RETURN_IF_ERROR(NextFile());
   }
-  entry.file = std::ssize(footer_.file_bytes) - 1;
-  entry.offset = footer_.file_bytes.back();
-  const bool ones =
-      footer_.rows() &&
-      std::ranges::all_of(window_.values, [](float v) { return v == 1; });
-  RunningHash hash;
-  for (const Column kind : footer_.Columns()) {
-    std::vector<char> raw;
-    switch (kind) {
-      case Column::kLabels:
-        raw = BytesOf(window_.labels);
-        break;
-      case Column::kBytes:
-        raw = BytesOf(window_.bytes);
-        break;
-      case Column::kOffsets:
-        raw = BytesOf(window_.offsets);
-        break;
-      case Column::kIds:
-        raw = BytesOf(window_.ids);
-        break;
-      case Column::kKeys:
-        raw = BytesOf(window_.keys);
-        break;
-      case Column::kFields:
-        raw = BytesOf(window_.fields);
-        break;
-      case Column::kValues:
-        if (!ones) raw = BytesOf(window_.values);
-        break;
-    }
-    EBB_RETURN_IF_ERROR(WriteColumn(std::move(raw), &hash, &entry));
-  }
-  entry.hash = hash.Get();
-  footer_.windows.push_back(std::move(entry));
-  window_ = Window();
-  if (footer_.rows()) window_.offsets = {0};
+  const int64_t offset = footer_.file_bytes.back();
+  auto entry = EncodeWindow(
+      schema, window_, compress_, [this](std::span<const char> column) {
+        footer_.file_bytes.back() += std::ssize(column);
+        return WriteAll(file_.get(), path_, column.data(), column.size());
+      });
+  EBB_RETURN_IF_ERROR(entry.status());
+  entry->file = std::ssize(footer_.file_bytes) - 1;
+  entry->offset = offset;
+  footer_.windows.push_back(*std::move(entry));
+  window_ = EmptyWindow(schema);
   return absl::OkStatus();
 }
 

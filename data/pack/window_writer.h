@@ -5,14 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "common/fd.h"
 #include "data/pack/footer.h"
-#include "data/pack/packed_set.h"
-#include "data/pack/running_hash.h"
+#include "data/pack/window.h"
 #include "data/reader.h"
 
 namespace ebb::data::pack {
@@ -35,8 +33,6 @@ class WindowWriter {
 
  private:
   absl::Status WriteWindow();
-  absl::Status WriteColumn(std::vector<char> raw, RunningHash* hash,
-                           WindowEntry* entry);
   absl::Status NextFile();
 
   const std::string folder_;

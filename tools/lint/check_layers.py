@@ -49,6 +49,10 @@ LAYERS = {
     "datasets": ["common"],
     "rpc": ["common", "datasets", "protocol", "proto"],
     "data": ["common", "protocol"],
+    # Sets to which feeders append: their headers are messages.
+    "data/growing": ["common", "data", "proto", "protocol"],
+    # From logs of messages into growing sets.
+    "feed": ["common", "data", "data/growing", "proto", "protocol"],
     "models": ["common", "include/ebb"],
     "workloads/*/model": ["common", "include/ebb", "models",
                           "workloads/*/base"],
@@ -122,6 +126,7 @@ TOOLS = {
                           "ebb/trained", "files", "process", "tensors",
                           "text"],
     "tools/ebb/generate": ["command", "files", "process", "text"],
+    "tools/ebb/stream": ["command", "files", "text"],
     "tools/ebb/sim": ["chaos", "command", "files", "text"],
     "tools/ebb/main": ["command"],
 }

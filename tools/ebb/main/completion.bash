@@ -8,7 +8,7 @@ _ebb() {
   if ((COMP_CWORD > 1)); then
     path=("${COMP_WORDS[1]}")
     case ${path[0]} in
-      job | checkpoint | bench | data | generate)
+      job | checkpoint | bench | data | generate | stream)
         if ((COMP_CWORD > 2)); then path+=("${COMP_WORDS[2]}"); fi
         depth=3
         ;;
