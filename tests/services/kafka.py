@@ -160,7 +160,7 @@ class Kafka:
             self.start(node, wait=False)
         self.client = Client(self)
         try:
-            self.await_brokers(len(self.ids))
+            self.await_brokers(self.ids)
         except KafkaError as error:
             raise NoService(str(error)) from error
 
@@ -171,8 +171,7 @@ class Kafka:
             f"node-{node}", "kafka.Kafka",
             str(self.folder / f"{node}.properties"))
         if wait:
-            self.await_brokers(
-                sum(1 for one in self.ids if one in self.children))
+            self.await_brokers([one for one in self.ids if one in self.children])
 
     def run_java(self, log, *arguments):
         with open(self.folder / f"{log}.log", "ab") as out:
@@ -180,13 +179,13 @@ class Kafka:
                 [*JAVA, "-cp", f"{self.jars}/*", *arguments],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
-    def await_brokers(self, count):
-        """Until this many brokers serve. A broker that was killed counts until its
-        session ends, or the controller hears of another one."""
+    def await_brokers(self, nodes):
+        """Until these brokers serve, and no others. One that was killed counts for
+        the others until its session ends, 3 s later."""
         for node, child in self.children.items():
             if child.poll() is not None:
                 raise NoService(f"node {node} ended with {child.returncode}")
-        answer = self.ask("await_brokers", count=count)
+        answer = self.ask("await_brokers", nodes=nodes)
         self.cluster_id = answer["cluster_id"]
 
     def kill(self, node):
@@ -302,6 +301,17 @@ class Kafka:
 
     def leader(self, topic, partition=0):
         return self.describe(topic)["partitions"][partition]["leader"]
+
+    def await_in_sync(self, topic, partition, nodes):
+        """Until exactly these brokers have all acknowledged messages."""
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            isr = self.describe(topic)["partitions"][partition]["isr"]
+            if sorted(isr) == sorted(nodes):
+                return
+            if time.monotonic() > end:
+                raise KafkaError(f"{topic}[{partition}] is in sync at {isr}")
+            time.sleep(0.05)
 
     def earliest(self, topic, partition=0):
         return self.ask("offset", topic=topic, partition=partition,

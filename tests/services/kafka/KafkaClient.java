@@ -6,6 +6,8 @@
 //
 //   java -cp 'JARS/*' KafkaClient.java BOOTSTRAP_SERVERS
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -16,8 +18,8 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,13 +39,15 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.ElectionType;
-import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 public final class KafkaClient {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final ObjectMapper JSON = new ObjectMapper(
+      JsonFactory.builder().streamReadConstraints(
+          StreamReadConstraints.builder().maxStringLength(1 << 28).build())
+          .build());
   private static final long PATIENCE_S = 60;
 
   private final String servers;
@@ -110,18 +114,22 @@ public final class KafkaClient {
     }
   }
 
-  // Until this many brokers answer and are not fenced.
+  // Until these are the brokers that are not fenced, and each answers. The first
+  // alone would count a broker that was killed and is not back yet.
   private void awaitBrokers(JsonNode in, ObjectNode out) throws Exception {
+    Set<Integer> wanted = new HashSet<>(integers(in.get("nodes")));
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_S);
     while (true) {
       var cluster = admin.describeCluster();
-      Collection<Node> nodes = get(cluster.nodes());
-      if (nodes.size() == in.get("count").asInt()) {
+      Set<Integer> found = new HashSet<>();
+      get(cluster.nodes()).forEach(node -> found.add(node.id()));
+      if (found.equals(wanted)) {
+        get(admin.describeLogDirs(wanted).allDescriptions());
         out.put("cluster_id", get(cluster.clusterId()));
         return;
       }
       if (System.nanoTime() > end) {
-        throw new IllegalStateException("the brokers are " + nodes);
+        throw new IllegalStateException("the brokers are " + found);
       }
       Thread.sleep(20);
     }
