@@ -159,8 +159,7 @@ void Feeder::TellTrouble() {
 
 absl::Status Feeder::Put(const std::string& key) {
   for (const AsideMessage& aside : aside_) {
-    const absl::Status put =
-        CreateObject(store_, aside.key, aside.bytes).status();
+    absl::Status put = CreateObject(store_, aside.key, aside.bytes).status();
     // Another feeder kept it aside, perhaps with another reason.
     if (!put.ok() && !absl::IsAlreadyExists(put)) return put;
   }

@@ -51,7 +51,7 @@ class FeederTest : public testing::Test {
     options.interval = absl::Milliseconds(1);
     options.note = [this](const std::string& note) { notes_.push_back(note); };
     Feeder feeder(&store_, source->get(), &about_, &decoder, options);
-    const absl::Status fed = feeder.Run();
+    absl::Status fed = feeder.Run();
     progress_ = feeder.progress();
     return fed;
   }

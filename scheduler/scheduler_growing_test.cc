@@ -78,8 +78,7 @@ class SchedulerGrowingTest : public SchedulerFixture {
   }
   absl::Status Finish(std::optional<int64_t> examples) {
     SchedulerActions actions;
-    const absl::Status status =
-        core_->FinishJob(job_, examples, now_, &actions);
+    absl::Status status = core_->FinishJob(job_, examples, now_, &actions);
     Do(std::move(actions));
     return status;
   }

@@ -130,7 +130,7 @@ class World {
   // A put takes effect.
   absl::Status Effect(const std::string& key, const std::string& bytes) {
     const bool was_there = store_.Get(key, {.bytes = 1}).ok();
-    const absl::Status put = CreateObject(&store_, key, bytes).status();
+    absl::Status put = CreateObject(&store_, key, bytes).status();
     if (!put.ok() || was_there) return put;
     const auto header = data::growing::PeekHeader(key, bytes);
     if (header->place < LowestPlace()) {
@@ -151,7 +151,7 @@ class World {
       return absl::UnavailableError("no answer");
     }
     if (die == 5) late_.push_back({key, bytes});  // And once more.
-    const absl::Status put = Effect(key, bytes);
+    absl::Status put = Effect(key, bytes);
     if (die < 12) {
       ++counts_.lost_answers;
       return absl::UnavailableError("no answer");

@@ -264,7 +264,7 @@ void TrainingJob::Cancel(Context* context) {
 
 absl::Status TrainingJob::Finish(std::optional<int64_t> examples,
                                  Context* context) {
-  const absl::Status ordered =
+  absl::Status ordered =
       parts_.finish.Order(examples.value_or(leases().reached()),
                           "an operator said so (ebb finish)", context);
   if (ordered.ok()) MarksChanged(context);
