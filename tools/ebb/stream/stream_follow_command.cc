@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "feed/file_source.h"
+#include "feed/kafka/open_kafka.h"
 #include "feed/line_source.h"
 #include "tools/command/command.h"
 #include "tools/ebb/stream/feeding.h"
@@ -20,8 +21,15 @@ namespace ebb::tools {
 
 namespace {
 
+struct FollowFlags : FeedingFlags {
+  std::string source;
+  int64_t fingerprint_bytes = 1024;
+  std::string kafka_config;
+};
+
 absl::StatusOr<std::unique_ptr<feed::MessageSource>> OpenFollowed(
-    const std::string& source, int64_t fingerprint_bytes) {
+    const FollowFlags& flags) {
+  const std::string& source = flags.source;
   if (source == "-") {
     std::vector<feed::LineSource::Input> inputs;
     inputs.push_back(
@@ -31,18 +39,21 @@ absl::StatusOr<std::unique_ptr<feed::MessageSource>> OpenFollowed(
   if (absl::StartsWith(source, "file:")) {
     feed::FileSourceOptions options;
     options.patterns = {source.substr(strlen("file:"))};
-    options.fingerprint_bytes = fingerprint_bytes;
+    options.fingerprint_bytes = flags.fingerprint_bytes;
     return feed::FileSource::Make(std::move(options));
+  }
+  if (absl::StartsWith(source, "kafka:")) {
+    return feed::OpenKafka(source.substr(strlen("kafka:")), flags.kafka_config);
   }
   return absl::InvalidArgumentError(
       absl::StrCat(source,
-                   " cannot be followed; - is standard input, and "
-                   "'file:/var/log/clicks*.log' are files"));
+                   " cannot be followed; - is standard input, "
+                   "'file:/var/log/clicks*.log' are files, and ",
+                   feed::kKafkaForm, " is Kafka"));
 }
 
-int Follow(const FeedingFlags& flags, const std::string& name,
-           int64_t fingerprint_bytes) {
-  auto source = OpenFollowed(name, fingerprint_bytes);
+int Follow(const FollowFlags& flags) {
+  auto source = OpenFollowed(flags);
   if (!source.ok()) return Report(source.status());
   return FeedSet(flags, source->get());
 }
@@ -52,24 +63,26 @@ int Follow(const FeedingFlags& flags, const std::string& name,
 void AddStreamFollowCommand(CLI::App* stream, int* exit_code) {
   CLI::App* command = stream->add_subcommand(
       "follow", "Appends what a source writes to a growing set, for ever");
-  const auto flags = std::make_shared<FeedingFlags>();
-  const auto source = std::make_shared<std::string>();
-  const auto fingerprint_bytes = std::make_shared<int64_t>(1024);
+  const auto flags = std::make_shared<FollowFlags>();
   command
-      ->add_option("SRC", *source,
-                   "Source: - is standard input, file:PATTERN are files")
+      ->add_option("SRC", flags->source,
+                   absl::StrCat("Source: - is standard input, file:PATTERN are "
+                                "files, ",
+                                feed::kKafkaForm, " is Kafka"))
       ->required();
   command->add_option("DEST", flags->place, "Folder, or s3://BUCKET/PREFIX")
       ->required();
   AddFeedingFlags(command, flags.get());
   command
-      ->add_option("--fingerprint-bytes", *fingerprint_bytes,
+      ->add_option("--fingerprint-bytes", flags->fingerprint_bytes,
                    "Files: a file is known by so many first bytes")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
-  command->callback(
-      [=] { *exit_code = Follow(*flags, *source, *fingerprint_bytes); });
-  command->footer(R"(
+  command->add_option("--kafka-config", flags->kafka_config,
+                      "Kafka: a file of librdkafka's settings, for TLS and "
+                      "login; only its owner may read it");
+  command->callback([=] { *exit_code = Follow(*flags); });
+  command->footer(absl::StrCat(R"(
 Each line is a message. Several feeders may feed one set. SIGINT and SIGTERM store
 what was read, and end the feeder. What a feeder that is killed has read from
 standard input, and not stored yet, is not read again.
@@ -81,7 +94,9 @@ ones; others may leave these flags out, and are refused if they differ.
 Example:
   tail -F clicks.log | ebb stream follow - /mnt/clicks --format csv \
       --set csv.label=clicked --on-bad aside
-  ebb stream follow 'file:/var/log/clicks*.log' /mnt/clicks --format libsvm)");
+  ebb stream follow 'file:/var/log/clicks*.log' /mnt/clicks --format libsvm
+)",
+                               feed::kKafkaHelp));
 }
 
 }  // namespace ebb::tools
